@@ -1,0 +1,97 @@
+"""Settings: `Settings` says where things are (environment, `.env`), the other models say how a night works (the run form).
+
+Every field is titled, described and bounded, because Prefect draws the run form from them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_HOME = ".tenarai"
+DEFAULT_SOURCE = f"folder:{DEFAULT_HOME}/sample"
+DEFAULT_STORE = f"{DEFAULT_HOME}/store"
+
+
+class Settings(BaseSettings):
+    """Where things are; read from `TENARAI_…` variables and `.env`. No secret is ever a flow parameter."""
+
+    model_config = SettingsConfigDict(env_prefix="TENARAI_", env_file=".env", extra="ignore", frozen=True)
+
+    source: str = Field(DEFAULT_SOURCE, description="`folder:<path>` or `drive:<folder id>`.")
+    store: str = Field(DEFAULT_STORE, description="A local path, or an `s3://`/`gs://` address.")
+    catalogue: str = Field("", description="SQLAlchemy address of the catalogue; empty: SQLite inside the store.")
+    language: Literal["en", "ja"] = Field("en", description="Language of reports and messages.")
+    drive_api_root: str = Field(
+        "https://www.googleapis.com/",
+        description="Root of the Drive API; `drive/v3/` and `upload/drive/v3/` are appended. For proxies and tests.",
+    )
+    drive_credentials: str = Field(
+        "",
+        description="Path of a service-account or authorised-user JSON file, or `block:<name>` of a Prefect Secret "
+        "block holding one. Empty: Google's application default credentials.",
+    )
+    drive_requests_per_second: float = Field(
+        20.0, gt=0, le=1000, description="Ceiling on Drive requests, all threads together."
+    )
+    drive_threads: int = Field(8, ge=1, le=64, description="Parallel downloads from Drive.")
+    max_image_bytes: int = Field(40_000_000, ge=1_000, description="Larger files are rejected, in bytes.")
+    max_image_pixels: int = Field(
+        120_000_000, ge=1_000, description="Pictures of more pixels are rejected before decoding."
+    )
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainingSettings(_Form):
+    """How the challenger is trained."""
+
+    recipe: Literal["auto", "transfer", "cnn", "mlp"] = Field(
+        "auto",
+        title="Recipe",
+        description="auto: cross-validation picks; transfer: fine-tune the base model; cnn, mlp: from scratch.",
+    )
+    max_epochs: int = Field(60, ge=1, le=1000, title="Epochs at most", description="EarlyStopping usually ends sooner.")
+    patience: int = Field(8, ge=1, le=100, title="Patience", description="Epochs without improvement before stopping.")
+    folds: int = Field(
+        5, ge=2, le=10, title="Folds", description="Folds of the cross-validation that finds the epochs."
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Same images, same seed, same model.")
+    device: Literal["auto", "gpu", "cpu"] = Field(
+        "auto", title="Device", description="gpu refuses to start where no GPU is visible."
+    )
+
+
+class GateSettings(_Form):
+    """When a challenger becomes champion."""
+
+    alpha: float = Field(
+        0.05,
+        gt=0,
+        lt=0.5,
+        title="Risk of a wrong promotion",
+        description="Significance level of the one-sided mid-p test on won and lost images.",
+    )
+    when_unsure: Literal["keep", "promote"] = Field(
+        "keep", title="When the evidence is thin", description="What happens when neither model is shown to be better."
+    )
+    protect_regression_set: bool = Field(
+        True,
+        title="Protect the regression set",
+        description="Keep the champion if the challenger misreads a regression image that the champion reads.",
+    )
+
+
+class ExamSettings(_Form):
+    """What the models are examined on."""
+
+    test_share: float = Field(
+        0.2, ge=0.05, le=0.5, title="Share held out", description="Part of the labelled images never trained on."
+    )
+    unsure_below: float = Field(
+        0.8, ge=0, le=1, title="Unsure below", description="Readings less probable than this are called unsure."
+    )

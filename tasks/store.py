@@ -1,0 +1,246 @@
+"""The store: originals by sha256, snapshots, models, the champion's history, reports; a local path or an `s3://`/`gs://` address.
+
+    store.json                    format version; checked before anything else
+    catalogue.sqlite              what is known of each image (room `catalogue`), unless another address is set
+    blobs/ab/<sha256>             originals, the bytes as they came
+    snapshots/<id>.npz            immutable data sets
+    models/<id>/…                 model.keras, history.json, card.md, and model.json, written last
+    champion.json                 who held the title, since when, why; the last line reigns
+    reports/<run>/…, reports/latest
+
+Everything is written to a temporary name and renamed, so a file that exists is whole; `model.json` and `report.json` are written
+last in their folders, so a folder that has them is complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import StoreBusyError, StoreError, StoreVersionError
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+FORMAT = 1
+
+
+class Store:
+    """Files under one root. Open it with `open_store`.
+
+    Attributes:
+        address: The address as given.
+        root: Local path or remote address as a path object.
+    """
+
+    def __init__(self, address: str, root: Path | UPath) -> None:
+        """Wrap a root that `open_store` has checked."""
+        self.address = address
+        self.root: Any = root
+
+    @property
+    def local(self) -> Path | None:
+        """The root as a local path, or None for an object store."""
+        return self.root if isinstance(self.root, Path) else None
+
+    def path(self, *parts: str) -> Any:
+        """A path below the root; every part is a name made by Tenarai, never a user's file name."""
+        for part in parts:
+            if not part or part in {".", ".."} or "/" in part or "\\" in part or "\0" in part:
+                raise StoreError(
+                    f"{part!r} is no name for a file of the store", expected="a plain name without slashes"
+                )
+        return self.root.joinpath(*parts)
+
+    def exists(self, *parts: str) -> bool:
+        """Whether a file or folder is there."""
+        return bool(self.path(*parts).exists())
+
+    def read(self, *parts: str) -> bytes:
+        """The bytes of a file.
+
+        Raises:
+            StoreError: It is not there or cannot be read.
+        """
+        path = self.path(*parts)
+        try:
+            return bytes(path.read_bytes())
+        except OSError as error:
+            raise StoreError(
+                f"{'/'.join(parts)} cannot be read from the store {self.address}",
+                received=str(error),
+                mend="restore the store from a backup, or run the night again if the file belongs to an unfinished one",
+            ) from error
+
+    def write(self, data: bytes, *parts: str) -> None:
+        """Write a file whole or not at all.
+
+        Raises:
+            StoreError: The disk is full, or the place cannot be written. What was there before is untouched.
+        """
+        target = self.path(*parts)
+        if self.local is None:
+            try:
+                target.write_bytes(data)  # object stores show a file only when its upload has ended
+            except OSError as error:
+                raise _cannot_write(self.address, parts, error) from error
+            return
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise _cannot_write(self.address, parts, error) from error
+
+    def read_json(self, *parts: str) -> Any:
+        """A JSON file's content.
+
+        Raises:
+            StoreError: It is not there or no JSON.
+        """
+        data = self.read(*parts)
+        try:
+            return json.loads(data)
+        except ValueError as error:
+            raise StoreError(
+                f"{'/'.join(parts)} in the store {self.address} is damaged",
+                expected="JSON",
+                received=str(error),
+                mend="restore it from a backup",
+            ) from error
+
+    def write_json(self, value: object, *parts: str) -> None:
+        """Write JSON with sorted keys, so that equal values give equal bytes."""
+        text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
+        self.write(text.encode() + b"\n", *parts)
+
+    def names(self, *parts: str) -> list[str]:
+        """Names in a folder, sorted; empty if there is none. Temporary files are left out."""
+        folder = self.path(*parts)
+        if not folder.exists():
+            return []
+        return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+
+    def has_original(self, sha256: str) -> bool:
+        """Whether the bytes of this digest are held."""
+        return self.exists("blobs", sha256[:2], sha256)
+
+    def put_original(self, data: bytes) -> str:
+        """Keep bytes under their sha256 and return it; what is held already is not written again."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        if not self.has_original(sha256):
+            self.write(data, "blobs", sha256[:2], sha256)
+        return sha256
+
+    def original(self, sha256: str) -> bytes:
+        """The bytes of an original.
+
+        Raises:
+            StoreError: They are not held.
+        """
+        return self.read("blobs", sha256[:2], sha256)
+
+    @contextlib.contextmanager
+    def local_copy(self, *parts: str) -> Iterator[Path]:
+        """A local file with the content of a stored one, for libraries that want a path."""
+        path = self.path(*parts)
+        if self.local is not None:
+            yield Path(path)
+            return
+        with TemporaryDirectory(prefix="tenarai-") as folder:
+            copy = Path(folder) / parts[-1]
+            copy.write_bytes(self.read(*parts))
+            yield copy
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the store for one night; the operating system frees it when the process dies.
+
+        An object store has no such lock: there the deployment's concurrency limit keeps nights apart.
+
+        Raises:
+            StoreBusyError: Another process holds it.
+        """
+        if self.local is None:
+            yield
+            return
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(self.local / ".lock", timeout=0):
+                yield
+        except Timeout as error:
+            raise StoreBusyError(
+                f"another night works on the store {self.address}",
+                mend="wait for it to end, or give this one another --store",
+            ) from error
+
+
+def open_store(address: str, *, create: bool = True) -> Store:
+    """Open the store at an address, making it when it is not there.
+
+    Args:
+        address: A local path, or an address that universal-pathlib understands (`s3://bucket/prefix`, `gs://…`).
+        create: Make an empty store where there is none. Default: True.
+
+    Raises:
+        StoreVersionError: A newer Tenarai wrote it.
+        StoreError: It cannot be read or made.
+    """
+    store = Store(address, _root(address))
+    if store.exists("store.json"):
+        found = store.read_json("store.json")
+        version = found.get("format") if isinstance(found, dict) else None
+        if not isinstance(version, int):
+            raise StoreError(
+                f"{address} is no Tenarai store", expected='{"format": 1} in store.json', received=repr(found)
+            )
+        if version > FORMAT:
+            raise StoreVersionError(
+                f"the store {address} was written by a newer version of Tenarai",
+                expected=f"format {FORMAT} or older",
+                received=f"format {version}",
+                mend="upgrade Tenarai on this machine, or use another --store",
+            )
+        return store
+    if not create:
+        raise StoreError(f"there is no store at {address}", mend="run `tenarai nightly` once, or check --store")
+    store.write_json({"format": FORMAT}, "store.json")
+    return store
+
+
+def _root(address: str) -> Path | UPath:
+    if "://" not in address:
+        return Path(address).expanduser().absolute()
+    from upath import UPath
+
+    try:
+        return UPath(address)
+    except (ValueError, ImportError) as error:
+        raise StoreError(
+            f"the store address {address} is not understood",
+            expected="a local path, s3://… or gs://…",
+            received=str(error),
+            mend="install the extra that brings its driver, such as `tenarai[s3]`",
+        ) from error
+
+
+def _cannot_write(address: str, parts: tuple[str, ...], error: OSError) -> StoreError:
+    return StoreError(
+        f"{'/'.join(parts)} cannot be written to the store {address}",
+        received=str(error),
+        mend="free space on the disk, or make the folder writable; nothing that was there before is lost",
+    )

@@ -1,4 +1,4 @@
-"""Settings: `Settings` says where things are (environment, `.env`), the other models say how a night works (the run form).
+"""Settings: `Settings` says where things are (environment, `.env`), the other models how a night works (the run form).
 
 Every field is titled, described and bounded, because Prefect draws the run form from them.
 """

@@ -1,4 +1,4 @@
-"""The store: originals by sha256, snapshots, models, the champion's history, reports; a local path or an `s3://`/`gs://` address.
+"""The store: originals, snapshots, models, the champion's history, reports; a local path or an `s3://`/`gs://` address.
 
     store.json                    format version; checked before anything else
     catalogue.sqlite              what is known of each image (room `catalogue`), unless another address is set
@@ -8,8 +8,8 @@
     champion.json                 who held the title, since when, why; the last line reigns
     reports/<run>/…, reports/latest
 
-Everything is written to a temporary name and renamed, so a file that exists is whole; `model.json` and `report.json` are written
-last in their folders, so a folder that has them is complete.
+Everything is written to a temporary name and renamed, so a file that exists is whole; `model.json` and `report.json`
+are written last in their folders, so a folder that has them is complete.
 """
 
 from __future__ import annotations

@@ -222,6 +222,15 @@ def open_store(address: str, *, create: bool = True) -> Store:
     return store
 
 
+def find_store(address: str) -> Store | None:
+    """The store at an address, or None where there is none; never makes one.
+
+    Raises:
+        StoreError: As `open_store`.
+    """
+    return open_store(address, create=False) if Store(address, _root(address)).exists("store.json") else None
+
+
 def _root(address: str) -> Path | UPath:
     if "://" not in address:
         return Path(address).expanduser().absolute()

@@ -1,0 +1,57 @@
+"""One night from the command line: the same Prefect flow as the deployment's, with a quiet Prefect and progress on the screen."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Any
+
+from flows.outcome import Outcome
+from tasks.settings import DEFAULT_HOME, Settings, TrainingSettings
+
+
+def run_here(settings: Settings, *, force: bool, training: dict[str, Any], debug: bool) -> Outcome:
+    """Run the `nightly` flow in this process and say how it ended.
+
+    Args:
+        settings: Where source and store are.
+        force: Train even when nothing is new.
+        training: Fields of `TrainingSettings` that differ from the defaults.
+        debug: Leave Prefect's own log on.
+
+    Raises:
+        TenaraiError: As the flow raised it.
+    """
+    quiet_prefect(debug=debug)
+    from flows.nightly import nightly
+
+    state = nightly(
+        source=settings.source,
+        store=settings.store,
+        force=force,
+        training=TrainingSettings(**training),
+        return_state=True,
+    )
+    outcome = state.result()
+    if not isinstance(outcome, Outcome):
+        raise TypeError(f"the nightly flow ended with {state!r} and no outcome")
+    return outcome
+
+
+def quiet_prefect(*, debug: bool) -> None:
+    """Set Prefect up for a run on this terminal; call it before Prefect is imported.
+
+    Without an API of the person's own (`PREFECT_API_URL`), Prefect starts a temporary server whose data lie beside the store.
+    """
+    if not {"PREFECT_API_URL", "PREFECT_HOME"} & os.environ.keys():
+        os.environ["PREFECT_HOME"] = os.path.abspath(f"{DEFAULT_HOME}/prefect-local")
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if debug else "CRITICAL")
+    log = logging.getLogger("tenarai")
+    log.setLevel(logging.INFO)
+    if not log.handlers:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        log.addHandler(handler)
+    log.propagate = False

@@ -1,0 +1,61 @@
+"""Put an earlier champion back, or crown one by hand: one function each, and the flow for the UI."""
+
+from __future__ import annotations
+
+import getpass
+
+from prefect import flow
+from prefect.states import Completed, State
+
+from flows.champion import load_model_by_id
+from tasks import promote
+from tasks.settings import Settings
+from tasks.store import open_store
+
+
+@flow(name="rollback", timeout_seconds=600)
+def rollback(store: str = "", to: str = "", why: str = "") -> State[str]:
+    """Put an earlier champion back; the next reading uses it.
+
+    Args:
+        store: Where everything is kept. Empty: as set on the worker (TENARAI_STORE).
+        to: Id of the model to put back. Empty: the champion before this one.
+        why: Kept in the history.
+    """
+    settings = Settings(store=store) if store else Settings()  # type: ignore[call-arg]
+    message = roll_back_champion(settings, to=to or None, why=why)
+    return Completed(message=message, data=message)
+
+
+def roll_back_champion(settings: Settings, *, to: str | None, why: str) -> str:
+    """Put an earlier champion back and say so.
+
+    Raises:
+        ModelError: There is no earlier champion, or the one named cannot be loaded; nothing is changed then.
+    """
+    store = open_store(settings.store, create=False)
+    with store.lock():
+        if to:
+            load_model_by_id(store, to)  # a model that cannot read must not reign
+        reign = promote.roll_back(store, to=to, why=why, by=_who())
+    return f"{reign.model} is champion again: {reign.why or 'no reason given'}"
+
+
+def promote_by_hand(settings: Settings, model: str, *, why: str) -> str:
+    """Make a model champion whatever the gate said; the history says who and why.
+
+    Raises:
+        ModelError: The model is missing, damaged or of another normaliser; nothing is changed then.
+    """
+    store = open_store(settings.store, create=False)
+    with store.lock():
+        info = load_model_by_id(store, model).info
+        promote.promote(store, model, why=why, by=_who(), snapshot=info.snapshot)
+    return f"{model} is champion by hand: {why}"
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "someone"

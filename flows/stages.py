@@ -1,0 +1,149 @@
+"""The stages of a night: each opens what it needs, calls one room after the other, and returns a small record.
+
+The functions are plain; the thin Prefect tasks stand at the end of the file. A task exists where something can be retried or
+is worth seeing in the UI: never one an image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flows.artifacts import publish_artifacts
+from flows.examine import Examination, examine_challenger, examine_quietly, read_inbox_with
+from flows.night import Night
+from flows.outcome import Outcome
+from flows.train import challenger_id, hand_out_training
+from tasks import promote
+from tasks.dataset import Frozen, freeze, save_snapshot
+from tasks.errors import TenaraiError
+from tasks.prepare import NEAR_DUPLICATE_BITS, NORMALISER_VERSION, hamming, prepare_images
+from tasks.records import Decision, InboxReading, PrepareResult, Rejection, Role, SnapshotInfo, SyncResult
+from tasks.sync import sync
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenNight:
+    """What there is to learn from tonight.
+
+    Attributes:
+        info: The snapshot; None when nothing is labelled yet.
+        is_new: Whether it differs from what the last finished night learned from, or the night was forced.
+        fingerprint: Names snapshot and settings; kept with the night to find "nothing new" tomorrow.
+        withheld: Paths of near-duplicates of regression images.
+        rejections: Files that cannot be used, and why.
+        num_images: Usable images, inbox included.
+    """
+
+    info: SnapshotInfo | None
+    is_new: bool
+    fingerprint: str
+    withheld: tuple[str, ...]
+    rejections: tuple[Rejection, ...]
+    num_images: int
+
+
+def sync_night(night: Night) -> SyncResult:
+    """Bring originals and catalogue up to date with the source."""
+    with night.stage("sync") as say, night.catalogue() as catalogue:
+        result = sync(night.settings.source, night.store, catalogue, night.run, night.settings, on_progress=say)
+        say(_describe_sync(result))
+        return result
+
+
+def prepare_night(night: Night) -> PrepareResult:
+    """Normalise every original that has no digit yet."""
+    with night.stage("prepare") as say, night.catalogue() as catalogue:
+        result = prepare_images(night.store, catalogue, night.settings.source, night.settings, on_progress=say)
+        say(f"{result.num_prepared} prepared, {result.num_rejected} rejected")
+        return result
+
+
+def freeze_night(night: Night) -> FrozenNight:
+    """Freeze tonight's snapshot and find out whether it is new."""
+    with night.stage("freeze") as say, night.catalogue() as catalogue:
+        source = night.settings.source
+        images = catalogue.images(source)
+        digits = catalogue.digits(NORMALISER_VERSION)
+        rejections = catalogue.rejections(source, NORMALISER_VERSION)
+        num_images = sum(1 for image in images if image.sha256 in digits and digits[image.sha256].pixels)
+        if not any(image.role in {Role.DIGITS, Role.MISREAD} for image in images):
+            say("nothing is labelled yet")
+            return FrozenNight(None, False, night.fingerprint(""), (), tuple(rejections), num_images)
+        frozen = freeze(
+            images, digits, normaliser=NORMALISER_VERSION, test_share=night.exam.test_share, near=are_near
+        )
+        save_snapshot(night.store, frozen.snapshot)
+        fingerprint = night.fingerprint(frozen.snapshot.info.id)
+        nights = catalogue.nights(source)
+        is_new = night.force or not nights or nights[-1].get("fingerprint") != fingerprint
+        say(_describe_snapshot(frozen, is_new))
+        return FrozenNight(
+            frozen.snapshot.info,
+            is_new,
+            fingerprint,
+            frozen.withheld,
+            (*rejections, *frozen.conflicts),
+            num_images,
+        )
+
+
+def are_near(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which of (N, 32) and (M, 32) uint8 perceptual hashes are near-duplicates: (N, M) bool."""
+    return np.asarray(hamming(ours, theirs) <= NEAR_DUPLICATE_BITS)
+
+
+def train_challenger(night: Night, frozen: FrozenNight) -> str:
+    """Train a challenger on what is new, on the GPU pool when its worker is there, else here.
+
+    Returns:
+        The challenger's id; empty when nothing is new.
+    """
+    if frozen.info is None or not frozen.is_new:
+        return ""
+    with night.stage("train") as say:
+        with night.catalogue() as catalogue:
+            num_nights = len(catalogue.nights(night.settings.source))
+        training = night.training
+        if night.force:  # another seed each time, or a forced night would repeat the last one to the bit
+            training = training.model_copy(update={"seed": training.seed + num_nights})
+        model = challenger_id(frozen.info.id, training)
+        if night.store.exists("models", model, "model.json"):
+            say(f"{model} was trained before; going on with it")
+            return model
+        hand_out_training(night.store.address, frozen.info.id, model, training, say)
+        return model
+
+
+def examine_night(night: Night, frozen: FrozenNight, challenger: str) -> Examination:
+    """Champion and challenger on the same images, the regression set, and what the champion made of tonight's new ones."""
+    with night.stage("examine") as say, night.catalogue() as catalogue:
+        if not challenger or frozen.info is None:
+            return examine_quietly(night)
+        return examine_challenger(night, catalogue, frozen.info, challenger, say)
+
+
+def decide_night(night: Night, frozen: FrozenNight, examined: Examination) -> Decision:
+    """Let the gate decide, and make the winner champion."""
+    with night.stage("decide") as say:
+        if not examined.challenger:
+            labelled = "no labelled images yet" if frozen.info is None else "no image or setting changed since last night"
+            return Decision("nothing new", labelled)
+        decision = promote.decide(examined.pairs, examined.regression, night.gate)
+        if decision.verdict == "promoted":
+            promote.promote(night.store, examined.challenger, why=decision.reason, by="gate", snapshot=examined.snapshot)
+        say(f"{decision.verdict}: {decision.reason}")
+        return decision
+
+
+def read_inbox(night: Night) -> tuple[InboxReading, ...]:
+    """What the reigning champion reads in the inbox; readings are kept, so a quiet night needs no model."""
+    with night.stage("inbox") as say, night.catalogue() as catalogue:
+        readings = read_inbox_with(night, catalogue)
+        if readings:
+            say(f"{len(readings)} read, {sum(r.reading.unsure for r in readings)} unsure")
+        return readings

@@ -1,0 +1,142 @@
+"""What the GPU worker runs: one challenger from one snapshot; and how a night hands it out.
+
+The two machines share nothing but the store and the Prefect API, so only addresses and small settings are passed, and the
+challenger's id is known beforehand: `models/<id>/model.json` is written last, and its being there is the result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+
+from prefect import flow
+from prefect.states import Completed, State
+
+from tasks.dataset import TRAIN, load_snapshot
+from tasks.errors import TrainingError
+from tasks.settings import TrainingSettings
+from tasks.store import open_store
+
+log = logging.getLogger("tenarai.train")
+GPU_DEPLOYMENT = "train/gpu"
+LIMIT_SECONDS = 4 * 3600
+
+
+@flow(name="train", flow_run_name="train {model}", timeout_seconds=LIMIT_SECONDS)
+def train(store: str, snapshot: str, model: str, training: TrainingSettings = TrainingSettings()) -> State[str]:
+    """Train one challenger.
+
+    Args:
+        store: Where snapshots and models are kept: a path, s3://… or gs://….
+        snapshot: Id of the snapshot to learn from.
+        model: Id under which the model is kept; a complete model of this id is not trained again.
+        training: How it is trained.
+    """
+    return Completed(message=train_from_snapshot(store, snapshot, model, training, log.info), data=model)
+
+
+def train_from_snapshot(
+    store_address: str, snapshot_id: str, model_id: str, training: TrainingSettings, say: Callable[[str], None]
+) -> str:
+    """Train on a snapshot's training images and keep the model; says in a line what came out.
+
+    Raises:
+        StoreError: Store or snapshot cannot be read.
+        TrainingError: No usable model came out.
+    """
+    from tasks.model.bundle import save_model
+    from tasks.train import train_model
+
+    store = open_store(store_address, create=False)
+    if store.exists("models", model_id, "model.json"):
+        return f"{model_id} is complete already"
+    snapshot = load_snapshot(store, snapshot_id)
+    rows = snapshot.rows(TRAIN)
+    info = snapshot.info
+    trained = train_model(
+        snapshot.pixels[rows],
+        snapshot.targets[rows],
+        snapshot.groups[rows],
+        info.labels,
+        training,
+        normaliser=info.normaliser,
+        on_epoch=say,
+    )
+    kept = save_model(store, model_id, trained, snapshot=snapshot_id, normaliser=info.normaliser, settings=training)
+    return f"{model_id}: {kept.recipe}, {kept.epochs} epochs on {len(rows)} images, on {kept.device}"
+
+
+def challenger_id(snapshot_id: str, training: TrainingSettings) -> str:
+    """The same snapshot and settings always make the same model, so they name it."""
+    text = json.dumps([snapshot_id, training.model_dump(mode="json", exclude={"device"})], sort_keys=True)
+    return f"m-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def hand_out_training(
+    store: str, snapshot: str, model: str, training: TrainingSettings, say: Callable[[str], None]
+) -> None:
+    """Train on the GPU pool if this night runs as a deployment and a worker is there; else here, as a subflow.
+
+    Raises:
+        TrainingError: The GPU worker failed, was cancelled or took too long.
+    """
+    parameters = {"store": store, "snapshot": snapshot, "model": model, "training": training.model_dump(mode="json")}
+    if _runs_as_deployment() and _gpu_worker_is_ready():
+        say(f"handing {model} to {GPU_DEPLOYMENT}")
+        _train_on_gpu_pool(model, parameters)
+    else:
+        train(store=store, snapshot=snapshot, model=model, training=training)
+    if not open_store(store).exists("models", model, "model.json"):
+        raise TrainingError(
+            f"the training of {model} ended without a model in the store",
+            expected=f"models/{model}/model.json in {store}",
+            received="nothing there",
+            mend="check that both workers were given the same store address",
+        )
+
+
+def _runs_as_deployment() -> bool:
+    from prefect.runtime import deployment
+
+    return bool(deployment.id)
+
+
+def _gpu_worker_is_ready() -> bool:
+    from flows.pools import gpu_worker_is_ready
+
+    return gpu_worker_is_ready()
+
+
+def _train_on_gpu_pool(model: str, parameters: dict[str, object]) -> None:
+    """Run the deployment and wait for it; a run that takes too long is cancelled, since nobody waits for it any more."""
+    from prefect.client.orchestration import get_client
+    from prefect.deployments import run_deployment
+    from prefect.runtime import flow_run
+    from prefect.states import Cancelling
+
+    run = run_deployment(
+        GPU_DEPLOYMENT,
+        parameters=parameters,
+        timeout=LIMIT_SECONDS,
+        poll_interval=5,
+        # a retried night must find the training it has already ordered, not order a second one
+        idempotency_key=f"{flow_run.id}-{flow_run.run_count}-{model}",
+    )
+    state = run.state
+    if state is None or not state.is_final():
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(run.id, Cancelling(message="the night that ordered it stopped waiting"))
+        raise TrainingError(
+            f"the GPU worker did not finish {model}",
+            expected=f"an end within {LIMIT_SECONDS // 3600} hours",
+            received=f"state {state.name if state else 'unknown'}",
+            mend="look at the run in the Prefect UI; lower max_epochs, or give the worker a faster machine",
+        )
+    if not state.is_completed():
+        raise TrainingError(
+            f"the GPU worker could not train {model}",
+            received=f"{state.name}: {state.message}",
+            mend="look at the run in the Prefect UI, then start the night again",
+        )

@@ -1,0 +1,66 @@
+"""Batches that are augmented anew in every epoch, the same way for the same seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.model.augment import Augmentation, augment
+
+
+def augmented_batches(
+    pixels: NDArray[np.uint8],
+    targets: NDArray[np.float32],
+    *,
+    how: Augmentation | None,
+    batch: int,
+    seed: int,
+    weights: NDArray[np.float32] | None = None,
+) -> Any:
+    """A `keras.utils.PyDataset` over the images in a new order each epoch.
+
+    Args:
+        pixels: (N, 28, 28) uint8.
+        targets: (N, K) float32, each row a distribution over the labels.
+        how: Strength of the augmentation; None for none.
+        batch: Images a step.
+        seed: Decides order and augmentation.
+        weights: (N,) float32, weight of each image in the loss. Default: all 1.
+    """
+    import keras
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__(workers=1)
+            self.epoch = 0
+            self._shuffle()
+
+        def _shuffle(self) -> None:
+            self.order = np.random.default_rng([seed, self.epoch]).permutation(len(pixels))
+
+        def __len__(self) -> int:
+            return -(-len(pixels) // batch)
+
+        def __getitem__(self, step: int) -> tuple[Any, ...]:
+            rows = self.order[step * batch : (step + 1) * batch]
+            images = pixels[rows]
+            if how is not None:
+                images = augment(images, np.random.default_rng([seed, self.epoch, step]), how)
+            return (images, targets[rows]) if weights is None else (images, targets[rows], weights[rows])
+
+        def on_epoch_end(self) -> None:
+            self.epoch += 1
+            self._shuffle()
+
+    return Batches()
+
+
+def one_hot(targets: NDArray[np.int64], num_labels: int, *, smoothing: float = 0.0) -> NDArray[np.float32]:
+    """(N,) labels to (N, K) float32 distributions; -1 (no character at all) becomes the uniform one."""
+    rows = np.full((len(targets), num_labels), smoothing / num_labels, dtype=np.float32)
+    known = targets >= 0
+    rows[np.flatnonzero(known), targets[known]] += 1 - smoothing
+    rows[~known] = 1 / num_labels
+    return rows

@@ -1,0 +1,65 @@
+"""The networks: (N, 28, 28) uint8 in, (N, K) probabilities out; scaling happens inside, so nobody can forget or repeat it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+FEATURES = "features"  # the last layer that `transfer` leaves as the base learned it
+HEAD = ("dense", "logits")  # the layers that `transfer` fine-tunes
+
+
+def build_mlp(num_labels: int, *, hidden: int = 128) -> Any:
+    """The article's network: 784-128-K with ReLU; a `keras.Model`."""
+    import keras
+
+    inputs, x = _input(keras)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(hidden, activation="relu", name=HEAD[0])(x)
+    return _output(keras, inputs, x, num_labels, name="mlp")
+
+
+def build_cnn(num_labels: int, *, width: int = 16, dropout: float = 0.3) -> Any:
+    """A small network for learning from scratch: two convolutions, one dense layer; a `keras.Model`."""
+    import keras
+
+    layers = keras.layers
+    inputs, x = _input(keras)
+    for filters in (width, 2 * width):
+        x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D()(x)
+    x = layers.Flatten(name=FEATURES)(x)
+    x = layers.Dropout(dropout)(x)
+    x = layers.Dense(8 * width, activation="relu", name=HEAD[0])(x)
+    x = layers.Dropout(dropout)(x)
+    return _output(keras, inputs, x, num_labels, name="cnn")
+
+
+def build_base(num_labels: int = 10, *, width: int = 32, dropout: float = 0.25) -> Any:
+    """The base model's network: four convolutions with batch normalisation, 352,000 weights; a `keras.Model`."""
+    import keras
+
+    layers = keras.layers
+    inputs, x = _input(keras)
+    for filters, kernel, pool in ((width, 5, True), (2 * width, 3, False), (2 * width, 3, True), (4 * width, 3, True)):
+        x = layers.Conv2D(filters, kernel, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.98)(x)
+        x = layers.ReLU()(x)
+        if pool:
+            x = layers.MaxPooling2D()(x)
+    x = layers.Flatten(name=FEATURES)(x)
+    x = layers.Dropout(dropout)(x)
+    x = layers.Dense(6 * width, activation="relu", name=HEAD[0])(x)
+    x = layers.Dropout(dropout)(x)
+    return _output(keras, inputs, x, num_labels, name="base")
+
+
+def _input(keras: Any) -> tuple[Any, Any]:
+    inputs = keras.Input((28, 28), dtype="uint8", name="digit")
+    x = keras.layers.Rescaling(1 / 255, name="to_unit")(inputs)
+    return inputs, keras.layers.Reshape((28, 28, 1))(x)
+
+
+def _output(keras: Any, inputs: Any, x: Any, num_labels: int, *, name: str) -> Any:
+    x = keras.layers.Dense(num_labels, name=HEAD[1])(x)
+    # the softmax stays in float32 when the rest is trained in mixed precision
+    return keras.Model(inputs, keras.layers.Softmax(name="probability", dtype="float32")(x), name=name)

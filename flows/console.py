@@ -1,10 +1,11 @@
-"""One night from the command line: the same Prefect flow as the deployment's, with a quiet Prefect and progress on the screen."""
+"""One night from the command line: the deployment's own flow, with a quiet Prefect and progress on the screen."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from flows.outcome import Outcome
@@ -42,10 +43,10 @@ def run_here(settings: Settings, *, force: bool, training: dict[str, Any], debug
 def quiet_prefect(*, debug: bool) -> None:
     """Set Prefect up for a run on this terminal; call it before Prefect is imported.
 
-    Without an API of the person's own (`PREFECT_API_URL`), Prefect starts a temporary server whose data lie beside the store.
+    Without an API of the person's own (`PREFECT_API_URL`), Prefect starts a temporary server with its data beside the store.
     """
     if not {"PREFECT_API_URL", "PREFECT_HOME"} & os.environ.keys():
-        os.environ["PREFECT_HOME"] = os.path.abspath(f"{DEFAULT_HOME}/prefect-local")
+        os.environ["PREFECT_HOME"] = str(Path(f"{DEFAULT_HOME}/prefect-local").resolve())
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if debug else "CRITICAL")
     log = logging.getLogger("tenarai")

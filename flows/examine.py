@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.champion import load_champion
+from flows.champion import champion_id, load_champion, load_model_by_id
 from flows.night import Night
+from tasks import evaluate
 from tasks.catalogue import Catalogue
 from tasks.dataset import REGRESSION, TEST, TRAIN, Snapshot, load_snapshot
+from tasks.errors import NormaliserMismatch, StoreError
+from tasks.prepare import NORMALISER_VERSION
 from tasks.records import (
     Curves,
+    Image,
+    InboxReading,
     PairedCounts,
     Reading,
     RegressionCase,
+    Role,
     Score,
     SnapshotInfo,
 )
+
+if TYPE_CHECKING:
+    from tasks.model.bundle import LoadedModel
+
+Say = Callable[[str], None]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -38,7 +51,156 @@ class Examination:
     fresh: Score | None = None
     regression: tuple[RegressionCase, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
+    confusion_labels: tuple[str, ...] = ()
     curves: Curves | None = None
     recipe: str = ""
     device: str = ""
     notes: tuple[str, ...] = ()
+
+
+def examine_challenger(
+    night: Night, catalogue: Catalogue, info: SnapshotInfo, challenger_id: str, say: Say
+) -> Examination:
+    """Champion and challenger on the same images, and the regression set image by image.
+
+    Counted are the test images, which nobody was ever trained on, and the training images that are new to the champion:
+    those the challenger reads by its fold models, each with the fold that has not seen the image (cross-fitting).
+
+    Raises:
+        ModelError, StoreError: A model or the snapshot is missing or damaged.
+    """
+    from tasks.model.bundle import load_curves, load_out_of_fold
+
+    snapshot = load_snapshot(night.store, info.id)
+    champion, notes = _load_comparable_champion(night)
+    challenger = load_model_by_id(night.store, challenger_id)
+    say(f"{champion.info.id} against {challenger.info.id}")
+    truth = np.array(info.labels)[snapshot.targets]
+    theirs, ours = _read(champion, snapshot.pixels), _read(challenger, snapshot.pixels)
+    cross_fitted = _cross_fitted_labels(load_out_of_fold(night.store, challenger_id), challenger.info.labels)
+    ours_fair = ours.labels.copy()
+    train = snapshot.rows(TRAIN)
+    ours_fair[train] = cross_fitted
+    counted = _counted_rows(night, snapshot, champion, ours_fair)
+    right_before, right_now = theirs.labels[counted] == truth[counted], ours_fair[counted] == truth[counted]
+    fresh = _fresh_rows(night, catalogue, snapshot)
+    return Examination(
+        champion=champion.info.id,
+        challenger=challenger.info.id,
+        snapshot=info.id,
+        pairs=evaluate.pair_up(right_before, right_now),
+        champion_score=evaluate.wilson_score(int(right_before.sum()), len(counted)),
+        challenger_score=evaluate.wilson_score(int(right_now.sum()), len(counted)),
+        fresh=evaluate.wilson_score(int((theirs.labels[fresh] == truth[fresh]).sum()), len(fresh)),
+        regression=_judge_regression(catalogue, night, snapshot, theirs.readings, ours.readings),
+        confusion=evaluate.confusion_matrix(truth[counted], ours_fair[counted], info.labels),
+        confusion_labels=info.labels,
+        curves=load_curves(night.store, challenger_id),
+        recipe=challenger.info.recipe,
+        device=challenger.info.device,
+        notes=(*notes, *challenger.info.notes),
+    )
+
+
+def examine_quietly(night: Night) -> Examination:
+    """A night without a challenger: nothing is loaded, only the champion is named."""
+    return Examination(champion=champion_id(night.store))
+
+
+def read_inbox_with(night: Night, catalogue: Catalogue) -> tuple[InboxReading, ...]:
+    """What the reigning champion reads in the inbox, least sure first; what it has read before is not read again."""
+    images = catalogue.images(night.settings.source, roles=(Role.INBOX,))
+    digits = catalogue.digits(NORMALISER_VERSION, {image.sha256 for image in images})
+    images = [image for image in images if image.sha256 in digits and digits[image.sha256].pixels]
+    if not images:
+        return ()
+    champion = champion_id(night.store)
+    known = catalogue.readings(champion, {image.sha256 for image in images})
+    unread = sorted({image.sha256 for image in images} - set(known))
+    if unread:
+        model = load_champion(night.store)
+        pixels = np.stack([np.frombuffer(digits[sha].pixels, np.uint8).reshape(28, 28) for sha in unread])
+        read = dict(zip(unread, _read(model, pixels).readings, strict=True))
+        catalogue.put_readings(champion, read)
+        known = {**known, **read}
+    found = [InboxReading(image.path, image.sha256, known[image.sha256]) for image in images]
+    return tuple(sorted(found, key=lambda item: (item.reading.probability, item.path)))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Labels (N,) str and readings of N images."""
+
+    labels: NDArray[np.str_]
+    readings: list[Reading]
+
+
+def _read(model: LoadedModel, pixels: NDArray[np.uint8]) -> _Read:
+    readings = evaluate.read_labels(model.predict(pixels), model.info.labels, model.info.unsure_below)
+    return _Read(np.array([reading.label for reading in readings], dtype=np.str_), readings)
+
+
+def _load_comparable_champion(night: Night) -> tuple[LoadedModel, tuple[str, ...]]:
+    """The champion; or the base model when the champion cannot read what today's normaliser makes."""
+    from tasks.model.bundle import base_info
+
+    try:
+        return load_champion(night.store), ()
+    except NormaliserMismatch as error:
+        note = f"compared with the base model instead of the champion: {error.what}"
+        return load_model_by_id(night.store, base_info().id), (note,)
+
+
+def _cross_fitted_labels(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> NDArray[np.str_]:
+    """(N,) str from (N, K) out-of-fold probabilities; empty where no fold could leave the image out (NaN)."""
+    known = ~np.isnan(probabilities).any(axis=1)
+    read = np.full(len(probabilities), "", dtype=f"<U{max(map(len, labels))}")
+    read[known] = np.array(labels)[probabilities[known].argmax(axis=1)]
+    return read
+
+
+def _counted_rows(
+    night: Night, snapshot: Snapshot, champion: LoadedModel, challenger_labels: NDArray[np.str_]
+) -> NDArray[np.intp]:
+    """Rows that are a fair exam for both: neither the champion nor the model reading for the challenger knows them."""
+    seen = _groups_trained_on(night, champion)
+    is_new = np.array([group not in seen for group in snapshot.groups.tolist()], dtype=bool)
+    is_counted = (snapshot.splits == TEST) | ((snapshot.splits == TRAIN) & (challenger_labels != ""))
+    return np.flatnonzero(is_new & is_counted)
+
+
+def _groups_trained_on(night: Night, model: LoadedModel) -> frozenset[str]:
+    """Near-duplicate groups the model was trained on, by the snapshot it names; none for the base model."""
+    if not model.info.snapshot:
+        return frozenset()
+    snapshot = load_snapshot(night.store, model.info.snapshot)
+    return frozenset(snapshot.groups[snapshot.rows(TRAIN)].tolist())
+
+
+def _fresh_rows(night: Night, catalogue: Catalogue, snapshot: Snapshot) -> NDArray[np.intp]:
+    """Labelled images that no earlier night had: what the champion makes of them is an honest test that costs nothing."""
+    known: set[str] = set()
+    for record in reversed(catalogue.nights(night.settings.source)):
+        if record.get("snapshot"):
+            try:
+                known = set(load_snapshot(night.store, str(record["snapshot"])).sha256.tolist())
+            except StoreError:  # an old snapshot may have been cleared away; then every image counts as fresh
+                known = set()
+            break
+    is_fresh = np.array([sha not in known for sha in snapshot.sha256.tolist()], dtype=bool)
+    return np.flatnonzero(is_fresh & (snapshot.splits != REGRESSION))
+
+
+def _judge_regression(
+    catalogue: Catalogue,
+    night: Night,
+    snapshot: Snapshot,
+    champion: list[Reading],
+    challenger: list[Reading],
+) -> tuple[RegressionCase, ...]:
+    rows = snapshot.rows(REGRESSION)
+    by_content: dict[str, Image] = {
+        image.sha256: image for image in catalogue.images(night.settings.source, roles=(Role.MISREAD,))
+    }
+    images = [by_content[sha] for sha in snapshot.sha256[rows].tolist()]
+    return evaluate.judge_regression(images, [champion[r] for r in rows], [challenger[r] for r in rows])

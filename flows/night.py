@@ -78,7 +78,7 @@ class Night:
             yield catalogue
 
     def fingerprint(self, snapshot: str) -> str:
-        """Names everything that decides what a night would learn: the snapshot and the forms. Equal means nothing new."""
+        """Names all that decides what a night would learn: the snapshot and the forms. Equal means nothing new."""
         forms = [form.model_dump(mode="json") for form in (self.training, self.exam, self.gate)]
         return hashlib.sha256(json.dumps([snapshot, *forms], sort_keys=True).encode()).hexdigest()[:16]
 

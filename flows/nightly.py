@@ -1,17 +1,18 @@
-"""The nightly flow: sync → prepare → freeze → train → examine → decide → publish."""
+"""The nightly flow: sync → prepare → freeze → train → examine → decide → read the inbox → publish."""
 
 from __future__ import annotations
 
 from prefect import flow
+from prefect.runtime import flow_run
 from prefect.states import Completed, State
 
 from flows import stages
-from flows.night import Night, begin_night
+from flows.night import begin_night
 from flows.outcome import Outcome
 from tasks.settings import ExamSettings, GateSettings, TrainingSettings
 
 
-@flow(name="nightly", flow_run_name="night {force}", timeout_seconds=6 * 3600, retries=0)
+@flow(name="nightly", timeout_seconds=6 * 3600, retries=0)
 def nightly(
     source: str = "",
     store: str = "",
@@ -30,7 +31,9 @@ def nightly(
         exam: What the models are examined on.
         gate: When a challenger becomes champion.
     """
-    night = begin_night(source, store, force=force, training=training, exam=exam, gate=gate)
+    night = begin_night(
+        source, store, force=force, training=training, exam=exam, gate=gate, run_id=str(flow_run.id or "")
+    )
     with night.alone():
         synced = stages.sync_source(night)
         stages.prepare_digits(night)
@@ -38,5 +41,6 @@ def nightly(
         challenger = stages.train_challenger(night, frozen)
         examined = stages.examine_models(night, frozen, challenger)
         decision = stages.decide_champion(night, frozen, examined)
-        outcome = stages.publish_report(night, synced, frozen, examined, decision)
+        inbox = stages.read_unlabelled(night)
+        outcome = stages.publish_report(night, synced, frozen, examined, decision, inbox)
     return Completed(message=outcome.message, data=outcome)

@@ -1,19 +1,21 @@
 """The stages of a night: each opens what it needs, calls one room after the other, and returns a small record.
 
-The functions are plain; the thin Prefect tasks stand at the end of the file. A task exists where something can be retried or
-is worth seeing in the UI: never one an image.
+The functions are plain; the thin Prefect tasks stand at the end of the file. A task exists where something can be retried
+or is worth seeing in the UI: never one an image.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 
-from flows.artifacts import publish_artifacts
+from flows.champion import champion_id
 from flows.examine import Examination, examine_challenger, examine_quietly, read_inbox_with
 from flows.night import Night
 from flows.outcome import Outcome
@@ -22,7 +24,16 @@ from tasks import promote
 from tasks.dataset import Frozen, freeze, save_snapshot
 from tasks.errors import TenaraiError
 from tasks.prepare import NEAR_DUPLICATE_BITS, NORMALISER_VERSION, hamming, prepare_images
-from tasks.records import Decision, InboxReading, PrepareResult, Rejection, Role, SnapshotInfo, SyncResult
+from tasks.records import (
+    Decision,
+    InboxReading,
+    NightReport,
+    PrepareResult,
+    Rejection,
+    Role,
+    SnapshotInfo,
+    SyncResult,
+)
 from tasks.sync import sync
 
 
@@ -74,9 +85,7 @@ def freeze_night(night: Night) -> FrozenNight:
         if not any(image.role in {Role.DIGITS, Role.MISREAD} for image in images):
             say("nothing is labelled yet")
             return FrozenNight(None, False, night.fingerprint(""), (), tuple(rejections), num_images)
-        frozen = freeze(
-            images, digits, normaliser=NORMALISER_VERSION, test_share=night.exam.test_share, near=are_near
-        )
+        frozen = freeze(images, digits, normaliser=NORMALISER_VERSION, test_share=night.exam.test_share, near=are_near)
         save_snapshot(night.store, frozen.snapshot)
         fingerprint = night.fingerprint(frozen.snapshot.info.id)
         nights = catalogue.nights(source)
@@ -131,11 +140,15 @@ def decide_night(night: Night, frozen: FrozenNight, examined: Examination) -> De
     """Let the gate decide, and make the winner champion."""
     with night.stage("decide") as say:
         if not examined.challenger:
-            labelled = "no labelled images yet" if frozen.info is None else "no image or setting changed since last night"
+            labelled = (
+                "no labelled images yet" if frozen.info is None else "no image or setting changed since last night"
+            )
             return Decision("nothing new", labelled)
         decision = promote.decide(examined.pairs, examined.regression, night.gate)
         if decision.verdict == "promoted":
-            promote.promote(night.store, examined.challenger, why=decision.reason, by="gate", snapshot=examined.snapshot)
+            promote.promote(
+                night.store, examined.challenger, why=decision.reason, by="gate", snapshot=examined.snapshot
+            )
         say(f"{decision.verdict}: {decision.reason}")
         return decision
 
@@ -145,5 +158,140 @@ def read_inbox(night: Night) -> tuple[InboxReading, ...]:
     with night.stage("inbox") as say, night.catalogue() as catalogue:
         readings = read_inbox_with(night, catalogue)
         if readings:
-            say(f"{len(readings)} read, {sum(r.reading.unsure for r in readings)} unsure")
+            say(f"{len(readings)} read, {sum(item.reading.unsure for item in readings)} of them unsure")
         return readings
+
+
+def publish_night(
+    night: Night,
+    synced: SyncResult,
+    frozen: FrozenNight,
+    examined: Examination,
+    decision: Decision,
+    inbox: tuple[InboxReading, ...],
+) -> Outcome:
+    """Write the report, show it in the UI, and only then count the night as finished."""
+    from tasks.report import build_report, write_report
+
+    from flows.artifacts import publish_artifacts
+    from flows.pictures import StorePictures
+
+    with night.stage("report") as say, night.catalogue() as catalogue:
+        record = describe_night(
+            night, catalogue.nights(night.settings.source), synced, frozen, examined, decision, inbox
+        )
+        pictures = StorePictures(night.store, catalogue.digits(NORMALISER_VERSION, _shown(record)))
+        report = build_report(record, pictures, language=night.settings.language)
+        write_report(night.store, night.run, report)
+        publish_artifacts(record, report.markdown)
+        catalogue.put_night(night.run, night.settings.source, remember_night(record, frozen.fingerprint))
+        place = f"{night.store.root}/reports/{night.run}/report.html"
+        say(place)
+        return Outcome(night.run, decision.verdict, f"{decision.verdict}: {decision.reason}", place)
+
+
+def describe_night(
+    night: Night,
+    nights: list[dict[str, object]],
+    synced: SyncResult,
+    frozen: FrozenNight,
+    examined: Examination,
+    decision: Decision,
+    inbox: tuple[InboxReading, ...],
+) -> NightReport:
+    """Put everything that the report shows into one record."""
+    return NightReport(
+        run=night.run,
+        created=night.created,
+        source=night.settings.source,
+        store=night.settings.store,
+        decision=decision,
+        champion=examined.champion,
+        reigning=champion_id(night.store),
+        challenger=examined.challenger,
+        snapshot=frozen.info,
+        sync=synced,
+        champion_score=examined.champion_score,
+        challenger_score=examined.challenger_score,
+        pairs=examined.pairs if examined.challenger else None,
+        confusion=examined.confusion,
+        confusion_labels=examined.confusion_labels,
+        fresh=examined.fresh,
+        regression=examined.regression,
+        inbox=inbox,
+        rejections=frozen.rejections,
+        withheld=frozen.withheld,
+        curves=examined.curves,
+        recipe=examined.recipe,
+        notes=examined.notes,
+        device=examined.device,
+        seconds=dict(night.seconds),
+        num_images=frozen.num_images,
+        history=tuple(nights[-60:]),
+    )
+
+
+def remember_night(report: NightReport, fingerprint: str) -> dict[str, object]:
+    """What later nights need to know of this one."""
+    score = report.challenger_score if report.decision.verdict == "promoted" else report.champion_score
+    return {
+        "created": report.created,
+        "fingerprint": fingerprint,
+        "snapshot": report.snapshot.id if report.snapshot else "",
+        "verdict": report.decision.verdict,
+        "reason": report.decision.reason,
+        "champion": report.reigning,
+        "challenger": report.challenger,
+        "accuracy": score.accuracy if score and score.num_images else None,
+        "num_images": score.num_images if score else 0,
+        "fresh_right": report.fresh.num_right if report.fresh else 0,
+        "fresh_images": report.fresh.num_images if report.fresh else 0,
+    }
+
+
+def _shown(report: NightReport) -> set[str]:
+    return {case.sha256 for case in report.regression} | {item.sha256 for item in report.inbox}
+
+
+def _describe_sync(result: SyncResult) -> str:
+    counts = {
+        "added": result.num_added,
+        "changed": result.num_changed,
+        "moved": result.num_moved,
+        "relabelled": result.num_relabelled,
+        "gone": result.num_gone,
+        "back": result.num_back,
+        "rejected": result.num_rejected,
+    }
+    told = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
+    return f"{result.num_seen} files, {told or 'nothing new'}"
+
+
+def _describe_snapshot(frozen: Frozen, is_new: bool) -> str:
+    info = frozen.snapshot.info
+    counts = f"{info.num_train} to train on, {info.num_test} held out, {info.num_regression} once misread"
+    return f"{counts} ({len(info.labels)} labels)" if is_new else "nothing new"
+
+
+def _is_passing(_: object, __: object, state: State) -> bool:
+    """Retry what may pass by itself, such as a network that is down; never what a person has to mend."""
+    try:
+        state.result()
+    except TenaraiError:
+        return False
+    except OSError:
+        return True
+    except Exception:  # noqa: BLE001 - whatever else it is, trying again does not mend it; Prefect raises it further
+        return False
+    return False
+
+
+# Nothing is cached: every stage finds out by itself what is done already.
+_task = partial(task, cache_policy=NO_CACHE, persist_result=False)
+sync_source = _task(sync_night, name="sync", retries=2, retry_delay_seconds=[10, 60], retry_condition_fn=_is_passing)
+prepare_digits = _task(prepare_night, name="prepare")
+freeze_snapshot = _task(freeze_night, name="freeze")
+examine_models = _task(examine_night, name="examine")
+decide_champion = _task(decide_night, name="decide")
+read_unlabelled = _task(read_inbox, name="read inbox")
+publish_report = _task(publish_night, name="publish")

@@ -1,7 +1,7 @@
 """What the GPU worker runs: one challenger from one snapshot; and how a night hands it out.
 
-The two machines share nothing but the store and the Prefect API, so only addresses and small settings are passed, and the
-challenger's id is known beforehand: `models/<id>/model.json` is written last, and its being there is the result.
+The two machines share nothing but the store and the Prefect API, so only addresses and small settings are passed, and
+the challenger's id is known beforehand: `models/<id>/model.json` is written last, and its being there is the result.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _gpu_worker_is_ready() -> bool:
 
 
 def _train_on_gpu_pool(model: str, parameters: dict[str, object]) -> None:
-    """Run the deployment and wait for it; a run that takes too long is cancelled, since nobody waits for it any more."""
+    """Run the deployment and wait for it; a run that takes too long is cancelled, since nobody waits for it now."""
     from prefect.client.orchestration import get_client
     from prefect.deployments import run_deployment
     from prefect.runtime import flow_run

@@ -1,0 +1,54 @@
+"""What a run shows in the Prefect UI: the report as markdown, and two tables with a history by key."""
+
+from __future__ import annotations
+
+from tasks.records import NightReport
+
+
+def publish_artifacts(night: NightReport, markdown: str) -> None:
+    """Publish the artifacts of the current run.
+
+    Args:
+        night: The night.
+        markdown: The report with its pictures inside, under 500 KB.
+    """
+    from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+    title = f"{night.decision.verdict}: {night.decision.reason}"
+    create_markdown_artifact(markdown, key="nightly-report", description=title)
+    if night.confusion:
+        create_table_artifact(per_digit_rows(night), key="per-digit", description="Right and wrong by what was written")
+    if night.regression:
+        create_table_artifact(
+            regression_rows(night),
+            key="regression-set",
+            description="Images once misread, and how they are read tonight",
+        )
+
+
+def per_digit_rows(night: NightReport) -> list[dict[str, object]]:
+    """One row a label: images, right answers, share in percent, what it is taken for most."""
+    rows: list[dict[str, object]] = []
+    for number, (label, counts) in enumerate(zip(night.confusion_labels, night.confusion, strict=True)):
+        total, right = sum(counts), counts[number]
+        wrong = {night.confusion_labels[i]: n for i, n in enumerate(counts) if n and i != number}
+        taken_for = ", ".join(
+            f"{read} ({n})" for read, n in sorted(wrong.items(), key=lambda item: (-item[1], item[0]))
+        )
+        share = f"{right / total:.1%}" if total else "–"
+        rows.append({"written": label, "images": total, "right": right, "share": share, "taken for": taken_for or "–"})
+    return rows
+
+
+def regression_rows(night: NightReport) -> list[dict[str, object]]:
+    """One row an image of the regression set."""
+    return [
+        {
+            "image": case.path,
+            "written": case.label,
+            "champion reads": case.champion.label,
+            "challenger reads": case.challenger.label if case.challenger else "–",
+            "status": case.status,
+        }
+        for case in night.regression
+    ]

@@ -40,6 +40,7 @@ class Image:
         reason: Why it was rejected, for people; else empty.
         first_run, last_run: Runs that saw it first and last changed it.
         owner: Who put it there, if the source says; else empty.
+        stamp: What the source says that changes whenever the bytes may have changed; opaque, only ever compared.
     """
 
     source: str
@@ -55,11 +56,45 @@ class Image:
     first_run: str = ""
     last_run: str = ""
     owner: str = ""
+    stamp: str = ""
 
     @property
     def name(self) -> str:
         """The last part of the path."""
         return self.path.rsplit("/", 1)[-1]
+
+
+class EventKind(StrEnum):
+    """What happened to a file; one file may have two events a night, such as changed and moved."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    MOVED = "moved"
+    RELABELLED = "relabelled"
+    GONE = "gone"
+    BACK = "back"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the catalogue's append-only list of what happened.
+
+    Attributes:
+        run: The night it was noticed in.
+        kind: What happened.
+        file_id, path, label, sha256: The file as it is now; for gone files, as it was last.
+        old_path, old_label: As it was before; None where there was nothing before, or no label.
+    """
+
+    run: str
+    kind: EventKind
+    file_id: str
+    path: str
+    label: str | None
+    old_path: str | None
+    old_label: str | None
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +373,7 @@ class NightReport:
         sync: What the sync did.
         device: What trained, or what would have.
         seconds: Seconds by stage.
+        num_images: Usable images of the source, inbox included.
         history: Earlier nights, oldest first: `{"run", "verdict", "champion", "accuracy", "num_images", "fresh_right",
             "fresh_images"}`.
     """
@@ -367,4 +403,5 @@ class NightReport:
     notes: tuple[str, ...] = ()
     device: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+    num_images: int = 0
     history: tuple[dict[str, object], ...] = ()

@@ -79,8 +79,8 @@ class Catalogue:
         if roles is not None:
             query = query.where(table.c.role.in_([role.value for role in roles]))
         with self._reading() as connection:
-            rows = connection.execute(query.order_by(table.c.path, table.c.file_id)).tuples()
-            return [_to_image(row) for row in rows]
+            rows = [_to_image(row) for row in connection.execute(query).tuples()]
+        return sorted(rows, key=lambda image: (image.path, image.file_id))  # databases differ in how they order text
 
     def events(self, source: str, run: str | None = None) -> list[Event]:
         """What happened to a source's files, oldest first; of one run, or of all.
@@ -157,7 +157,7 @@ class Catalogue:
             self._upsert(connection, schema.digits, (asdict(digit) for digit in digits))
 
     def digits(self, normaliser: int, sha256s: Collection[str] | None = None) -> dict[str, Digit]:
-        """Prepared images by sha256, those that cannot be used included.
+        """Prepared images by sha256, ascending; those that cannot be used included.
 
         Args:
             normaliser: Version of the normaliser.
@@ -174,7 +174,7 @@ class Catalogue:
                     for chunk in _chunks(sha256s, CHUNK)
                     for row in connection.execute(query.where(table.c.sha256.in_(chunk))).tuples()
                 ]
-        return {row[0]: Digit(*row) for row in rows}
+        return {row[0]: Digit(*row) for row in sorted(rows)}
 
     def rejections(self, source: str, normaliser: int) -> list[Rejection]:
         """Files that cannot be used and why, by path: refused by the sync, or not readable as one character."""

@@ -169,7 +169,7 @@ def _describe(root: Path, entry: os.DirEntry[str], has_digits: bool) -> FoundFil
 
 def _refuse_link(root: Path, entry: os.DirEntry[str]) -> str:
     """Why a link is not followed; empty when it leads to a file inside the folder."""
-    target = Path(entry.path).resolve()
+    target = Path(os.path.realpath(entry.path))  # `Path.resolve` raises on a link to itself
     if not target.is_relative_to(root.resolve()):
         return "it is a link that leads out of the folder: put a copy of the file in its place"
     if target.is_dir():

@@ -43,7 +43,7 @@ def run_here(settings: Settings, *, force: bool, training: dict[str, Any], debug
 def quiet_prefect(*, debug: bool) -> None:
     """Set Prefect up for a run on this terminal; call it before Prefect is imported.
 
-    Without an API of the person's own (`PREFECT_API_URL`), Prefect starts a temporary server with its data beside the store.
+    Without an API of the person's own (`PREFECT_API_URL`), Prefect starts a temporary server, its data in `.tenarai`.
     """
     if not {"PREFECT_API_URL", "PREFECT_HOME"} & os.environ.keys():
         os.environ["PREFECT_HOME"] = str(Path(f"{DEFAULT_HOME}/prefect-local").resolve())

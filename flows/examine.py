@@ -109,19 +109,23 @@ def examine_quietly(night: Night) -> Examination:
 
 def read_inbox_with(night: Night, catalogue: Catalogue) -> tuple[InboxReading, ...]:
     """What the reigning champion reads in the inbox, least sure first; what it has read before is not read again."""
+    from tasks.model.bundle import load_info
+
     images = catalogue.images(night.settings.source, roles=(Role.INBOX,))
     digits = catalogue.digits(NORMALISER_VERSION, {image.sha256 for image in images})
     images = [image for image in images if image.sha256 in digits and digits[image.sha256].pixels]
     if not images:
         return ()
     champion = champion_id(night.store)
-    known = catalogue.readings(champion, {image.sha256 for image in images})
+    threshold = load_info(night.store, champion).unsure_below
+    kept = catalogue.readings(champion, {image.sha256 for image in images})
+    known = {sha: Reading(label, sure, sure < threshold) for sha, (label, sure) in kept.items()}
     unread = sorted({image.sha256 for image in images} - set(known))
     if unread:
         model = load_champion(night.store)
         pixels = np.stack([np.frombuffer(digits[sha].pixels, np.uint8).reshape(28, 28) for sha in unread])
         read = dict(zip(unread, _read(model, pixels).readings, strict=True))
-        catalogue.put_readings(champion, read)
+        catalogue.put_readings(champion, {sha: (reading.label, reading.probability) for sha, reading in read.items()})
         known = {**known, **read}
     found = [InboxReading(image.path, image.sha256, known[image.sha256]) for image in images]
     return tuple(sorted(found, key=lambda item: (item.reading.probability, item.path)))
@@ -178,7 +182,7 @@ def _groups_trained_on(night: Night, model: LoadedModel) -> frozenset[str]:
 
 
 def _fresh_rows(night: Night, catalogue: Catalogue, snapshot: Snapshot) -> NDArray[np.intp]:
-    """Labelled images that no earlier night had: what the champion makes of them is an honest test that costs nothing."""
+    """Labelled images that no earlier night had: the champion's reading of them is an honest test at no cost."""
     known: set[str] = set()
     for record in reversed(catalogue.nights(night.settings.source)):
         if record.get("snapshot"):

@@ -33,11 +33,13 @@ def roll_back_champion(settings: Settings, *, to: str | None, why: str) -> str:
     Raises:
         ModelError: There is no earlier champion, or the one named cannot be loaded; nothing is changed then.
     """
+    from tasks.model.bundle import base_info
+
     store = open_store(settings.store, create=False)
     with store.lock():
         if to:
             load_model_by_id(store, to)  # a model that cannot read must not reign
-        reign = promote.roll_back(store, to=to, why=why, by=_who())
+        reign = promote.roll_back(store, to=to, base=base_info().id, why=why, by=_who())
     return f"{reign.model} is champion again: {reign.why or 'no reason given'}"
 
 

@@ -1,7 +1,7 @@
 """The stages of a night: each opens what it needs, calls one room after the other, and returns a small record.
 
-The functions are plain; the thin Prefect tasks stand at the end of the file. A task exists where something can be retried
-or is worth seeing in the UI: never one an image.
+The functions are plain; the thin Prefect tasks stand at the end of the file. A task exists where something can be
+retried or is worth seeing in the UI: never one an image.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def train_challenger(night: Night, frozen: FrozenNight) -> str:
 
 
 def examine_night(night: Night, frozen: FrozenNight, challenger: str) -> Examination:
-    """Champion and challenger on the same images, the regression set, and what the champion made of tonight's new ones."""
+    """Champion and challenger on the same images, the regression set, and the champion on tonight's new ones."""
     with night.stage("examine") as say, night.catalogue() as catalogue:
         if not challenger or frozen.info is None:
             return examine_quietly(night)
@@ -144,6 +144,8 @@ def decide_night(night: Night, frozen: FrozenNight, examined: Examination) -> De
                 "no labelled images yet" if frozen.info is None else "no image or setting changed since last night"
             )
             return Decision("nothing new", labelled)
+        if promote.is_rolled_back(night.store, examined.challenger):
+            return Decision("kept", f"{examined.challenger} was rolled back by hand; only a person can crown it again")
         decision = promote.decide(examined.pairs, examined.regression, night.gate)
         if decision.verdict == "promoted":
             promote.promote(

@@ -10,14 +10,20 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from prefect import flow
 from prefect.states import Completed, State
 
 from tasks.dataset import TRAIN, load_snapshot
 from tasks.errors import TrainingError
+from tasks.records import ModelInfo
 from tasks.settings import TrainingSettings
 from tasks.store import open_store
+
+if TYPE_CHECKING:
+    from tasks.train import Trained
 
 log = logging.getLogger("tenarai.train")
 GPU_DEPLOYMENT = "train/gpu"
@@ -64,8 +70,32 @@ def train_from_snapshot(
         normaliser=info.normaliser,
         on_epoch=say,
     )
-    kept = save_model(store, model_id, trained, snapshot=snapshot_id, normaliser=info.normaliser, settings=training)
+    kept = save_model(store, _describe_model(model_id, snapshot_id, info.normaliser, training, trained), trained)
     return f"{model_id}: {kept.recipe}, {kept.epochs} epochs on {len(rows)} images, on {kept.device}"
+
+
+def _describe_model(
+    model_id: str, snapshot_id: str, normaliser: int, training: TrainingSettings, trained: Trained
+) -> ModelInfo:
+    from tasks.model.bundle import versions
+
+    return ModelInfo(
+        id=model_id,
+        labels=trained.labels,
+        normaliser=normaliser,
+        snapshot=snapshot_id,
+        recipe=trained.recipe,
+        parameters=training.model_dump(mode="json"),
+        versions=versions(),
+        epochs=trained.epochs,
+        epochs_by_fold=trained.curves.best_epochs,
+        metrics=trained.metrics,
+        weights_sha256="",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        device=trained.device,
+        unsure_below=trained.unsure_below,
+        notes=trained.notes,
+    )
 
 
 def challenger_id(snapshot_id: str, training: TrainingSettings) -> str:

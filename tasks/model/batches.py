@@ -41,7 +41,7 @@ def augmented_batches(
             self.order = np.random.default_rng([seed, self.epoch]).permutation(len(pixels))
 
         def __len__(self) -> int:
-            return -(-len(pixels) // batch)
+            return int(np.ceil(len(pixels) / batch))
 
         def __getitem__(self, step: int) -> tuple[Any, ...]:
             rows = self.order[step * batch : (step + 1) * batch]

@@ -1,4 +1,4 @@
-"""The networks: (N, 28, 28) uint8 in, (N, K) probabilities out; scaling happens inside, so nobody can forget or repeat it."""
+"""The networks: (N, 28, 28) uint8 in, (N, K) probabilities out; scaling happens inside, so nobody can forget it."""
 
 from __future__ import annotations
 
@@ -35,22 +35,33 @@ def build_cnn(num_labels: int, *, width: int = 16, dropout: float = 0.3) -> Any:
 
 
 def build_base(num_labels: int = 10, *, width: int = 32, dropout: float = 0.25) -> Any:
-    """The base model's network: four convolutions with batch normalisation, 352,000 weights; a `keras.Model`."""
+    """The base model's network: four convolutions with batch normalisation, 267,000 weights; a `keras.Model`."""
     import keras
 
     layers = keras.layers
     inputs, x = _input(keras)
-    for filters, kernel, pool in ((width, 5, True), (2 * width, 3, False), (2 * width, 3, True), (4 * width, 3, True)):
-        x = layers.Conv2D(filters, kernel, padding="same", use_bias=False)(x)
+    # strides early: four times the images a second of a network that pools
+    for filters, kernel, stride in ((width, 5, 2), (3 * width // 2, 3, 1), (2 * width, 3, 2), (3 * width, 3, 1)):
+        x = layers.Conv2D(filters, kernel, strides=stride, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization(momentum=0.98)(x)
         x = layers.ReLU()(x)
-        if pool:
-            x = layers.MaxPooling2D()(x)
+    x = layers.MaxPooling2D()(x)
     x = layers.Flatten(name=FEATURES)(x)
     x = layers.Dropout(dropout)(x)
     x = layers.Dense(6 * width, activation="relu", name=HEAD[0])(x)
     x = layers.Dropout(dropout)(x)
     return _output(keras, inputs, x, num_labels, name="base")
+
+
+def build_head(num_features: int, hidden: int, num_labels: int, *, dropout: float = 0.3) -> Any:
+    """The dense layers of the base by themselves, (N, F) float32 features in; a `keras.Model`."""
+    import keras
+
+    inputs = keras.Input((num_features,), name=FEATURES)
+    x = keras.layers.Dropout(dropout)(inputs)
+    x = keras.layers.Dense(hidden, activation="relu", name=HEAD[0])(x)
+    x = keras.layers.Dropout(dropout)(x)
+    return _output(keras, inputs, x, num_labels, name="head")
 
 
 def _input(keras: Any) -> tuple[Any, Any]:

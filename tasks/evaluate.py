@@ -1,0 +1,90 @@
+"""What the exam shows: readings, scores with their intervals, pairs, and the regression set image by image.
+
+Pure NumPy: models come in as arrays of probabilities, so the same counting serves every backend and every test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.records import Image, PairedCounts, Reading, RegressionCase, Score
+
+Z95 = 1.959964  # two-sided 95 % of the normal distribution
+
+
+def read_labels(probabilities: NDArray[np.float32], labels: Sequence[str], unsure_below: float) -> list[Reading]:
+    """The most probable label of each row, and whether it is sure enough.
+
+    Args:
+        probabilities: (N, K) float32, rows summing to 1.
+        labels: K class names.
+        unsure_below: Readings less probable than this are unsure, 0 to 1.
+    """
+    best = probabilities.argmax(axis=1) if len(probabilities) else []
+    found = [float(row[column]) for row, column in zip(probabilities, best, strict=True)]
+    return [Reading(labels[column], p, p < unsure_below) for column, p in zip(best, found, strict=True)]
+
+
+def wilson_score(num_right: int, num_images: int) -> Score:
+    """Right answers with their 95 % interval (Wilson, 1927); of no images the interval is 0 to 1."""
+    if num_images == 0:
+        return Score(0, 0, 0.0, 1.0)
+    share, z2 = num_right / num_images, Z95**2
+    middle = (share + z2 / (2 * num_images)) / (1 + z2 / num_images)
+    half = Z95 * sqrt(share * (1 - share) / num_images + z2 / (4 * num_images**2)) / (1 + z2 / num_images)
+    return Score(int(num_right), int(num_images), max(0.0, middle - half), min(1.0, middle + half))
+
+
+def pair_up(champion_right: NDArray[np.bool_], challenger_right: NDArray[np.bool_]) -> PairedCounts:
+    """Count champion against challenger on the same images, (N,) bool each."""
+    return PairedCounts(
+        won=int((~champion_right & challenger_right).sum()),
+        lost=int((champion_right & ~challenger_right).sum()),
+        both_right=int((champion_right & challenger_right).sum()),
+        both_wrong=int((~champion_right & ~challenger_right).sum()),
+    )
+
+
+def confusion_matrix(
+    truth: NDArray[np.str_], read: NDArray[np.str_], labels: Sequence[str]
+) -> tuple[tuple[int, ...], ...]:
+    """(K, K) counts: what was written by row, what was read by column.
+
+    A reading outside `labels`, which a model with other labels may give, counts in no column.
+    """
+    index = {label: number for number, label in enumerate(labels)}
+    counts = np.zeros((len(labels), len(labels)), dtype=int)
+    for written, answer in zip(truth.tolist(), read.tolist(), strict=True):
+        if answer in index:
+            counts[index[written], index[answer]] += 1
+    return tuple(tuple(int(n) for n in row) for row in counts)
+
+
+def judge_regression(
+    images: Sequence[Image], champion: Sequence[Reading], challenger: Sequence[Reading] | None
+) -> tuple[RegressionCase, ...]:
+    """Judge each previously misread image, the ones that need attention first.
+
+    Args:
+        images: Rows of the regression set, each with its true label.
+        champion, challenger: What each reads in them, in the same order; no challenger on a night without one.
+    """
+    answers: Sequence[Reading | None] = challenger if challenger is not None else [None] * len(images)
+    cases = [
+        RegressionCase(image.path, image.sha256, image.label or "", before, now, _status(image.label, before, now))
+        for image, before, now in zip(images, champion, answers, strict=True)
+    ]
+    order = {"newly misread": 0, "still misread": 1, "fixed": 2, "read": 3}
+    return tuple(sorted(cases, key=lambda case: (order[case.status], case.label, case.path)))
+
+
+def _status(label: str | None, before: Reading, now: Reading | None) -> str:
+    was_right = before.label == label
+    is_right = was_right if now is None else now.label == label
+    if is_right:
+        return "read" if was_right else "fixed"
+    return "newly misread" if was_right else "still misread"

@@ -1,0 +1,280 @@
+"""The recipes: the article's MLP, a CNN from scratch, and the base model with its last layers fine-tuned.
+
+A recipe prepares a `Fitter` once for a collection; the fitter is then fitted on each fold and, last, on everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.model.augment import GENTLE, Augmentation, augment
+from tasks.model.batches import augmented_batches, one_hot
+from tasks.model.bundle import BATCH, load_base
+from tasks.model.networks import FEATURES, HEAD, build_cnn, build_head, build_mlp
+
+Say = Callable[[int, dict[str, float]], None]
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What there is to learn.
+
+    Attributes:
+        pixels: (N, 28, 28) uint8, ink 255 on paper 0.
+        targets: (N,) int64, index into `labels`.
+        groups: (N,) str, near-duplicate groups.
+        labels: Class names.
+        normaliser: Version of the normaliser that made the digits.
+    """
+
+    pixels: NDArray[np.uint8]
+    targets: NDArray[np.int64]
+    groups: NDArray[np.str_]
+    labels: tuple[str, ...]
+    normaliser: int
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """One fit: its curves, and what it reads in the held-out images, (M, K) float32, none without held-out images."""
+
+    history: dict[str, list[float]]
+    probabilities: NDArray[np.float32]
+
+
+class Fitter(Protocol):
+    """Fits one kind of network on rows of a lesson, as often as asked."""
+
+    def fit(self, train: Rows, held_out: Rows | None, *, epochs: int, patience: int, say: Say) -> Fit:
+        """Fit anew; with held-out rows EarlyStopping watches their loss and puts the best weights back."""
+
+    def network(self, temperature: float) -> Any:
+        """The last fit as a `keras.Model`, its logits divided by the temperature."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A way to train.
+
+    Attributes:
+        name: mlp, cnn or transfer.
+        epochs_without_split: Epochs where too few images are there to find their number.
+        prepare: Makes the fitter from a lesson and a seed.
+    """
+
+    name: str
+    epochs_without_split: int
+    prepare: Callable[[Lesson, int], Fitter]
+
+
+class NetworkFitter:
+    """Whole networks from scratch."""
+
+    def __init__(
+        self, lesson: Lesson, seed: int, *, build: Callable[[int], Any], how: Augmentation | None, batch: int
+    ) -> None:
+        """Keep what is needed; nothing is built yet."""
+        self._lesson, self._seed, self._build, self._how, self._batch = lesson, seed, build, how, batch
+        self._network: Any = None
+
+    def fit(self, train: Rows, held_out: Rows | None, *, epochs: int, patience: int, say: Say) -> Fit:
+        """See `Fitter`."""
+        import keras
+
+        keras.utils.set_random_seed(self._seed)
+        lesson = self._lesson
+        targets = one_hot(lesson.targets, len(lesson.labels))
+        network = self._build(len(lesson.labels))
+        network.compile(
+            keras.optimizers.Adam(1e-3), "categorical_crossentropy", metrics=["accuracy"], jit_compile=False
+        )
+        batches = augmented_batches(
+            lesson.pixels[train],
+            targets[train],
+            how=self._how,
+            batch=self._batch,
+            seed=self._seed,
+            weights=balance(lesson.targets[train]),
+        )
+        watched = None if held_out is None else (lesson.pixels[held_out], targets[held_out])
+        history = _run(network, batches, watched, epochs=epochs, patience=patience, say=say)
+        self._network = network
+        return Fit(history, _read(network, lesson.pixels[held_out]) if held_out is not None else _nothing(lesson))
+
+    def network(self, temperature: float) -> Any:
+        """See `Fitter`."""
+        divide_logits(self._network, temperature)
+        return self._network
+
+
+class TransferFitter:
+    """The base model with its dense layers fine-tuned; its convolutions stay as they are.
+
+    Since they stay, what they make of each image and of `COPIES` augmented copies is computed once for all folds, and an
+    epoch is one pass over another copy of everything: seconds for hundreds of images.
+    """
+
+    COPIES = 16
+    BATCH = 32
+    RATE = 7e-4
+
+    def __init__(self, lesson: Lesson, seed: int) -> None:
+        """Compute the features of every image and of its augmented copies."""
+        import keras
+
+        keras.utils.set_random_seed(seed)
+        self._lesson, self._seed = lesson, seed
+        base = load_base(normaliser=lesson.normaliser)
+        self._base, self._base_labels = base.network, base.info.labels
+        self._convolutions = keras.Model(base.network.input, base.network.get_layer(FEATURES).output)
+        rng = np.random.default_rng([seed, 1])
+        self._plain = self._see(lesson.pixels)
+        self._copies = [self._see(augment(lesson.pixels, rng, GENTLE)) for _ in range(self.COPIES)]
+        self._head: Any = None
+
+    def fit(self, train: Rows, held_out: Rows | None, *, epochs: int, patience: int, say: Say) -> Fit:
+        """See `Fitter`."""
+        import keras
+
+        keras.utils.set_random_seed(self._seed)
+        lesson = self._lesson
+        targets = one_hot(lesson.targets, len(lesson.labels), smoothing=0.05)
+        head = self._new_head()
+        head.compile(
+            keras.optimizers.Adam(self.RATE), "categorical_crossentropy", metrics=["accuracy"], jit_compile=False
+        )
+        batches = feature_batches(
+            [copy[train] for copy in self._copies],
+            targets[train],
+            batch=self.BATCH,
+            seed=self._seed,
+            weights=balance(lesson.targets[train]),
+        )
+        watched = None
+        if held_out is not None:
+            watched = (self._plain[held_out], one_hot(lesson.targets[held_out], len(lesson.labels)))
+        history = _run(head, batches, watched, epochs=epochs, patience=patience, say=say)
+        self._head = head
+        return Fit(history, _read(head, self._plain[held_out]) if held_out is not None else _nothing(lesson))
+
+    def network(self, temperature: float) -> Any:
+        """See `Fitter`."""
+        import keras
+
+        divide_logits(self._head, temperature)
+        inputs = keras.Input((28, 28), dtype="uint8", name="digit")
+        whole = keras.Model(inputs, self._head(self._convolutions(inputs, training=False)), name="transfer")
+        whole.trainable = False
+        return whole
+
+    def _see(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.asarray(self._convolutions.predict(pixels, batch_size=BATCH, verbose=0), dtype=np.float32)
+
+    def _new_head(self) -> Any:
+        """The base's dense layers; labels that the base does not know get new, small weights."""
+        labels = self._lesson.labels
+        head = build_head(self._plain.shape[1], self._base.get_layer(HEAD[0]).units, len(labels))
+        head.get_layer(HEAD[0]).set_weights(self._base.get_layer(HEAD[0]).get_weights())
+        known_kernel, known_bias = self._base.get_layer(HEAD[1]).get_weights()
+        kernel, bias = (0.1 * array for array in head.get_layer(HEAD[1]).get_weights())
+        for column, label in enumerate(labels):
+            if label in self._base_labels:
+                kernel[:, column] = known_kernel[:, self._base_labels.index(label)]
+                bias[column] = known_bias[self._base_labels.index(label)]
+        head.get_layer(HEAD[1]).set_weights([kernel, bias])
+        return head
+
+
+def feature_batches(
+    copies: list[NDArray[np.float32]],
+    targets: NDArray[np.float32],
+    *,
+    batch: int,
+    seed: int,
+    weights: NDArray[np.float32],
+) -> Any:
+    """A `keras.utils.PyDataset` over features, another augmented copy in each epoch.
+
+    Args:
+        copies: Arrays of (N, F) float32, the same images augmented in different ways.
+        targets: (N, K) float32 distributions.
+        batch: Images a step.
+        seed: Decides the order.
+        weights: (N,) float32, weight of each image in the loss.
+    """
+    import keras
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__(workers=1)
+            self.epoch = 0
+
+        def __len__(self) -> int:
+            return int(np.ceil(len(targets) / batch))
+
+        def __getitem__(self, step: int) -> tuple[Any, ...]:
+            order = np.random.default_rng([seed, self.epoch]).permutation(len(targets))
+            rows = order[step * batch : (step + 1) * batch]
+            return copies[self.epoch % len(copies)][rows], targets[rows], weights[rows]
+
+        def on_epoch_end(self) -> None:
+            self.epoch += 1
+
+    return Batches()
+
+
+def balance(targets: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(N,) float32 weights of mean 1 that lift rare labels, by the square root, so that a single image never rules."""
+    counts = np.bincount(targets).astype(np.float64)
+    weights = 1 / np.sqrt(counts[targets])
+    return np.asarray(weights / weights.mean(), dtype=np.float32)
+
+
+def divide_logits(network: Any, temperature: float) -> None:
+    """Bake a temperature into the last layer, so that readings are calibrated wherever the model is loaded."""
+    layer = network.get_layer(HEAD[1])
+    layer.set_weights([array / temperature for array in layer.get_weights()])
+
+
+def _run(network: Any, batches: Any, watched: Any, *, epochs: int, patience: int, say: Say) -> dict[str, list[float]]:
+    import keras
+
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=say)]
+    if watched is not None:
+        # Keras' defaults neither wait nor put the best weights back
+        callbacks.append(
+            keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience, restore_best_weights=True)
+        )
+    fitted = network.fit(
+        batches, epochs=epochs, validation_data=watched, validation_batch_size=BATCH, callbacks=callbacks, verbose=0
+    )
+    return {name: [float(value) for value in values] for name, values in fitted.history.items()}
+
+
+def _read(network: Any, images: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(network.predict(images, batch_size=BATCH, verbose=0), dtype=np.float32)
+
+
+def _nothing(lesson: Lesson) -> NDArray[np.float32]:
+    return np.empty((0, len(lesson.labels)), dtype=np.float32)
+
+
+def _prepare_mlp(lesson: Lesson, seed: int) -> Fitter:
+    return NetworkFitter(lesson, seed, build=build_mlp, how=None, batch=16)
+
+
+def _prepare_cnn(lesson: Lesson, seed: int) -> Fitter:
+    return NetworkFitter(lesson, seed, build=build_cnn, how=GENTLE, batch=32)
+
+
+RECIPES = {
+    "mlp": Recipe("mlp", 40, _prepare_mlp),
+    "cnn": Recipe("cnn", 40, _prepare_cnn),
+    "transfer": Recipe("transfer", 12, TransferFitter),
+}

@@ -1,0 +1,42 @@
+"""Near-duplicates: a 16 × 16 perceptual hash of the page, so that a re-encoded, resized or re-lit copy is known as a copy.
+
+It is taken from the ink's strength on the whole page, so that light, paper and polarity do not matter, and the writing's place
+on the page does. The same character written twice differs in about half of the 256 bits.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+NEAR_DUPLICATE_BITS = 44
+"""Up to this many of 256 bits apart two pictures count as one. `benchmarks/near_duplicates.py` measures what it finds."""
+
+CHUNK = 2048
+
+
+def perceptual_hash(ink: NDArray[np.float32]) -> bytes:
+    """Hash a page (after Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010).
+
+    Args:
+        ink: (H, W) float32, strength of the ink, 0 to 1, as `normalise.ink_strength` gives it.
+
+    Returns:
+        32 bytes: which of the 16 × 16 lowest frequencies lie above their median.
+    """
+    small = cv2.resize(ink, (32, 32), interpolation=cv2.INTER_AREA)
+    low = cv2.dct(small)[:16, :16].ravel()
+    return np.packbits(low > np.median(low)).tobytes()
+
+
+def hamming(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """Bits that differ between (N, 32) and (M, 32) uint8 hashes: (N, M) uint16, 0 to 256."""
+    a, b = (np.ascontiguousarray(hashes).view(np.uint64) for hashes in (ours, theirs))
+    distances = np.empty((len(a), len(b)), dtype=np.uint16)
+    for start in range(0, len(b), CHUNK):  # a chunk at a time keeps the intermediate arrays in the cache
+        part = b[start : start + CHUNK]
+        distances[:, start : start + CHUNK] = np.bitwise_count(a[:, None, :] ^ part[None, :, :]).sum(
+            -1, dtype=np.uint16
+        )
+    return distances

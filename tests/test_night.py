@@ -1,0 +1,214 @@
+"""Whole nights through the real flow on folders of real digits."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows.nightly import nightly
+from tasks.dataset import load_snapshot
+from tasks.errors import DatasetError, SourceError, StoreError, StoreVersionError
+from tasks.settings import TrainingSettings
+from tasks.store import open_store
+from tests.collections_of_digits import fill, picture, save
+
+QUICK = TrainingSettings(recipe="mlp", max_epochs=12, patience=3, folds=2)
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def run_night(folder, store, training=QUICK, **given):
+    state = nightly(source=f"folder:{folder}", store=str(store), training=training, return_state=True, **given)
+    return state.result()
+
+
+def report_of(store):
+    run = (Path(store) / "reports/latest").read_text().strip()
+    return json.loads((Path(store) / "reports" / run / "report.json").read_text())
+
+
+@pytest.fixture
+def collection(tmp_path):
+    folder = fill(tmp_path / "folder", num_each=8)
+    fill(folder, num_each=1, labels="47", first=50, under="misread")
+    save(folder / "inbox" / "what is this.png", picture(1700))
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "store"
+
+
+def test_a_first_night_ends_with_a_verdict_and_a_report_that_is_complete(prefect, collection, store):
+    outcome = run_night(collection, store)
+    assert outcome.verdict in {"promoted", "kept"}
+    report = report_of(store)
+    assert report["verdict"] == outcome.verdict
+    assert report["num_images"] == 83
+    assert report["num_rejected"] == 0
+    assert report["accuracy"]["num_images"] > 0
+    assert {case["label"] for case in report["regression_set"]} == {"4", "7"}
+    assert set(report["seconds"]) >= {"sync", "prepare", "freeze", "train", "examine", "decide"}
+    assert Path(outcome.report).read_bytes().lstrip().lower().startswith(b"<!doctype html>")
+
+
+def test_a_second_night_without_anything_new_trains_nothing(prefect, collection, store):
+    run_night(collection, store)
+    before = {path: path.stat().st_mtime_ns for path in (store / "models").rglob("*")}
+    assert run_night(collection, store).verdict == "nothing new"
+    assert {path: path.stat().st_mtime_ns for path in (store / "models").rglob("*")} == before
+    assert report_of(store)["challenger"] == ""
+
+
+def test_one_new_image_makes_a_new_night(prefect, collection, store):
+    run_night(collection, store)
+    save(collection / "digits" / "3" / "new.png", picture(1500))
+    assert run_night(collection, store).verdict in {"promoted", "kept"}
+
+
+def test_moving_a_file_from_the_inbox_to_a_label_folder_labels_it(prefect, collection, store):
+    run_night(collection, store)
+    (collection / "inbox" / "what is this.png").rename(collection / "digits" / "5" / "what is this.png")
+    assert run_night(collection, store).verdict in {"promoted", "kept"}
+    assert report_of(store)["inbox"] == []
+
+
+def test_a_forced_night_trains_another_challenger(prefect, collection, store):
+    run_night(collection, store)
+    first = report_of(store)["challenger"]
+    assert run_night(collection, store, force=True).verdict in {"promoted", "kept"}
+    assert report_of(store)["challenger"] not in {"", first}
+
+
+def test_the_regression_set_is_never_trained_on(prefect, collection, store):
+    run_night(collection, store)
+    snapshot = load_snapshot(open_store(str(store)), report_of(store)["snapshot"])
+    misread = {path.name for path in (collection / "misread").rglob("*.png")}
+    regression = set(snapshot.sha256[snapshot.rows("regression")].tolist())
+    assert len(regression) == len(misread) == 2
+    assert not regression & set(snapshot.sha256[snapshot.rows("train")].tolist())
+
+
+def test_the_same_image_reads_the_same_by_training_path_command_and_keras_file(prefect, collection, store):
+    import keras
+
+    from flows.read import read_files
+    from tasks.prepare import read_digit
+    from tasks.settings import Settings
+
+    run_night(collection, store)
+    model = report_of(store)["challenger"]
+    files = sorted((collection / "digits" / "4").glob("*.png"))
+    by_command = [r.reading for r in read_files(files, Settings(store=str(store)), model=model)]
+    digits = np.stack([read_digit(file.read_bytes()) for file in files])
+    network = keras.saving.load_model(store / "models" / model / "model.keras", safe_mode=True)
+    labels = json.loads((store / "models" / model / "model.json").read_text())["labels"]
+    by_file = network.predict(digits, verbose=0)
+    assert [reading.label for reading in by_command] == [labels[k] for k in by_file.argmax(axis=1)]
+    np.testing.assert_allclose([r.probability for r in by_command], by_file.max(axis=1), atol=1e-5)
+
+
+def test_a_digit_on_white_paper_and_its_negative_read_the_same(tmp_path):
+    from flows.read import read_files
+    from tasks.settings import Settings
+
+    files = []
+    for number in range(0, 40, 4):
+        files.append(save(tmp_path / f"{number}.png", picture(number)))
+        files.append(save(tmp_path / f"{number}-inverted.png", picture(number, inverted=True)))
+    readings = [r.reading for r in read_files(files, Settings(store=str(tmp_path / "none")))]
+    for dark, light in zip(readings[::2], readings[1::2], strict=True):
+        assert dark.label == light.label
+        assert dark.probability == pytest.approx(light.probability, abs=0.02)
+
+
+def test_a_folder_of_label_folders_is_understood_without_digits_in_its_path(prefect, tmp_path, store):
+    fill(tmp_path / "folder", num_each=6, under=".")
+    assert run_night(tmp_path / "folder", store).verdict in {"promoted", "kept"}
+    assert report_of(store)["num_images"] == 60
+
+
+def test_unusable_files_are_rejected_with_their_reasons_and_the_night_goes_on(prefect, collection, store):
+    bad = collection / "digits" / "1"
+    (bad / "empty.png").write_bytes(b"")
+    (bad / "letter.png").write_text("Dear diary")
+    (bad / "half.jpg").write_bytes(save(bad / "whole.jpg", picture(1)).read_bytes()[:600])
+    save(bad / "blank.png", np.full((90, 90), 250, np.uint8))
+    run_night(collection, store)
+    reasons = {item["path"].rsplit("/", 1)[-1]: item["reason"] for item in report_of(store)["rejected"]}
+    assert set(reasons) == {"empty.png", "letter.png", "half.jpg", "blank.png"}
+    assert "empty" in reasons["empty.png"]
+    assert "not a picture" in reasons["letter.png"]
+    assert "truncated" in reasons["half.jpg"]
+    assert "blank" in reasons["blank.png"]
+
+
+def test_an_unreadable_source_is_one_clear_message(prefect, tmp_path, store):
+    with pytest.raises(SourceError, match="nowhere"):
+        run_night(tmp_path / "nowhere", store)
+
+
+def test_an_empty_folder_is_one_clear_message(prefect, tmp_path, store):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match="digits/"):
+        run_night(tmp_path / "empty", store)
+
+
+@pytest.mark.parametrize(("labels", "num_each", "message"), [("4", 8, "nothing to tell apart"), ("01", 1, "too few images")])
+def test_too_little_to_learn_from_is_one_clear_message_and_loses_nothing(
+    prefect, tmp_path, store, labels, num_each, message
+):
+    folder = fill(tmp_path / "folder", num_each=num_each, labels=labels)
+    with pytest.raises(DatasetError, match=message):
+        run_night(folder, store)
+    fill(folder, num_each=8)
+    assert run_night(folder, store).verdict in {"promoted", "kept"}
+
+
+def test_an_inbox_alone_is_read_by_the_base_model(prefect, tmp_path, store):
+    save(tmp_path / "folder" / "inbox" / "first.png", picture(0))
+    assert run_night(tmp_path / "folder", store).verdict == "nothing new"
+    assert report_of(store)["inbox"][0]["label"] == "0"
+
+
+def test_a_store_from_a_newer_version_is_left_alone(prefect, collection, store):
+    store.mkdir()
+    (store / "store.json").write_text('{"format": 99}')
+    with pytest.raises(StoreVersionError, match="newer version"):
+        run_night(collection, store)
+    assert [path.name for path in store.iterdir()] == ["store.json"]
+
+
+def test_a_disk_that_fills_up_while_a_model_is_kept_leaves_the_old_champion(prefect, collection, store, monkeypatch):
+    run_night(collection, store)
+    save(collection / "digits" / "3" / "new.png", picture(1500))
+    before = (store / "champion.json").read_bytes() if (store / "champion.json").exists() else None
+    write = type(open_store(str(store))).write
+
+    def write_until_models(self, data, *parts):
+        if parts[0] == "models":
+            raise StoreError("the disk is full", mend="free space")
+        write(self, data, *parts)
+
+    monkeypatch.setattr("tasks.store.Store.write", write_until_models)
+    with pytest.raises(StoreError, match="disk is full"):
+        run_night(collection, store)
+    monkeypatch.undo()
+    after = (store / "champion.json").read_bytes() if (store / "champion.json").exists() else None
+    assert after == before
+    assert run_night(collection, store).verdict in {"promoted", "kept"}
+
+
+def test_a_quiet_night_never_imports_keras(prefect, collection, store):
+    run_night(collection, store)
+    code = (
+        "import sys; from flows.nightly import nightly\n"
+        f"state = nightly(source='folder:{collection}', store='{store}', training={QUICK!r}, return_state=True)\n"
+        "print(state.result().verdict, 'keras' in sys.modules or 'tensorflow' in sys.modules)\n"
+    ).replace("TrainingSettings(", "__import__('tasks.settings').settings.TrainingSettings(")
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=os.environ, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1:] == ["nothing new False"], done.stderr[-2000:]

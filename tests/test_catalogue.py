@@ -7,24 +7,23 @@ from dataclasses import replace
 import pytest
 
 from tasks.catalogue import open_catalogue
+from tasks.catalogue.schema import metadata
 from tasks.errors import SettingsError, StoreError, StoreVersionError
 from tasks.records import Digit, Event, EventKind, Image, Rejection, Role, State
 
 SOURCE = "folder:/somewhere"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def catalogue(request, tmp_path):
-    """An empty catalogue on each database; PostgreSQL where the environment names an empty one."""
-    address = f"sqlite:///{tmp_path / 'catalogue.sqlite'}"
-    if request.param == "postgresql":
-        address = os.environ.get("TENARAI_TEST_POSTGRESQL", "")
-        if not address:
-            pytest.skip("TENARAI_TEST_POSTGRESQL names no database")
-        with open_catalogue(address) as old:
-            from tasks.catalogue import schema
+POSTGRESQL = os.environ.get("TENARAI_TEST_POSTGRESQL", "")  # an empty database's address; its tables are dropped
 
-            schema.metadata.drop_all(old._engine)
+
+@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRESQL else [])])
+def catalogue(request, tmp_path):
+    """An empty catalogue on each database."""
+    address = POSTGRESQL if request.param == "postgresql" else f"sqlite:///{tmp_path / 'catalogue.sqlite'}"
+    if request.param == "postgresql":
+        with open_catalogue(address) as old:
+            metadata.drop_all(old._engine)
     with open_catalogue(address) as opened:
         yield opened
 

@@ -321,8 +321,6 @@ NASTY = [
 
 @pytest.mark.parametrize("name", NASTY)
 def test_nasty_file_names_are_only_text(desk, name):
-    if name.startswith("."):
-        name = "_" + name
     desk.put(f"digits/4/{name}", name)
     desk.night()
     assert desk.labels() == {f"digits/4/{name}": "4"}

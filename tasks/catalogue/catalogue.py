@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -122,9 +122,9 @@ class Catalogue:
         if not rows and not events and state is None:
             return
         with self._writing() as connection:
-            self._upsert(connection, schema.images, (asdict(row) for row in rows))
+            self._upsert(connection, schema.images, map(_to_values, rows))
             for chunk in _chunks(events, CHUNK):
-                values = [{"source": source, **asdict(event)} for event in chunk]
+                values = [{"source": source, **_to_values(event)} for event in chunk]
                 connection.execute(insert(schema.events), values)
             if state is not None:
                 text = json.dumps(state, sort_keys=True)
@@ -154,7 +154,7 @@ class Catalogue:
     def put_digits(self, digits: Iterable[Digit]) -> None:
         """Keep prepared images; one that is held already is replaced."""
         with self._writing() as connection:
-            self._upsert(connection, schema.digits, (asdict(digit) for digit in digits))
+            self._upsert(connection, schema.digits, map(_to_values, digits))
 
     def digits(self, normaliser: int, sha256s: Collection[str] | None = None) -> dict[str, Digit]:
         """Prepared images by sha256, ascending; those that cannot be used included.
@@ -273,6 +273,11 @@ class Catalogue:
 def _to_image(row: Sequence[Any]) -> Image:
     source, file_id, path, role, label, sha256, size, modified, state, *rest = row
     return Image(source, file_id, path, Role(role), label, sha256, size, modified, State(state), *rest)
+
+
+def _to_values(record: Image | Event | Digit) -> dict[str, Any]:
+    """A record's fields by name; `dataclasses.asdict` copies deeply and takes four times as long."""
+    return {name: getattr(record, name) for name in record.__slots__}
 
 
 def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -39,8 +39,11 @@ class Place:
 
 
 def is_litter(name: str) -> bool:
-    """Whether a file or folder is the operating system's own: hidden, or one of its leavings."""
-    return name.startswith(".") or name.lower() in _LITTER
+    """Whether a file or folder is the operating system's own: hidden, or one of its leavings.
+
+    On Drive a name may well begin with two dots, and is only a name.
+    """
+    return (name.startswith(".") and not name.startswith("..")) or name.lower() in _LITTER
 
 
 def has_digits_folder(folder_names: Iterable[str]) -> bool:

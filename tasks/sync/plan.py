@@ -111,10 +111,11 @@ def plan_sync(
     for file in files:
         before = moved_from.get(file.file_id) or rows_by_id.get(file.file_id)
         row = _make_row(file, before, source, run)
+        if row == before:
+            continue
         kinds = _find_kinds(before, row)
-        if kinds or before is None or not _says_the_same(before, row):
-            rows.append(row if kinds or before is None else replace(row, last_run=before.last_run))
-            events.extend(_make_event(run, kind, row, before) for kind in kinds)
+        rows.append(replace(row, last_run=run) if kinds else row)
+        events.extend(_make_event(run, kind, row, before) for kind in kinds)
     for image in moved_from.values():
         rows.append(replace(image, state=State.GONE, reason="", last_run=run))
         del vanished[image.file_id]
@@ -185,14 +186,10 @@ def _make_row(file: RemoteFile, before: Image | None, source: str, run: str) -> 
         state=State.REJECTED if file.reason else State.OK,
         reason=file.reason,
         first_run=before.first_run if before else run,
-        last_run=run,
+        last_run=before.last_run if before else run,
         owner=file.owner,
         stamp=file.stamp,
     )
-
-
-def _says_the_same(before: Image, row: Image) -> bool:
-    return replace(before, last_run="") == replace(row, last_run="")
 
 
 def _find_kinds(before: Image | None, row: Image) -> list[EventKind]:

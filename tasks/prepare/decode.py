@@ -1,7 +1,7 @@
 """Bytes of any common picture format → (H, W, 3) uint8, upright, without transparency, at most 512 pixels a side.
 
-What a file is, is decided by its content: names and MIME types are strangers' words. Sizes are checked from the header, so
-a decompression bomb is refused before a pixel of it is decoded.
+What a file is, is decided by its content: names and MIME types are strangers' words. Sizes are checked from the header,
+so a decompression bomb is refused before a pixel of it is decoded.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One picture of one character → the digit that models are trained on and read: (28, 28) uint8, ink 255 on paper 0.
 
     picture ─polarity─▶ dark or light ink? ─paper─▶ ink strength, background divided out ─threshold─▶ mask
-    ─lines─▶ frames and ruled lines gone ─components─▶ the character alone ─layout─▶ 20 × 20 box, centre of mass in 28 × 28
+    ─lines─▶ frames and ruled lines gone ─components─▶ the character alone ─layout─▶ 20 × 20 box, centred by mass
 
 Each stage is a function of its own. The same code serves training and reading; whatever changes its output raises
 `NORMALISER_VERSION`, which every model remembers. The layout is that of MNIST (LeCun et al., 1998).
@@ -22,7 +22,7 @@ NORMALISER_VERSION = 1
 WORK = 256  # longest side that the stages work at
 SMALL = 64  # side at which the paper is estimated
 MIN_INK = 0.0004  # a smaller share of the picture than this is no character
-MIN_CONTRAST = 0.045  # ink strength below which a page counts as blank, 0 to 1
+MIN_CONTRAST = 0.09  # ink that stands out less from its paper is a blank page's grain, 0 to 1
 
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -85,8 +85,8 @@ def scale_to_work(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def has_dark_ink(picture: NDArray[np.uint8]) -> bool:
     """Whether the ink is darker than its paper.
 
-    Two witnesses: the border is paper, so what differs from its median is ink; and strokes are rare, so the high-passed picture
-    is skewed towards the ink. Where they disagree, the stronger one decides.
+    Two witnesses: the border is paper, so what differs from its median is ink; and strokes are rare, so the high-passed
+    picture is skewed towards the ink. Where they disagree, the stronger one decides.
     """
     grey = picture.astype(np.float32).mean(axis=2)
     high, wide = grey.shape
@@ -100,7 +100,7 @@ def has_dark_ink(picture: NDArray[np.uint8]) -> bool:
     passed = grey - cv2.GaussianBlur(grey, (0, 0), max(3.0, 0.12 * max(high, wide)))
     centred = passed - passed.mean()
     skewness = float((centred**3).mean() / ((centred**2).mean() ** 1.5 + 1e-6))
-    return by_border - skewness >= 0.0
+    return bool(by_border - skewness >= 0.0)
 
 
 def ink_strength(picture: NDArray[np.uint8], *, dark_ink: bool) -> Float:
@@ -114,27 +114,55 @@ def ink_strength(picture: NDArray[np.uint8], *, dark_ink: bool) -> Float:
         (H, W) float32 from 0 (paper) to 1 (black on white).
     """
     positive = picture if dark_ink else 255 - picture
+    # light ink has room to stand out only on paper that is not light itself
+    darkest = 48.0 if dark_ink else 128.0
     channels = positive.astype(np.float32)
-    strengths = [np.clip(1 - channels[..., c] / local_paper(channels[..., c]), 0, 1) for c in range(3)]
+    strengths = [np.clip(1 - channels[..., c] / local_paper(channels[..., c], darkest), 0, 1) for c in range(3)]
     spread = [float(np.percentile(s, 99.5) - np.percentile(s, 50)) for s in strengths]
     best = int(np.argmax(spread))
     # a grey picture has three equal channels; only clearly coloured ink is worth the noise of a single one
     if spread[best] < 1.15 * min(spread) + 0.02:
         mean = channels.mean(axis=2)
-        return np.asarray(np.clip(1 - mean / local_paper(mean), 0, 1), dtype=np.float32)
+        return np.asarray(np.clip(1 - mean / local_paper(mean, darkest), 0, 1), dtype=np.float32)
     return np.asarray(strengths[best], dtype=np.float32)
 
 
-def local_paper(channel: Float) -> Float:
-    """Brightness of the paper under each pixel: a wide closing of the small picture, blurred; (H, W) float32, at least 1."""
+def local_paper(channel: Float, darkest: float) -> Float:
+    """Brightness of the paper under each pixel: light that falls off over the page, then a wide closing for what is local.
+
+    Args:
+        channel: (H, W) float32, dark ink on lighter paper.
+        darkest: No paper is taken to be darker, so that the grain of a nearly black page is not blown up to ink.
+
+    Returns:
+        (H, W) float32, `darkest` to 255.
+    """
     high, wide = channel.shape
     factor = SMALL / max(high, wide)
     size = (max(1, round(wide * factor)), max(1, round(high * factor)))
-    small = cv2.resize(channel, size, interpolation=cv2.INTER_AREA)
+    small = np.maximum(cv2.resize(channel, size, interpolation=cv2.INTER_AREA), 1.0)
+    light = _fit_light(small)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (27, 27))
-    closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel, borderType=cv2.BORDER_REPLICATE)
-    smooth = cv2.GaussianBlur(closed, (0, 0), 4, borderType=cv2.BORDER_REPLICATE)
-    return np.maximum(np.asarray(cv2.resize(smooth, (wide, high), interpolation=cv2.INTER_LINEAR), np.float32), 24.0)
+    closed = cv2.morphologyEx(small / light, cv2.MORPH_CLOSE, kernel, borderType=cv2.BORDER_REPLICATE)
+    smooth = cv2.GaussianBlur(closed, (0, 0), 4, borderType=cv2.BORDER_REPLICATE) * light
+    return np.maximum(np.asarray(cv2.resize(smooth, (wide, high), interpolation=cv2.INTER_LINEAR), np.float32), darkest)
+
+
+def _fit_light(small: Float) -> Float:
+    """The fall of light as a quadratic surface through the paper; ink is left out by fitting again without it."""
+    high, wide = small.shape
+    y, x = (axis.ravel() for axis in np.meshgrid(np.linspace(-1, 1, high), np.linspace(-1, 1, wide), indexing="ij"))
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+    values = small.ravel().astype(np.float64)
+    is_paper = values >= np.percentile(values, 30)
+    fitted = values
+    for _ in range(3):
+        weights, *_ = np.linalg.lstsq(terms[is_paper], values[is_paper], rcond=None)
+        fitted = terms @ weights
+        away = values - fitted
+        is_paper = away > -2 * max(float(np.median(np.abs(away[is_paper]))), 0.5)
+    low = 0.25 * float(np.percentile(values, 90))
+    return np.asarray(np.maximum(fitted, max(low, 1.0)), dtype=np.float32).reshape(small.shape)
 
 
 def threshold_ink(ink: Float) -> Mask:
@@ -143,7 +171,7 @@ def threshold_ink(ink: Float) -> Mask:
     Otsu's threshold (1979) finds the strong ink; if it covers hardly anything, half of the strongest value is taken.
     """
     smooth = cv2.GaussianBlur(ink, (0, 0), 0.8)
-    if float(np.percentile(smooth, 99.8)) < MIN_CONTRAST:
+    if float(np.percentile(smooth, 99.8) - np.percentile(smooth, 50)) < MIN_CONTRAST:
         return np.zeros(ink.shape, dtype=bool)
     level, _ = cv2.threshold(np.uint8(np.clip(smooth, 0, 1) * 255), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     strong = max(level / 255, 0.05)
@@ -164,7 +192,7 @@ def _noise(ink: Float) -> float:
 
 
 def remove_lines(mask: Mask, ink: Float) -> Mask:
-    """Take out printed frames and ruled lines: straight, thin, spanning the picture, at its rim or fainter than the ink.
+    """Take out printed frames and ruled lines: straight, thin, spanning the picture, at its rim or faint.
 
     A line is taken only where enough ink is left without it; a 1 or a dash that fills the picture stays.
     """
@@ -320,4 +348,4 @@ def _centre(small: Float) -> NDArray[np.uint8]:
     left = int(np.clip(round(13.5 - column), 0, 28 - wide))
     digit = np.zeros((28, 28), dtype=np.float32)
     digit[top : top + high, left : left + wide] = small
-    return np.uint8(np.rint(digit * 255))
+    return np.asarray(np.rint(digit * 255), dtype=np.uint8)

@@ -1,0 +1,52 @@
+# Every target sets up .venv by itself: a virtual environment, uv inside it, and the hashed lock.
+# Python 3.11, 3.12 or 3.13, make and git are all that is needed.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.DEFAULT_GOAL := help
+.PHONY: help nightly test test-slow check up score lock clean
+
+help:           ## this list
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /' | sort
+
+nightly: $(READY)  ## one night, here and now; ARGS="--source folder:…" for your own images
+	@$(BIN)/tenarai nightly $(ARGS)
+
+test: $(READY)  ## all tests that are not slow
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(READY)  ## the slow ones: server, workers, a night through the API
+	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+check: $(READY)  ## lint, format, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+
+up: $(READY)  ## Prefect server, pools, deployments and both workers, until Ctrl-C
+	@$(BIN)/tenarai up $(ARGS)
+
+score: $(READY)  ## make score DATA=<folder of <set>/<label>/<file>>: what the base reads, and after some own samples
+	@test -n "$(DATA)" || { echo "make score needs DATA=<folder of sets>, each <set>/<label>/<file>"; exit 2; }
+	@$(BIN)/tenarai score "$(DATA)" $(ARGS)
+
+lock: $(READY)  ## renew requirements.lock from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra dev --extra postgres --extra s3 --upgrade pyproject.toml -o requirements.lock
+
+clean:          ## remove .venv; images, models and reports in .tenarai stay
+	@rm -rf .venv
+
+# --no-deps: the lock names every package, and each is checked against its hash.
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Tenarai needs Python 3.11, 3.12 or 3.13; none was found on PATH."; exit 1; }
+	@echo "setting up .venv with $(PYTHON) (once, a minute or so)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $(READY)

@@ -1,0 +1,23 @@
+"""Fixtures shared by all tests."""
+
+import os
+import tempfile
+
+# Before Prefect is imported: nothing of this machine's own Prefect is touched, and a slow machine gets time to start one.
+os.environ.update(
+    PREFECT_HOME=tempfile.mkdtemp(prefix="tenarai-prefect-"),
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="180",
+    PREFECT_LOGGING_LEVEL="CRITICAL",
+    TF_CPP_MIN_LOG_LEVEL="3",
+)
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def prefect():
+    """A temporary Prefect server, once for all tests: starting one takes many seconds."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=180):
+        yield

@@ -61,7 +61,7 @@ def main(debug: bool) -> None:
 @click.option("--seed", type=click.IntRange(0), help="Seed of the training. Default: 0.")
 @click.option("--device", type=click.Choice(["auto", "gpu", "cpu"]), help="Where to train. Default: auto.")
 @click.pass_context
-def nightly(ctx: click.Context, source: str | None, store: str | None, force: bool, **training: Any) -> None:
+def nightly(ctx: click.Context, /, source: str | None, store: str | None, force: bool, **training: Any) -> None:
     """One night, here and now: sync, prepare, train, examine, decide, report."""
     from flows.console import run_here
 

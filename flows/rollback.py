@@ -5,7 +5,8 @@ from __future__ import annotations
 import getpass
 
 from prefect import flow
-from prefect.states import Completed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from flows.champion import load_model_by_id
 from tasks import promote

@@ -6,8 +6,9 @@ retried or is worth seeing in the UI: never one an image.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,9 @@ from tasks.records import (
     SyncResult,
 )
 from tasks.sync import sync
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +177,9 @@ def publish_night(
     inbox: tuple[InboxReading, ...],
 ) -> Outcome:
     """Write the report, show it in the UI, and only then count the night as finished."""
-    from tasks.report import build_report, write_report
-
     from flows.artifacts import publish_artifacts
     from flows.pictures import StorePictures
+    from tasks.report import build_report, write_report
 
     with night.stage("report") as say, night.catalogue() as catalogue:
         record = describe_night(
@@ -288,8 +291,12 @@ def _is_passing(_: object, __: object, state: State) -> bool:
     return False
 
 
-# Nothing is cached: every stage finds out by itself what is done already.
-_task = partial(task, cache_policy=NO_CACHE, persist_result=False)
+def _task(function: Callable[_P, _R], *, name: str, **options: Any) -> Callable[_P, _R]:
+    # nothing is cached: every stage finds out by itself what is done already
+    decorate = task(name=name, cache_policy=NO_CACHE, persist_result=False, **options)
+    return cast(Callable[_P, _R], decorate(function))
+
+
 sync_source = _task(sync_night, name="sync", retries=2, retry_delay_seconds=[10, 60], retry_condition_fn=_is_passing)
 prepare_digits = _task(prepare_night, name="prepare")
 freeze_snapshot = _task(freeze_night, name="freeze")

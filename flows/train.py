@@ -11,11 +11,13 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow
-from prefect.states import Completed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
+from flows.pools import gpu_worker_is_ready
 from tasks.dataset import TRAIN, load_snapshot
 from tasks.errors import TrainingError
 from tasks.records import ModelInfo
@@ -112,8 +114,13 @@ def hand_out_training(
     Raises:
         TrainingError: The GPU worker failed, was cancelled or took too long.
     """
-    parameters = {"store": store, "snapshot": snapshot, "model": model, "training": training.model_dump(mode="json")}
-    if _runs_as_deployment() and _gpu_worker_is_ready():
+    parameters: dict[str, object] = {
+        "store": store,
+        "snapshot": snapshot,
+        "model": model,
+        "training": training.model_dump(mode="json"),
+    }
+    if _runs_as_deployment() and gpu_worker_is_ready():
         say(f"handing {model} to {GPU_DEPLOYMENT}")
         _train_on_gpu_pool(model, parameters)
     else:
@@ -133,12 +140,6 @@ def _runs_as_deployment() -> bool:
     return bool(deployment.id)
 
 
-def _gpu_worker_is_ready() -> bool:
-    from flows.pools import gpu_worker_is_ready
-
-    return gpu_worker_is_ready()
-
-
 def _train_on_gpu_pool(model: str, parameters: dict[str, object]) -> None:
     """Run the deployment and wait for it; a run that takes too long is cancelled, since nobody waits for it now."""
     from prefect.client.orchestration import get_client
@@ -146,7 +147,7 @@ def _train_on_gpu_pool(model: str, parameters: dict[str, object]) -> None:
     from prefect.runtime import flow_run
     from prefect.states import Cancelling
 
-    run = run_deployment(
+    run: Any = run_deployment(  # synchronous here, though its type says either
         GPU_DEPLOYMENT,
         parameters=parameters,
         timeout=LIMIT_SECONDS,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import pairwise
 from math import comb
 
 from tasks.errors import ModelError, StoreError
@@ -22,9 +23,9 @@ HISTORY = "champion.json"
 def decide(pairs: PairedCounts, regression: Sequence[RegressionCase], settings: GateSettings) -> Decision:
     """Promote the challenger or keep the champion, with a reason in a sentence.
 
-    The challenger must be shown to be better: images won against images lost, by the one-sided exact McNemar test with the
-    mid-p correction (Fagerland, Lydersen and Laake, 2013). "At least as accurate" would promote worse models almost half of
-    the time on small exams.
+    The challenger must be shown to be better: images won against images lost, by the one-sided exact McNemar test with
+    the mid-p correction (Fagerland, Lydersen and Laake, 2013). "At least as accurate" would promote worse models almost
+    half of the time on small exams.
 
     Args:
         pairs: Champion and challenger on the same images.
@@ -128,10 +129,7 @@ def roll_back(store: Store, *, to: str | None, base: str, why: str, by: str) -> 
 def is_rolled_back(store: Store, model: str) -> bool:
     """Whether a person has rolled this very model back; the same evidence shall not promote it again."""
     reigns = history(store)
-    for before, after in zip(reigns, reigns[1:], strict=False):
-        if before.model == model and after.action == "rolled back":
-            return True
-    return False
+    return any(before.model == model and after.action == "rolled back" for before, after in pairwise(reigns))
 
 
 def _champion_before(reigns: Sequence[Reign], base: str) -> str:

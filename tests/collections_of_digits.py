@@ -1,4 +1,4 @@
-"""Small collections for tests: real people's digits (scikit-learn's UCI optdigits) saved as pictures in label folders."""
+"""Small collections for tests: real people's digits (scikit-learn's UCI optdigits) as pictures in folders."""
 
 from __future__ import annotations
 

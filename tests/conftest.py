@@ -3,7 +3,7 @@
 import os
 import tempfile
 
-# Before Prefect is imported: nothing of this machine's own Prefect is touched, and a slow machine gets time to start one.
+# Before Prefect is imported: nothing of this machine's own Prefect is touched, and a slow machine gets time.
 os.environ.update(
     PREFECT_HOME=tempfile.mkdtemp(prefix="tenarai-prefect-"),
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="180",

@@ -1,6 +1,7 @@
 """The same character written once more: small random changes of place, slant, size, pen and picture.
 
-Affine and elastic distortions after Simard, Steinkraus and Platt, "Best practices for convolutional neural networks" (2003).
+Affine and elastic distortions after Simard, Steinkraus and Platt, "Best practices for convolutional neural networks"
+(2003).
 """
 
 from __future__ import annotations

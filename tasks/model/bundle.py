@@ -1,4 +1,4 @@
-"""Models as they lie in a store, and the base model as it ships: what was trained on what, by which normaliser, how sure.
+"""Models as they lie in a store, and the base model as it ships.
 
 models/<id>/model.keras       the network, loaded in Keras' safe mode, after its checksum
 models/<id>/history.json      learning curves
@@ -127,7 +127,7 @@ def load_curves(store: Store, model_id: str) -> Curves:
 
 
 def load_out_of_fold(store: Store, model_id: str) -> NDArray[np.float32]:
-    """(N, K) float32: the training images of its snapshot, each read by a fold model that never saw it; NaN without one.
+    """(N, K) float32: the training images of its snapshot, each read by a fold model that never saw it; NaN without.
 
     Raises:
         StoreError: They are missing.
@@ -169,7 +169,8 @@ def save_base(folder: Path, network: Any, info: ModelInfo) -> ModelInfo:
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     weights: Sequence[NDArray[Any]] = network.get_weights()
-    np.savez_compressed(buffer, **{f"w{n:02}": array.astype(np.float16) for n, array in enumerate(weights)})
+    halves: dict[str, Any] = {f"w{n:02}": array.astype(np.float16) for n, array in enumerate(weights)}
+    np.savez_compressed(buffer, **halves)
     digest = hashlib.sha256(buffer.getvalue()).hexdigest()
     info = ModelInfo(**{**asdict(info), "id": f"base-{digest[:8]}", "weights_sha256": digest})
     (folder / "weights.npz").write_bytes(buffer.getvalue())
@@ -186,7 +187,8 @@ def write_card(info: ModelInfo) -> str:
     lines = [
         f"# {info.id}",
         "",
-        f"Reads: {', '.join(info.labels)}. Recipe: {info.recipe}, {info.epochs} epochs. Made {info.created} on {info.device}.",
+        f"Reads: {', '.join(info.labels)}. Recipe: {info.recipe}, {info.epochs} epochs.",
+        f"Made {info.created} on {info.device}.",
         f"Normaliser version {info.normaliser}; snapshot {info.snapshot or 'none (shipped)'}.",
         f"Readings less probable than {info.unsure_below:.3f} are called unsure.",
         "",

@@ -32,7 +32,7 @@ def pretrain(
     start: Any = None,
     on_epoch: Callable[[str], None] = print,
 ) -> Any:
-    """Train the base network with strong augmentation and a cosine schedule; its weights are averaged over the last steps.
+    """Train the base network with strong augmentation and a cosine schedule; the last steps' weights are averaged.
 
     Args:
         pixels: (N, 28, 28) uint8, normalised.

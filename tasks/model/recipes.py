@@ -116,7 +116,7 @@ class NetworkFitter:
 class TransferFitter:
     """The base model with its dense layers fine-tuned; its convolutions stay as they are.
 
-    Since they stay, what they make of each image and of `COPIES` augmented copies is computed once for all folds, and an
+    What they make of each image and of `COPIES` augmented copies is computed once for all folds, and an
     epoch is one pass over another copy of everything: seconds for hundreds of images.
     """
 

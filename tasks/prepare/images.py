@@ -45,7 +45,7 @@ def prepare_images(
     workers: int | None = None,
     on_progress: Callable[[str], None] | None = None,
 ) -> PrepareResult:
-    """Prepare all live images of a source that have no digit yet, in batches, so that a killed night loses one batch at most.
+    """Prepare all live images of a source that have no digit yet, in batches: a killed night loses one at most.
 
     Args:
         store: Holds the originals.
@@ -76,7 +76,7 @@ def prepare_images(
 
 
 def prepare_original(store: Store, sha256: str, *, max_bytes: int, max_pixels: int) -> Digit:
-    """Decode, normalise and hash one original; an unusable one becomes a digit with a reason, founding its own group."""
+    """Decode, normalise and hash one original; an unusable one becomes a digit with a reason, in its own group."""
     try:
         stages = run_stages(decode(store.original(sha256), max_bytes=max_bytes, max_pixels=max_pixels))
     except ImageError as error:

@@ -206,7 +206,7 @@ def _surface_terms(high: int, wide: int) -> NDArray[np.float64]:
 
 
 def remove_lines(ink: Float) -> tuple[Float, Mask]:
-    """Take out printed frames, ruled and squared paper: straight, thin, spanning the picture, at its rim, faint, or many.
+    """Take out printed frames, ruled and squared paper: straight, thin, spanning the picture, at its rim or faint.
 
     A single line that ends short of the picture's edges is more likely the bar of a 3, 5 or 7.
 
@@ -334,7 +334,8 @@ def choose_character(mask: Mask, ink: Float) -> Mask:
     boxes = stats[1:, :4].astype(np.float64)
     areas = stats[1:, cv2.CC_STAT_AREA].astype(np.float64)
     sharpness = _edge_sharpness(mask, parts, count, ink)
-    worth = _worth(mask, parts, boxes) * np.minimum(1, sharpness / (0.5 * np.max(sharpness[areas >= 0.1 * areas.max()])))
+    sharpest = float(np.max(sharpness[areas >= 0.1 * areas.max()]))
+    worth = _worth(mask, parts, boxes) * np.minimum(1, sharpness / (0.5 * sharpest))
     main = int(np.argmax(worth))
     if areas[main] < MIN_INK * mask.size:
         return np.zeros_like(mask)

@@ -1,7 +1,7 @@
-"""Near-duplicates: a 16 × 16 perceptual hash of the page, so that a re-encoded, resized or re-lit copy is known as a copy.
+"""Near-duplicates: a 16 × 16 perceptual hash of the page; a re-encoded, resized or re-lit copy is known as a copy.
 
-It is taken from the ink's strength on the whole page, so that light, paper and polarity do not matter, and the writing's place
-on the page does. The same character written twice differs in about half of the 256 bits.
+It is taken from the ink's strength on the whole page, so that light, paper and polarity do not matter, and the
+writing's place on the page does. The same character written twice differs in about half of the 256 bits.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEAR_DUPLICATE_BITS = 44
-"""Up to this many of 256 bits apart two pictures count as one. `benchmarks/near_duplicates.py` measures what it finds."""
+"""Up to this many of 256 bits apart two pictures count as one; `tests/test_prepare.py` holds what it finds."""
 
 CHUNK = 2048
 

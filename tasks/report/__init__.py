@@ -8,7 +8,7 @@ from typing import Literal
 from tasks.records import NightReport
 from tasks.report.html import render_html
 from tasks.report.markdown import render_markdown
-from tasks.report.pictures import Pictures, png_of_digit
+from tasks.report.pictures import Pictures
 from tasks.report.plots import draw_plots
 from tasks.report.record import as_json
 from tasks.store import Store

@@ -35,7 +35,7 @@ def render_markdown(night: NightReport, pictures: Pictures, plots: dict[str, byt
 
 
 def escape(text: str) -> str:
-    """A stranger's text as plain text in markdown, in tables too: no markup, no links, no line breaks, no hidden characters."""
+    """A stranger's text as plain text in markdown, in tables too: no markup, links, breaks or hidden characters."""
     visible = "".join(" " if unicodedata.category(letter)[0] == "C" else letter for letter in text)
     safe = visible.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$:@/])", lambda match: f"&#{ord(match[1])};", safe)

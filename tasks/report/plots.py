@@ -73,7 +73,7 @@ def draw_confusion(counts: tuple[tuple[int, ...], ...], labels: tuple[str, ...])
 
 
 def draw_history(nights: list[dict[str, object]]) -> Figure:
-    """Share of right readings on images the champion had never seen, night by night; larger dots rest on more images."""
+    """Share of right readings on images the champion had never seen, night by night; larger dots: more images."""
     figure = _figure(8.4, 2.6)
     axes = figure.add_subplot(1, 1, 1)
     images = np.array([_number(past, "fresh_images") for past in nights])

@@ -34,7 +34,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "curves": "How it learned",
         "curves_note": "Blue: images held out in turn. Grey: images it learns from; remembering those is no merit. "
         "Dashed: the epochs chosen.",
-        "curves_alt": "Two plots over epochs: loss and accuracy, training in grey, held out in blue, chosen epoch dashed.",
+        "curves_alt": "Two plots over epochs: loss and accuracy, training in grey, held out in blue, chosen dashed.",
         "confusion": "What is taken for what",
         "confusion_alt": "Table of counts: what was written by row, what was read by column.",
         "per_label": "By what was written",
@@ -48,8 +48,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "notes": "How it was trained",
         "details": "Details",
         "more": "… and {number} more",
-        "sync": "Files seen {seen}, added {added}, changed {changed}, moved {moved}, relabelled {relabelled}, gone {gone}, "
-        "back {back}.",
+        "sync": "Files seen {seen}, added {added}, changed {changed}, moved {moved}, relabelled {relabelled}, "
+        "gone {gone}, back {back}.",
         "seconds": "seconds",
         "stage": "stage",
     },
@@ -82,7 +82,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "inbox_note": "自信のない順。直すには digits/<ラベル>/ か misread/<ラベル>/ へ移してください。",
         "unsure": "自信なし",
         "curves": "学習の経過",
-        "curves_note": "青:順番に取り分けた画像。灰:学習に使う画像(覚えただけでは手柄ではありません)。破線:選んだエポック数。",
+        "curves_note": "青:順番に取り分けた画像。灰:学習に使う画像(覚えただけでは手柄ではありません)。"
+        "破線:選んだエポック数。",
         "curves_alt": "エポックごとの損失と正解率。灰は学習、青は検証、破線は選んだエポック。",
         "confusion": "何を何と読んだか",
         "confusion_alt": "件数の表:行が書いた字、列が読んだ字。",
@@ -97,7 +98,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "notes": "学習のしかた",
         "details": "詳細",
         "more": "… ほか {number} 件",
-        "sync": "見たファイル {seen}、追加 {added}、変更 {changed}、移動 {moved}、ラベル変更 {relabelled}、消失 {gone}、復帰 {back}。",
+        "sync": "見たファイル {seen}、追加 {added}、変更 {changed}、移動 {moved}、"
+        "ラベル変更 {relabelled}、消失 {gone}、復帰 {back}。",
         "seconds": "秒",
         "stage": "段階",
     },

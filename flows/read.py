@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from tasks.evaluate import read_labels
 
 from flows.champion import load_champion, load_model_by_id
 from tasks.errors import ImageError
+from tasks.evaluate import read_labels
 from tasks.prepare import read_digit
 from tasks.records import Reading
 from tasks.settings import Settings

@@ -160,9 +160,9 @@ def draw(digit: NDArray[np.float64], page: Page, rng: np.random.Generator) -> ND
     y, x = np.mgrid[0 : cover.shape[0], 0 : cover.shape[1]].astype(np.float32)
     slope = np.cos(page.angle) * x / cover.shape[1] + np.sin(page.angle) * y / cover.shape[0]
     slope = (slope - slope.min()) / max(float(np.ptp(slope)), 1e-6)
-    light = np.asarray(1 - page.light * slope, dtype=np.float32)[..., None]
+    light = 1 - page.light * np.expand_dims(slope, -1)
     picture = (np.array(page.paper) * (1 - cover[..., None]) + np.array(page.ink) * cover[..., None]) * light
-    picture += rng.normal(0, page.grain, cover.shape)[..., None]
+    picture = picture + np.expand_dims(rng.normal(0, page.grain, cover.shape), -1)
     return np.asarray(np.clip(picture, 0, 255), dtype=np.uint8)
 
 

@@ -23,6 +23,7 @@ NORMALISER_VERSION = 1
 
 WORK = 256  # longest side that the stages work at
 SMALL = 64  # side at which polarity is judged
+GREY = 8  # channels that differ by at most this show no colour, 0 to 255
 PAPER = 128  # side at which the paper is estimated
 MIN_INK = 0.0004  # a smaller share of the picture than this is no character
 MIN_CONTRAST = 0.03  # ink that stands out less from its paper is no ink, 0 to 1
@@ -121,7 +122,7 @@ def _ring(grey: Float, outer: int, inner: int) -> Float:
 
 def _shrink(channel: Float, side: int) -> Float:
     """The same at another longest side."""
-    high, wide = channel.shape
+    high, wide = channel.shape[:2]
     factor = side / max(high, wide)
     size = (max(1, round(wide * factor)), max(1, round(high * factor)))
     return np.asarray(cv2.resize(channel, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
@@ -141,6 +142,8 @@ def ink_strength(picture: NDArray[np.uint8], *, dark_ink: bool) -> Float:
     # light ink has room to stand out only on paper that is not light itself
     darkest = 48.0 if dark_ink else 128.0
     channels = positive.astype(np.float32)
+    if int(np.ptp(_shrink(channels, SMALL), axis=2).max()) <= GREY:
+        return _strength(channels.mean(axis=2), darkest)
     strengths = [_strength(channels[..., c], darkest) for c in range(3)]
     spread = [float(np.percentile(s, 99.5) - np.percentile(s, 50)) for s in strengths]
     best = int(np.argmax(spread))

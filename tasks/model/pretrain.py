@@ -56,7 +56,8 @@ def pretrain(
     schedule = keras.optimizers.schedules.CosineDecay(
         rate / 20, steps, warmup_target=rate, warmup_steps=max(1, steps // 12)
     )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=1e-4, use_ema=True, ema_momentum=0.995)
+    momentum = min(0.995, 1 - 10 / max(steps, 20))  # a short training has no two hundred steps to average
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=1e-4, use_ema=True, ema_momentum=momentum)
     network.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
 
     def say(epoch: int, logs: dict[str, float]) -> None:

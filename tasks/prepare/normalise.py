@@ -21,6 +21,7 @@ from tasks.errors import ImageError
 
 NORMALISER_VERSION = 1
 
+MIN_SIDE = 8
 WORK = 256  # longest side that the stages work at
 SMALL = 64  # side at which polarity is judged
 GREY = 8  # channels that differ by at most this show no colour, 0 to 255
@@ -57,13 +58,19 @@ def normalise(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         (28, 28) uint8, ink 255 on paper 0, the ink in a 20 × 20 box with its centre of mass in the middle.
 
     Raises:
-        ImageError: There is no ink.
+        ImageError: It is under 8 pixels wide or high, or there is no ink.
     """
     return run_stages(picture).digit
 
 
 def run_stages(picture: NDArray[np.uint8]) -> Stages:
     """Normalise and keep what each stage made; see `normalise`."""
+    if min(picture.shape[:2]) < MIN_SIDE:
+        raise ImageError(
+            "the picture is too small to hold a character",
+            expected=f"at least {MIN_SIDE} × {MIN_SIDE} pixels",
+            received=f"{picture.shape[1]} × {picture.shape[0]}",
+        )
     colour = scale_to_work(picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2))
     dark_ink = has_dark_ink(colour)
     ink = ink_strength(colour, dark_ink=dark_ink)

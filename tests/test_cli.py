@@ -1,0 +1,122 @@
+"""The commands as a person types them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from flows.cli import main
+from tests.collections_of_digits import fill, picture, save
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TENARAI_STORE", raising=False)
+    monkeypatch.delenv("TENARAI_SOURCE", raising=False)
+    return lambda *arguments: CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def test_help_lists_every_command_with_what_it_does(run):
+    shown = run("--help").output
+    for name in main.commands:
+        assert name in shown
+        assert main.commands[name].help
+
+
+def test_an_image_is_read_by_the_base_model_where_there_is_no_store_yet(run, tmp_path):
+    file = save(tmp_path / "four.png", picture(4))
+    done = run("read", "--json", file)
+    assert done.exit_code == 0, done.output
+    line = json.loads(done.output)
+    assert line["label"] == "4"
+    assert 0 < line["probability"] <= 1
+    assert not list(tmp_path.glob(".tenarai*"))
+
+
+def test_what_cannot_be_read_is_said_of_each_file_and_the_others_are_still_read(run, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    done = run("read", "--json", tmp_path / "bad.png", tmp_path / "missing.png", save(tmp_path / "4.png", picture(4)))
+    lines = [json.loads(line) for line in done.output.splitlines()]
+    assert done.exit_code == 1
+    assert [line["label"] for line in lines] == [None, None, "4"]
+    assert "not a picture" in lines[0]["error"]
+    assert lines[1]["error"]
+
+
+def test_errors_are_one_message_on_stderr_and_no_traceback(run, tmp_path):
+    done = run("models", "--store", tmp_path / "nowhere")
+    assert done.exit_code == 1
+    assert "Traceback" not in done.output
+    assert "store error" in done.output
+    assert done.output.count("\n") <= 2
+
+
+def test_a_setting_that_is_off_is_named(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("TENARAI_MAX_IMAGE_BYTES", "many")
+    done = run("read", save(tmp_path / "4.png", picture(4)))
+    assert done.exit_code == 1
+    assert "TENARAI_MAX_IMAGE_BYTES" in done.output
+
+
+def test_wrong_usage_exits_with_two(run):
+    assert run("nightly", "--recipe", "magic").exit_code == 2
+    assert run("read").exit_code == 2
+
+
+def test_sets_are_scored_and_what_is_misread_is_drawn(run, tmp_path):
+    fill(tmp_path / "sets" / "ann", num_each=3, under=".")
+    fill(tmp_path / "sets" / "bob", num_each=2, first=20, under=".")
+    sheet = tmp_path / "wrong.png"
+    done = run("score", "--base-only", "--sheet", sheet, tmp_path / "sets")
+    assert done.exit_code == 0, done.output
+    assert "| ann | 30 |" in done.output
+    assert "mean over 2 sets" in done.output
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+
+
+def test_after_some_samples_only_images_that_were_not_drawn_count(tmp_path):
+    from flows.score import load_writers, score_folder
+
+    fill(tmp_path / "ann", num_each=3, labels="0147", under=".")
+    scores = score_folder(tmp_path, draws=1, say=lambda line: None)
+    assert set(scores[0].after) == {1, 2}  # three a label: ten cannot be drawn and leave any
+    assert all(0.5 <= share <= 1 for shares in scores[0].after.values() for share in shares)
+    assert [writer.name for writer in load_writers(tmp_path)] == ["ann"]
+
+
+def test_a_folder_without_sets_is_one_clear_message(run, tmp_path):
+    done = run("score", tmp_path / "nothing")
+    assert done.exit_code == 1
+    assert "no sets" in done.output
+
+
+def test_champions_come_and_go_by_hand(prefect, run, tmp_path):
+    store = tmp_path / "store"
+    folder = fill(tmp_path / "folder", num_each=8)
+    quick = ["--recipe", "mlp", "--max-epochs", "4"]
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "nightly", "--source", f"folder:{folder}", "--store", store, *quick],
+        cwd=PROJECT,
+        env={**os.environ, "TENARAI_LANGUAGE": "en"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "report:" in done.stdout
+    challenger = json.loads(next(store.glob("reports/*/report.json")).read_text())["challenger"]
+    done = run("promote", challenger, "--why", "I like it", "--store", store)
+    assert done.exit_code == 0, done.output
+    listed = [json.loads(line) for line in run("models", "--json", "--store", store).output.splitlines()]
+    assert {line["model"] for line in listed} >= {challenger}
+    done = run("rollback", "--store", store)
+    assert done.exit_code == 0, done.output
+    assert "base" in done.output
+    assert run("rollback", "--store", store).exit_code in {0, 1}

@@ -1,0 +1,172 @@
+"""The exam's counting and the gate: pure functions, checked against numbers worked out elsewhere."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks import promote
+from tasks.errors import ModelError, StoreError
+from tasks.evaluate import confusion_matrix, judge_regression, pair_up, read_labels, wilson_score
+from tasks.promote import decide, mid_p_value
+from tasks.records import Image, PairedCounts, Reading, RegressionCase, Role
+from tasks.settings import GateSettings
+from tasks.store import open_store
+
+GATE = GateSettings()
+
+
+def case(status):
+    return RegressionCase("misread/4/a.png", "a" * 64, "4", Reading("4", 0.9, False), Reading("5", 0.8, False), status)
+
+
+# ---- counting
+
+
+def test_wilsons_interval_is_that_of_the_textbook():
+    score = wilson_score(81, 263)  # Newcombe (1998), table I
+    assert score.low == pytest.approx(0.2553, abs=1e-4)
+    assert score.high == pytest.approx(0.3662, abs=1e-4)
+
+
+@given(st.integers(0, 400), st.integers(0, 400))
+def test_an_interval_holds_its_share_and_stays_between_nothing_and_everything(right, more):
+    score = wilson_score(right, right + more)
+    assert 0 <= score.low <= score.accuracy + 1e-9
+    assert score.high <= 1
+    if score.num_images:
+        assert score.accuracy <= score.high + 1e-9
+
+
+def test_pairs_are_counted_image_by_image():
+    champion = np.array([1, 1, 0, 0, 1], bool)
+    challenger = np.array([1, 0, 1, 0, 0], bool)
+    assert pair_up(champion, challenger) == PairedCounts(won=1, lost=2, both_right=1, both_wrong=1)
+
+
+def test_a_reading_is_the_most_probable_label_and_unsure_below_the_threshold():
+    readings = read_labels(np.array([[0.2, 0.8], [0.6, 0.4]], np.float32), ("a", "b"), 0.7)
+    assert [(r.label, r.unsure) for r in readings] == [("b", False), ("a", True)]
+
+
+def test_a_reading_outside_the_labels_counts_in_no_column():
+    counts = confusion_matrix(np.array(["1", "2", "2"]), np.array(["1", "1", "x"]), ("1", "2"))
+    assert counts == ((1, 0), (1, 0))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "status"),
+    [("5", "4", "fixed"), ("4", "5", "newly misread"), ("5", "9", "still misread"), ("4", "4", "read")],
+)
+def test_each_regression_image_is_judged_by_what_both_read(before, now, status):
+    image = Image("folder:x", "a", "misread/4/a.png", Role.MISREAD, "4", "a" * 64, 1)
+    cases = judge_regression([image], [Reading(before, 0.9, False)], [Reading(now, 0.9, False)])
+    assert cases[0].status == status
+
+
+def test_what_needs_attention_comes_first():
+    images = [Image("s", n, f"misread/4/{n}.png", Role.MISREAD, "4", n * 64, 1) for n in "abc"]
+    good, bad = Reading("4", 0.9, False), Reading("5", 0.9, False)
+    cases = judge_regression(images, [good, bad, good], [good, good, bad])
+    assert [c.status for c in cases] == ["newly misread", "fixed", "read"]
+
+
+# ---- the gate
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "p"), [(0, 0, 0.5), (1, 0, 0.25), (5, 0, 1 / 64), (9, 2, 0.0192871), (3, 3, 0.5)]
+)
+def test_mid_p_is_that_of_the_binomial(won, lost, p):
+    assert mid_p_value(won, lost) == pytest.approx(p, abs=1e-6)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mid_p_of_winning_and_of_losing_sum_to_one(won, lost):
+    assert mid_p_value(won, lost) + mid_p_value(lost, won) == pytest.approx(1)
+
+
+def test_a_clearly_better_challenger_is_promoted():
+    assert decide(PairedCounts(9, 1, 80, 10), (), GATE).verdict == "promoted"
+
+
+def test_being_as_accurate_is_not_enough():
+    decision = decide(PairedCounts(3, 3, 90, 4), (), GATE)
+    assert decision.verdict == "kept"
+    assert "not enough evidence" in decision.reason
+
+
+def test_a_worse_challenger_is_kept_out_and_the_reason_says_worse():
+    decision = decide(PairedCounts(0, 8, 80, 2), (), GATE)
+    assert decision.verdict == "kept"
+    assert decision.reason.startswith("worse")
+
+
+def test_a_lost_regression_image_outweighs_everything_and_is_named():
+    decision = decide(PairedCounts(20, 0, 80, 0), (case("newly misread"),), GATE)
+    assert decision.verdict == "kept"
+    assert "misread/4/a.png" in decision.reason
+    assert (
+        decide(PairedCounts(20, 0, 80, 0), (case("newly misread"),), GateSettings(protect_regression_set=False)).verdict
+        == "promoted"
+    )
+
+
+def test_when_unsure_may_promote_but_never_what_fixed_nothing_and_won_nothing():
+    bold = GateSettings(when_unsure="promote")
+    assert decide(PairedCounts(2, 1, 90, 3), (), bold).verdict == "promoted"
+    assert decide(PairedCounts(1, 1, 90, 3), (case("fixed"),), bold).verdict == "promoted"
+    assert decide(PairedCounts(1, 1, 90, 3), (), bold).verdict == "kept"
+
+
+def test_the_gate_promotes_an_equal_challenger_at_most_as_often_as_its_risk_allows():
+    rng = np.random.default_rng(0)
+    promoted = 0
+    for _ in range(2000):
+        differing = rng.binomial(60, 0.2)
+        won = rng.binomial(differing, 0.5)
+        promoted += decide(PairedCounts(won, differing - won, 48, 0), (), GATE).verdict == "promoted"
+    assert promoted / 2000 <= GATE.alpha + 0.015
+
+
+# ---- the title
+
+
+@pytest.fixture
+def store(tmp_path):
+    return open_store(str(tmp_path / "store"))
+
+
+def test_before_anyone_is_crowned_there_is_no_champion_and_nothing_to_roll_back(store):
+    assert promote.champion(store) is None
+    with pytest.raises(ModelError, match="base model"):
+        promote.roll_back(store, to=None, base="base-1", why="", by="me")
+
+
+def test_rolling_back_puts_the_champion_before_this_one_back_and_twice_goes_two_back(store):
+    for model in ("m-1", "m-2", "m-3"):
+        promote.promote(store, model, why="better", by="gate")
+    assert promote.roll_back(store, to=None, base="base-1", why="odd fours", by="me").model == "m-2"
+    assert promote.roll_back(store, to=None, base="base-1", why="", by="me").model == "m-1"
+    assert promote.roll_back(store, to=None, base="base-1", why="", by="me").model == "base-1"
+    assert [reign.action for reign in promote.history(store)][-1] == "rolled back"
+
+
+def test_a_model_that_never_reigned_cannot_be_put_back(store):
+    promote.promote(store, "m-1", why="better", by="gate")
+    with pytest.raises(ModelError, match="tenarai models"):
+        promote.roll_back(store, to="m-9", base="base-1", why="", by="me")
+    assert promote.champion(store).model == "m-1"
+
+
+def test_a_model_that_was_rolled_back_is_remembered_as_such(store):
+    promote.promote(store, "m-1", why="better", by="gate")
+    promote.roll_back(store, to=None, base="base-1", why="", by="me")
+    assert promote.is_rolled_back(store, "m-1")
+    assert not promote.is_rolled_back(store, "m-2")
+
+
+def test_a_damaged_history_is_one_clear_message(store):
+    store.write(b'[{"model": 1, "nonsense": 2}]', "champion.json")
+    with pytest.raises(StoreError, match="damaged"):
+        promote.champion(store)

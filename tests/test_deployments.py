@@ -1,0 +1,107 @@
+"""prefect.yaml and pyproject.toml: Prefect passes over unknown keys in silence, so they are checked here."""
+
+import importlib
+import inspect
+import tomllib
+from pathlib import Path
+
+import yaml
+
+from flows.pools import CPU_POOL, GPU_POOL
+from flows.train import GPU_DEPLOYMENT
+from flows.up import ZOMBIES
+
+PROJECT = Path(__file__).resolve().parents[1]
+SPEC = yaml.safe_load((PROJECT / "prefect.yaml").read_text())
+KNOWN = {
+    "name",
+    "description",
+    "tags",
+    "entrypoint",
+    "schedules",
+    "concurrency_limit",
+    "work_pool",
+    "parameters",
+    "version",
+}
+
+
+def flow_of(deployment):
+    file, name = deployment["entrypoint"].split(":")
+    return getattr(importlib.import_module(file.removesuffix(".py").replace("/", ".")), name)
+
+
+def test_every_deployment_uses_keys_that_prefect_knows():
+    for deployment in SPEC["deployments"]:
+        assert set(deployment) <= KNOWN
+
+
+def test_every_entrypoint_is_a_flow_and_every_parameter_is_one_of_its_own():
+    for deployment in SPEC["deployments"]:
+        flow = flow_of(deployment)
+        assert flow.name
+        assert set(deployment.get("parameters", {})) <= set(inspect.signature(flow.fn).parameters)
+
+
+def test_the_night_orders_its_training_under_the_name_that_is_deployed():
+    deployed = {f"{flow_of(deployment).name}/{deployment['name']}" for deployment in SPEC["deployments"]}
+    assert GPU_DEPLOYMENT in deployed
+    assert "nightly/nightly" in deployed
+
+
+def test_nights_run_on_the_cpu_pool_and_training_on_the_gpu_pool():
+    pools = {deployment["name"]: deployment["work_pool"]["name"] for deployment in SPEC["deployments"]}
+    assert pools == {"nightly": CPU_POOL, "gpu": GPU_POOL}
+
+
+def test_two_nights_never_run_at_once():
+    nightly = SPEC["deployments"][0]
+    assert nightly["concurrency_limit"]["limit"] == 1
+    assert nightly["concurrency_limit"]["collision_strategy"] == "CANCEL_NEW"
+    assert nightly["concurrency_limit"]["grace_period_seconds"] <= 3600
+
+
+def test_a_schedule_switched_off_in_the_ui_stays_off():
+    schedule = SPEC["deployments"][0]["schedules"][0]
+    assert "active" not in schedule
+    assert schedule["timezone"] == "Asia/Tokyo"
+    assert schedule["cron"] == "0 2 * * *"
+
+
+def test_every_field_of_the_run_form_has_a_title_a_description_and_is_listed():
+    from prefect.utilities.callables import parameter_schema
+
+    schema = parameter_schema(flow_of(SPEC["deployments"][0]).fn)
+    assert list(schema.properties) == ["source", "store", "force", "training", "exam", "gate"]
+    for name in ("TrainingSettings", "ExamSettings", "GateSettings"):
+        for field, form in schema.definitions[name]["properties"].items():
+            assert form.get("title"), field
+            assert form.get("description"), field
+    for name in ("source", "store", "force"):
+        assert schema.properties[name].get("description"), name
+
+
+def test_the_settings_for_prefect_are_ones_it_has(monkeypatch):
+    from prefect.settings import get_current_settings
+
+    settings = get_current_settings()
+    for key, value in _flat(tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["prefect"]):
+        found = settings
+        for part in key:
+            assert part in type(found).model_fields, key
+            found = getattr(found, part)
+        assert value is not None
+
+
+def test_the_automation_for_dead_runs_has_the_name_that_tenarai_up_looks_for():
+    spec = yaml.safe_load((PROJECT / "deployments/zombies.yaml").read_text())
+    assert [automation["name"] for automation in spec["automations"]] == [ZOMBIES]
+    assert spec["automations"][0]["trigger"]["posture"] == "Proactive"
+
+
+def _flat(table, before=()):
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, (*before, key))
+        else:
+            yield (*before, key), value

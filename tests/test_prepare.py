@@ -1,0 +1,269 @@
+"""Bytes of strangers → digits: decoding, normalising, near-duplicates."""
+
+import io
+import json
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from tasks.errors import ImageError
+from tasks.prepare import NEAR_DUPLICATE_BITS, decode, hamming, normalise, perceptual_hash
+from tasks.prepare.normalise import has_dark_ink, ink_strength, remove_lines, run_stages, scale_to_work
+from tests.collections_of_digits import picture, real_digits
+
+SAMPLE = [0, 11, 22, 33, 44, 55, 66, 77, 88, 99]
+
+
+def encode(image, kind="PNG", **options):
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def colour(image):
+    return np.repeat(image[..., None], 3, axis=2)
+
+
+def likeness(a, b):
+    """Correlation of two digits, -1 to 1."""
+    return float(np.corrcoef(a.ravel().astype(float), b.ravel().astype(float))[0, 1])
+
+
+# ---- decoding
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"])
+def test_common_formats_are_decoded_by_content(kind):
+    assert decode(encode(colour(picture(3)), kind)).shape == (96, 96, 3)
+
+
+def test_a_phones_heic_is_decoded():
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    assert decode(encode(colour(picture(3)), "HEIF")).shape == (96, 96, 3)
+
+
+def test_a_picture_held_sideways_is_turned_upright():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = np.ascontiguousarray(np.rot90(colour(picture(7, side=120))))
+    upright = normalise(decode(encode(turned, "JPEG", quality=95, exif=exif)))
+    assert likeness(upright, normalise(picture(7, side=120))) > 0.95
+
+
+def test_transparency_is_white_paper_under_dark_ink_and_black_under_light_ink():
+    ink = 255 - picture(5)
+    for tone in (0, 255):
+        layers = np.dstack([np.full_like(ink, tone)] * 3 + [ink])
+        assert likeness(normalise(decode(encode(layers))), normalise(picture(5))) > 0.95
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "CMYK", "I;16", "F"])
+def test_every_pixel_format_reads_the_same(mode):
+    grey = Image.fromarray(picture(5, side=120))
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 200)
+    elif mode == "F":
+        image = Image.fromarray(np.asarray(grey).astype(np.float32) / 255)
+    else:
+        image = grey.convert("RGB").convert(mode) if mode in {"P", "CMYK"} else grey.convert(mode)
+    buffer = io.BytesIO()
+    image.save(buffer, "TIFF")
+    assert likeness(normalise(decode(buffer.getvalue())), normalise(picture(5, side=120))) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"Dear diary", "not a picture"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+        (encode(colour(picture(1)), "JPEG")[:700], "truncated"),
+        (encode(colour(picture(1)))[:900], "truncated"),
+    ],
+)
+def test_unusable_bytes_are_refused_with_their_reason(data, reason):
+    with pytest.raises(ImageError, match=reason):
+        decode(data)
+
+
+def test_a_decompression_bomb_is_refused_by_its_header():
+    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk + encode(colour(picture(1)))[33:]
+    with pytest.raises(ImageError, match="too many pixels"):
+        decode(bomb)
+
+
+def test_a_file_that_is_too_large_is_refused():
+    with pytest.raises(ImageError, match="too large"):
+        decode(encode(colour(picture(1))), max_bytes=100)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_pictures_are_read_or_refused_but_never_crash(seed):
+    rng = np.random.default_rng(seed)
+    data = bytearray(encode(colour(picture(seed)), ["PNG", "JPEG", "GIF", "TIFF"][seed % 4]))
+    for place in rng.integers(8, len(data), 6):
+        data[place] = rng.integers(0, 256)
+    try:
+        digit = normalise(decode(bytes(data)))
+    except ImageError:
+        return
+    assert digit.shape == (28, 28)
+    assert digit.dtype == np.uint8
+
+
+# ---- normalising
+
+
+@pytest.mark.parametrize("number", SAMPLE)
+def test_a_digit_is_centred_in_its_box_with_ink_white_on_black(number):
+    digit = normalise(picture(number))
+    assert digit.shape == (28, 28)
+    assert digit.max() > 200
+    assert np.median(digit) == 0
+    rows, columns = np.nonzero(digit > 60)
+    assert max(np.ptp(rows), np.ptp(columns)) <= 20
+    weights = digit.astype(float)
+    middle = (weights * np.mgrid[:28, :28]).sum(axis=(1, 2)) / weights.sum()
+    assert np.abs(middle - 13.5).max() <= 1.5
+
+
+@pytest.mark.parametrize("number", SAMPLE)
+def test_ink_and_paper_may_change_places(number):
+    assert likeness(normalise(picture(number)), normalise(picture(number, inverted=True))) > 0.98
+
+
+@pytest.mark.parametrize("number", SAMPLE)
+@pytest.mark.parametrize("side", [48, 128, 400])
+def test_size_does_not_matter(number, side):
+    assert likeness(normalise(picture(number, side=96)), normalise(picture(number, side=side))) > 0.9
+
+
+def shade(image, amount=0.6):
+    slope = np.linspace(0, 1, image.shape[1])[None, :]
+    return (image * (1 - amount * slope)).astype(np.uint8)
+
+
+def rule(image, gap=30, squared=False):
+    ruled = colour(image)
+    blue = np.array([150, 170, 215], np.uint8)
+    ruled[gap // 2 :: gap] = np.minimum(ruled[gap // 2 :: gap], blue)
+    if squared:
+        ruled[:, gap // 2 :: gap] = np.minimum(ruled[:, gap // 2 :: gap], blue)
+    return ruled
+
+
+def frame(image):
+    framed = colour(image)
+    cv2.rectangle(framed, (3, 3), (image.shape[1] - 4, image.shape[0] - 4), (40, 40, 40), 3)
+    return framed
+
+
+def pencil(image):
+    rng = np.random.default_rng(0)
+    return np.clip(225 - (255 - image.astype(float)) * 0.18 + rng.normal(0, 2, image.shape), 0, 255).astype(np.uint8)
+
+
+def dark_edge(image):
+    edged = colour(image)
+    edged[:, :10] = (70, 50, 40)
+    return edged
+
+
+@pytest.mark.parametrize("disturb", [shade, rule, frame, pencil, dark_edge, lambda i: rule(i, squared=True)])
+def test_light_lines_frames_and_faint_ink_leave_the_digit_as_it_is(disturb):
+    alike = [likeness(normalise(picture(n, side=160)), normalise(disturb(picture(n, side=160)))) for n in range(40)]
+    assert np.mean(np.array(alike) > 0.8) >= 0.9, sorted(alike)[:6]
+
+
+def test_specks_and_a_neighbour_cut_off_by_the_rim_are_left_out():
+    page = picture(3, side=160)
+    disturbed = page.copy()
+    disturbed[5:8, 5:8] = 0
+    cv2.circle(disturbed, (disturbed.shape[1] - 1, 120), 14, 20, -1)
+    assert likeness(normalise(page), normalise(disturbed)) > 0.95
+
+
+def test_a_blank_page_is_refused():
+    rng = np.random.default_rng(0)
+    slope = np.linspace(230, 120, 240)[None, :, None]
+    for page in (np.full((90, 90), 250), rng.normal(240, 3, (300, 200)), np.broadcast_to(slope, (240, 240, 3))):
+        with pytest.raises(ImageError, match="blank"):
+            normalise(np.clip(page, 0, 255).astype(np.uint8))
+
+
+def test_polarity_is_decided_for_each_picture():
+    assert has_dark_ink(scale_to_work(colour(picture(4))))
+    assert not has_dark_ink(scale_to_work(colour(picture(4, inverted=True))))
+    assert has_dark_ink(scale_to_work(frame(picture(4))))
+
+
+def test_coloured_ink_is_seen_in_the_channel_where_it_shows():
+    ink = (255 - picture(5, side=120)).astype(float)[..., None] / 255
+    red = (250 - ink * np.array([20, 190, 190])).astype(np.uint8)
+    strength = ink_strength(red, dark_ink=True)
+    assert strength.max() > 0.6
+    assert np.median(strength) < 0.05
+
+
+def test_a_single_bar_is_no_frame():
+    page = np.full((120, 120), 255, np.uint8)
+    page[8:12, 16:112] = 0
+    cv2.line(page, (100, 12), (50, 110), 0, 4)
+    cleaned, lines = remove_lines(1 - page.astype(np.float32) / 255)
+    assert not lines.any()
+    assert cleaned[9, 60] == 1
+
+
+def test_the_same_bytes_always_give_the_same_digit():
+    data = encode(colour(picture(6)), "JPEG")
+    assert normalise(decode(data)).tobytes() == normalise(decode(data)).tobytes()
+
+
+def test_pictures_of_a_pixel_or_a_thread_are_refused_or_read_but_never_crash():
+    for shape in [(1, 1), (1, 300), (300, 1), (2, 2), (3, 512), (28, 28)]:
+        for fill in (0, 128, 255):
+            page = np.full(shape, fill, np.uint8)
+            page[0, 0] = 255 - fill
+            try:
+                assert normalise(page).shape == (28, 28)
+            except ImageError:
+                continue
+
+
+# ---- near-duplicates
+
+
+def digest(image):
+    return np.frombuffer(perceptual_hash(run_stages(image).ink), np.uint8)[None]
+
+
+def test_resized_relit_and_recompressed_copies_are_near_duplicates():
+    found = 0
+    for number in range(30):
+        page = picture(number, side=160)
+        copy = cv2.resize(shade(page, 0.3), (150, 150), interpolation=cv2.INTER_AREA)
+        copy = decode(encode(colour(copy), "JPEG", quality=60))
+        found += int(hamming(digest(page), digest(copy))[0, 0] <= NEAR_DUPLICATE_BITS)
+    assert found >= 27
+
+
+def test_other_peoples_digits_of_the_same_label_are_not_near_duplicates():
+    _, targets = real_digits()
+    sevens = np.concatenate([digest(picture(int(n), side=160)) for n in np.flatnonzero(targets == 7)[:40]])
+    pairs = hamming(sevens, sevens)[np.triu_indices(40, 1)]
+    assert (pairs <= NEAR_DUPLICATE_BITS).mean() <= 0.03
+
+
+def test_distances_are_counted_in_bits():
+    ours = np.zeros((2, 32), np.uint8)
+    theirs = np.zeros((3, 32), np.uint8)
+    theirs[1, 0], theirs[2] = 0b111, 255
+    assert json.loads(json.dumps(hamming(ours, theirs).tolist())) == [[0, 3, 256]] * 2

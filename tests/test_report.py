@@ -1,0 +1,227 @@
+"""The report: true, whole, offline, and unmoved by what strangers write into file names."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from flows.artifacts import per_digit_rows, regression_rows
+from tasks.errors import StoreError
+from tasks.records import (
+    Curves,
+    Decision,
+    InboxReading,
+    NightReport,
+    PairedCounts,
+    Reading,
+    RegressionCase,
+    Rejection,
+    Score,
+    SnapshotInfo,
+    SyncResult,
+)
+from tasks.report import build_report, write_report
+from tasks.report.contact_sheet import Cell, draw_contact_sheet
+from tasks.report.texts import TEXTS
+from tasks.store import open_store
+
+EVIL = "inbox/<script>alert(1)</script>](javascript:x)|`$(rm)` \u202egnp.exe"
+
+
+class NoPictures:
+    def thumbnail(self, sha256):
+        return None
+
+    def digit(self, sha256):
+        return np.eye(28, dtype=np.uint8) * 255
+
+
+def night(**given):
+    fields = {
+        "run": "2026-01-02T0200-abc",
+        "created": "2026-01-02T02:00:00+00:00",
+        "source": "folder:/photos",
+        "store": "/store",
+        "decision": Decision("promoted", "better on images neither was trained on (won 9, lost 1)", 0.01),
+        "champion": "base-1",
+        "reigning": "m-1",
+        "challenger": "m-1",
+        "snapshot": SnapshotInfo("s-1", ("4", "5"), 80, 20, 1, 0, 1),
+        "sync": SyncResult(num_seen=101, num_added=3),
+        "champion_score": Score(18, 20, 0.7, 0.97),
+        "challenger_score": Score(19, 20, 0.76, 0.99),
+        "pairs": PairedCounts(2, 1, 16, 1),
+        "confusion": ((9, 1), (0, 10)),
+        "confusion_labels": ("4", "5"),
+        "fresh": Score(2, 3, 0.2, 0.94),
+        "regression": (
+            RegressionCase(
+                "misread/4/a.png", "a" * 64, "4", Reading("5", 0.7, True), Reading("4", 0.9, False), "fixed"
+            ),
+        ),
+        "inbox": (InboxReading(EVIL, "b" * 64, Reading("5", 0.51, True)),),
+        "rejections": (Rejection(EVIL, "the file is empty"),),
+        "curves": Curves(
+            ({"loss": [1, 0.5], "accuracy": [0.5, 0.9], "val_loss": [1, 0.7], "val_accuracy": [0.4, 0.8]},),
+            {"loss": [1, 0.4], "accuracy": [0.5, 0.95]},
+            (2,),
+            2,
+        ),
+        "recipe": "transfer",
+        "notes": ("best epoch of each fold: 2",),
+        "device": "CPU",
+        "seconds": {"sync": 0.1, "train": 2.0},
+        "num_images": 101,
+        "history": tuple({"run": f"r{n}", "fresh_images": 5, "fresh_right": n % 6} for n in range(5)),
+    }
+    return NightReport(**{**fields, **given})
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+
+@pytest.fixture(scope="module")
+def report():
+    return build_report(night(), NoPictures())
+
+
+def html(report):
+    return report.files["report.html"].decode()
+
+
+def test_the_page_opens_without_a_network_and_without_scripts(report):
+    page = Page(html(report))
+    assert "script" not in page.tags
+    assert not [v for k, v in page.attributes if k in {"src", "href"} and not v.startswith("data:")]
+    assert not [k for k, _ in page.attributes if k.startswith("on")]
+
+
+def test_every_picture_has_words_for_those_who_cannot_see_it(report):
+    page = Page(html(report))
+    assert page.tags.count("img") == sum(1 for name, value in page.attributes if name == "alt" and value)
+
+
+def test_names_of_files_are_text_and_nothing_else(report):
+    assert "<script>" not in html(report)
+    assert "&lt;script&gt;" in html(report)
+    assert "<script>" not in report.markdown
+    assert "](javascript" not in report.markdown
+    assert "\u202e" not in report.markdown
+
+
+def test_the_verdict_comes_first_and_the_numbers_say_on_how_many_images(report):
+    text = re.sub(r"<style>.*?</style>", "", html(report), flags=re.S)
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
+    assert text.index("won 9, lost 1") < text.index("95.0 %")
+    assert "19 of 20" in text
+
+
+def test_report_json_holds_what_the_design_promises(report):
+    found = json.loads(report.files["report.json"])
+    assert found["verdict"] == "promoted"
+    assert found["accuracy"] == {
+        "champion": 0.9,
+        "challenger": 0.95,
+        "num_images": 20,
+        "interval": {"champion": [0.7, 0.97], "challenger": [0.76, 0.99]},
+    }
+    assert found["regression_set"][0]["status"] == "fixed"
+    assert found["num_rejected"] == 1
+    assert found["seconds"] == {"sync": 0.1, "train": 2.0}
+
+
+def test_the_plots_are_pngs_and_the_same_night_gives_the_same_bytes(report):
+    assert {"curves.png", "confusion.png", "history.png"} <= set(report.files)
+    for name, data in report.files.items():
+        if name.endswith(".png"):
+            assert data.startswith(b"\x89PNG")
+    assert build_report(night(), NoPictures()).files == report.files
+
+
+def test_a_night_with_thousands_of_images_still_fits_an_artifact_and_a_phone():
+    cases = tuple(
+        RegressionCase(f"misread/4/{n}.png", f"{n:064}", "4", Reading("5", 0.7, True), None, "still misread")
+        for n in range(3000)
+    )
+    inbox = tuple(InboxReading(f"inbox/{n}.png", f"{n:064}", Reading("5", 0.5, True)) for n in range(3000))
+    rejections = tuple(Rejection(f"digits/1/{n}.png", "the file is empty") for n in range(3000))
+    report = build_report(night(regression=cases, inbox=inbox, rejections=rejections), NoPictures())
+    assert len(report.markdown.encode()) < 500_000
+    assert len(report.files["report.html"]) < 3_000_000
+
+
+def test_a_quiet_night_has_a_page_too():
+    quiet = night(
+        decision=Decision("nothing new", "no image or setting changed since last night"),
+        challenger="",
+        challenger_score=None,
+        pairs=None,
+        confusion=(),
+        confusion_labels=(),
+        fresh=None,
+        regression=(),
+        inbox=(),
+        rejections=(),
+        curves=None,
+        history=(),
+    )
+    assert "Nothing new" in html(build_report(quiet, NoPictures()))
+
+
+def test_both_languages_have_the_same_texts_with_the_same_places():
+    assert set(TEXTS["en"]) == set(TEXTS["ja"])
+    for key, text in TEXTS["en"].items():
+        places = re.compile(r"\{(\w+)")
+        assert sorted(places.findall(text)) == sorted(places.findall(TEXTS["ja"][key])), key
+
+
+def test_in_japanese_the_page_says_so_and_reads_so():
+    page = build_report(night(), NoPictures(), language="ja").files["report.html"].decode()
+    assert '<html lang="ja">' in page
+    assert "学習の経過" in page
+
+
+def test_the_newest_report_is_named_only_when_it_is_whole(tmp_path, report, monkeypatch):
+    store = open_store(str(tmp_path / "store"))
+    write_report(store, "first", report)
+    write = type(store).write
+
+    def fail_at_the_end(self, data, *parts):
+        if parts[-1] == "report.json":
+            raise StoreError("the disk is full")
+        write(self, data, *parts)
+
+    monkeypatch.setattr("tasks.store.Store.write", fail_at_the_end)
+    with pytest.raises(StoreError):
+        write_report(store, "second", report)
+    assert store.read("reports", "latest") == b"first\n"
+
+
+def test_the_tables_in_the_ui_count_by_label_and_list_the_regression_set():
+    assert per_digit_rows(night())[0] == {
+        "written": "4",
+        "images": 10,
+        "right": 9,
+        "share": "90.0%",
+        "taken for": "5 (1)",
+    }
+    assert regression_rows(night())[0]["challenger reads"] == "4"
+
+
+def test_a_contact_sheet_shows_each_picture_above_its_digit():
+    import cv2
+
+    cells = [Cell(np.full((50, 90, 3), 10 * n, np.uint8), np.zeros((28, 28), np.uint8), f"{n} あ") for n in range(12)]
+    sheet = cv2.imdecode(np.frombuffer(draw_contact_sheet(cells), np.uint8), cv2.IMREAD_COLOR)
+    assert sheet.shape[1] > 10 * 96
+    assert sheet.shape[0] > 2 * 2 * 96

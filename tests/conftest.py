@@ -16,8 +16,9 @@ import pytest
 
 @pytest.fixture(scope="session")
 def prefect():
-    """A temporary Prefect server, once for all tests: starting one takes many seconds."""
+    """A temporary Prefect server, once for all tests: starting one takes many seconds. Gives its environment."""
+    from prefect.settings import get_current_settings
     from prefect.testing.utilities import prefect_test_harness
 
     with prefect_test_harness(server_startup_timeout=180):
-        yield
+        yield {**os.environ, "PREFECT_API_URL": get_current_settings().api.url}

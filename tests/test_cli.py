@@ -1,7 +1,6 @@
 """The commands as a person types them."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -97,26 +96,26 @@ def test_a_folder_without_sets_is_one_clear_message(run, tmp_path):
     assert "no sets" in done.output
 
 
-def test_champions_come_and_go_by_hand(prefect, run, tmp_path):
+def test_champions_come_and_go_by_hand(prefect, tmp_path):
     store = tmp_path / "store"
     folder = fill(tmp_path / "folder", num_each=8)
-    quick = ["--recipe", "mlp", "--max-epochs", "4"]
-    done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", "nightly", "--source", f"folder:{folder}", "--store", store, *quick],
-        cwd=PROJECT,
-        env={**os.environ, "TENARAI_LANGUAGE": "en"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "report:" in done.stdout
-    challenger = json.loads(next(store.glob("reports/*/report.json")).read_text())["challenger"]
-    done = run("promote", challenger, "--why", "I like it", "--store", store)
-    assert done.exit_code == 0, done.output
-    listed = [json.loads(line) for line in run("models", "--json", "--store", store).output.splitlines()]
-    assert {line["model"] for line in listed} >= {challenger}
-    done = run("rollback", "--store", store)
-    assert done.exit_code == 0, done.output
-    assert "base" in done.output
-    assert run("rollback", "--store", store).exit_code in {0, 1}
+
+    def tenarai(*arguments):
+        done = subprocess.run(
+            [sys.executable, "-m", "flows.cli", *arguments, "--store", store],
+            cwd=PROJECT,
+            env=prefect,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    told = tenarai("nightly", "--source", f"folder:{folder}", "--recipe", "mlp", "--max-epochs", "4")
+    assert "report:" in told
+    report = Path(told.rsplit("report: ", 1)[1].strip())
+    challenger = json.loads(report.with_name("report.json").read_text())["challenger"]
+    assert challenger in tenarai("promote", challenger, "--why", "I like it")
+    assert challenger in {json.loads(line)["model"] for line in tenarai("models", "--json").splitlines()}
+    assert "base" in tenarai("rollback")

@@ -1,7 +1,6 @@
 """Whole nights through the real flow on folders of real digits."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -212,5 +211,5 @@ def test_a_quiet_night_never_imports_keras(prefect, collection, store):
         f"state = nightly(source='folder:{collection}', store='{store}', training={QUICK!r}, return_state=True)\n"
         "print(state.result().verdict, 'keras' in sys.modules or 'tensorflow' in sys.modules)\n"
     ).replace("TrainingSettings(", "__import__('tasks.settings').settings.TrainingSettings(")
-    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=os.environ, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=prefect, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1:] == ["nothing new False"], done.stderr[-2000:]

@@ -1,0 +1,43 @@
+"""What the README promises exists, and what exists is in the README."""
+
+import re
+from pathlib import Path
+
+from flows.cli import main
+
+PROJECT = Path(__file__).resolve().parents[1]
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_every_command_is_in_the_readme_and_every_command_of_the_readme_exists():
+    named = set(re.findall(r"`tenarai ([a-z]+)", README))
+    assert named == set(main.commands)
+
+
+def test_every_make_target_that_a_text_names_exists():
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.M))
+    for file in (PROJECT / "README.md", PROJECT / "deployments/README.md", PROJECT / ".ci/run"):
+        for target in re.findall(r"`?^?make ([a-z-]+)", file.read_text(encoding="utf-8"), re.M):
+            assert target in targets, (file, target)
+
+
+def test_every_file_and_link_that_the_readme_names_exists():
+    for path in re.findall(r"\]\(((?!http)[^)#]+)\)", README):
+        assert (PROJECT / path).exists(), path
+    for path in re.findall(r"`((?:flows|tasks|tests|deployments)/[\w./-]+\.\w+)`", README):
+        assert (PROJECT / path).exists(), path
+
+
+def test_every_room_is_in_the_readmes_table():
+    rooms = {path.stem for path in (PROJECT / "tasks").iterdir() if path.suffix == ".py" or path.is_dir()}
+    for room in rooms - {"__init__", "__pycache__"}:
+        assert f"`{room}`" in README, room
+
+
+def test_every_dependency_is_pinned_in_the_lock_with_hashes_and_no_registry_is_named():
+    lock = (PROJECT / "requirements.lock").read_text()
+    for name in ("prefect", "keras", "tensorflow", "numpy", "pillow", "matplotlib", "pytest"):
+        assert re.search(rf"^{name}==\S+", lock, re.M), name
+    assert "--hash=sha256:" in lock
+    assert "http" not in lock

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tasks.evaluate import wilson_score
-
 from flows.champion import champion_id, load_model_by_id
 from tasks import promote
 from tasks.dataset import REGRESSION, TEST, Snapshot, load_snapshot
 from tasks.errors import ModelError
+from tasks.evaluate import wilson_score
 from tasks.records import Reign, Score
 from tasks.settings import Settings
 from tasks.store import Store, open_store

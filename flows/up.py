@@ -80,21 +80,23 @@ def set_up_pools_and_deployments(env: dict[str, str]) -> None:
     # prefect.yaml fills the folder in that the workers start from; TENARAI_… are read there
     _prefect("--no-prompt", "deploy", "--all", env={**env, "PROJECT_ROOT": str(Path.cwd())})
     # creating it again would make a second one of the same name
-    if ZOMBIES not in _prefect("automation", "inspect", ZOMBIES, env=env, may_fail=True):
+    if _call("automation", "inspect", ZOMBIES, env=env).returncode:
         _prefect("automation", "create", "--from-file", str(PROJECT / "deployments/zombies.yaml"), env=env)
 
 
-def _prefect(*arguments: str, env: dict[str, str], may_fail: bool = False) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect", *arguments], cwd=PROJECT, env=env, capture_output=True, text=True, check=False
-    )
-    if done.returncode and not may_fail:
+def _prefect(*arguments: str, env: dict[str, str]) -> None:
+    done = _call(*arguments, env=env)
+    if done.returncode:
         raise TenaraiError(
             f"`prefect {' '.join(arguments)}` failed",
             received=(done.stderr or done.stdout).strip()[-800:],
             mend="mend what it says, and run `tenarai up` again",
         )
-    return done.stdout
+
+
+def _call(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "prefect", *arguments]
+    return subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, check=False)
 
 
 @contextlib.contextmanager

@@ -54,6 +54,14 @@ def test_nights_run_on_the_cpu_pool_and_training_on_the_gpu_pool():
     assert pools == {"nightly": CPU_POOL, "gpu": GPU_POOL}
 
 
+def test_a_runs_process_is_told_what_it_cannot_read_from_pyproject():
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["prefect"]
+    for deployment in SPEC["deployments"]:
+        env = deployment["work_pool"]["job_variables"]["env"]
+        assert env["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(settings["flows"]["heartbeat_frequency"])
+        assert env["PREFECT_LOGGING_EXTRA_LOGGERS"] == settings["logging"]["extra_loggers"]
+
+
 def test_two_nights_never_run_at_once():
     nightly = SPEC["deployments"][0]
     assert nightly["concurrency_limit"]["limit"] == 1

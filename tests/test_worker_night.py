@@ -1,0 +1,152 @@
+"""A night as it is run every night: a server, two pools, two workers, and a run started through the API."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.collections_of_digits import fill, picture, save
+
+PROJECT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.slow
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory):
+    """`tenarai up`, its client, and the folder and store that its workers know from the environment."""
+    home = tmp_path_factory.mktemp("up")
+    folder = fill(home / "folder", num_each=8)
+    fill(folder, num_each=1, labels="47", first=50, under="misread")
+    save(folder / "inbox" / "what is this.png", picture(1700))
+    port = free_port()
+    env = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "TENARAI_SOURCE": f"folder:{folder}",
+        "TENARAI_STORE": str(home / "store"),
+    }
+    log = (home / "up.log").open("w")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "up", "--port", str(port)],
+        cwd=PROJECT,
+        env=env,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    end = time.monotonic() + 400
+    while "is ready" not in (home / "up.log").read_text():
+        assert process.poll() is None, (home / "up.log").read_text()
+        assert time.monotonic() < end, (home / "up.log").read_text()
+        time.sleep(1)
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}), get_client(sync_client=True) as client:
+        wait(lambda: all(client.read_work_pool(pool).status == "READY" for pool in ("cpu", "gpu")), 120)
+        yield client, home, port
+    process.send_signal(signal.SIGINT)
+    assert process.wait(90) == 0
+
+
+def wait(done, seconds):
+    end = time.monotonic() + seconds
+    while not (found := done()):
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(1)
+    return found
+
+
+def start(client, **parameters):
+    deployment = client.read_deployment_by_name("nightly/nightly")
+    return client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
+
+
+def finish(client, run, seconds=300):
+    return wait(lambda: (found := client.read_flow_run(run.id)).state.is_final() and found, seconds)
+
+
+@pytest.fixture(scope="module")
+def finished(up):
+    client, _, _ = up
+    training = {"recipe": "mlp", "max_epochs": 8, "folds": 2}
+    return finish(client, start(client, training=training))
+
+
+def test_the_run_ends_and_its_state_tells_the_verdict(finished):
+    assert finished.state.is_completed(), finished.state.message
+    assert finished.state.message.split(":")[0] in {"promoted", "kept"}
+
+
+def test_the_night_ran_on_the_cpu_pool_and_its_training_on_the_gpu_pool(up, finished):
+    client, _, _ = up
+    runs = client.read_flow_runs()
+    pools = {run.name.split()[0]: run.work_pool_name for run in runs}
+    assert finished.work_pool_name == "cpu"
+    assert pools["train"] == "gpu"
+
+
+def test_the_artifacts_hang_on_the_night_itself(up, finished):
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+    client, _, _ = up
+    mine = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[finished.id]))
+    found = {artifact.key: artifact for artifact in client.read_artifacts(artifact_filter=mine)}
+    assert set(found) == {"nightly-report", "per-digit", "regression-set"}
+    assert "data:image/png;base64," in found["nightly-report"].data
+    assert len(found["nightly-report"].data) < 500_000
+
+
+def test_the_store_named_in_the_workers_environment_holds_the_report(up, finished):
+    _, home, _ = up
+    run = (home / "store/reports/latest").read_text().strip()
+    assert (home / "store/reports" / run / "report.json").exists()
+
+
+def test_what_the_stages_say_is_in_the_runs_log(up, finished):
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+
+    client, _, _ = up
+    mine = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[finished.id]))
+    logged = wait(lambda: [log.message for log in client.read_logs(mine)], 30)
+    assert any(line.startswith("sync: 83 files") for line in logged)
+
+
+def test_a_second_run_finds_nothing_new(up, finished):
+    client, _, _ = up
+    again = finish(client, start(client, training={"recipe": "mlp", "max_epochs": 8, "folds": 2}))
+    assert again.state.message.startswith("nothing new")
+
+
+def test_setting_up_again_makes_nothing_twice(up, finished):
+    from flows.up import ZOMBIES, set_up_pools_and_deployments
+
+    client, home, port = up
+    env = {**os.environ, "PREFECT_API_URL": f"http://127.0.0.1:{port}/api", "PREFECT_HOME": str(home / "prefect")}
+    set_up_pools_and_deployments(env)
+    assert len(client.read_automations_by_name(ZOMBIES)) == 1
+    assert len(client.read_deployments()) == 2
+
+
+def test_a_taken_port_is_one_clear_message(up):
+    _, _, port = up
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "up", "--port", str(port)],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "taken" in done.stderr

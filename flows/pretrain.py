@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -27,6 +29,7 @@ Targets = NDArray[np.int64]
 LABELS = tuple("0123456789")
 STROKES_EACH = 1500  # drawn digits a label
 NO_DIGITS = 4000  # drawn letters, signs and scribbles
+PHOTOGRAPHED = 0.5  # share of the training images that are also put on paper and photographed by program
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,8 @@ def pretrain_base(mnist: Path | None, usps: Path | None, out: Path, *, epochs: i
     Raises:
         DatasetError: A file is no such data set.
     """
+    import keras
+
     from tasks.model.bundle import LoadedModel, save_base, versions
     from tasks.model.pretrain import pretrain
 
@@ -73,7 +78,7 @@ def pretrain_base(mnist: Path | None, usps: Path | None, out: Path, *, epochs: i
         metrics=measure(LoadedModel(_blank_info(), network).predict, collection.tests),
         weights_sha256="",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        device="CPU",
+        device=keras.distribution.list_devices()[0].split(":")[0].upper(),
         notes=collection.notes,
     )
     return save_base(out, network, info)
@@ -88,8 +93,6 @@ def gather(mnist: Path | None, usps: Path | None, *, seed: int, say: Say, share:
         say: Receives progress.
         share: Part of everything that is used, 0 to 1; tests use little.
     """
-    from tasks.model.strokes import draw_digits, draw_no_digits
-
     sources = {"MNIST": load_npz(mnist) if mnist else _fetch_mnist()} | ({"USPS": load_npz(usps)} if usps else {})
     pixels, targets, tests, notes = [], [], {}, []
     for name, arrays in sources.items():
@@ -104,10 +107,17 @@ def gather(mnist: Path | None, usps: Path | None, *, seed: int, say: Say, share:
                 pixels.append(digits)
                 targets.append(y[:count])
                 notes.append(f"{name}: {count} training images")
+                again = np.sort(np.random.default_rng([seed, 2]).permutation(count)[: round(PHOTOGRAPHED * count)])
+                say(f"photographing {len(again)} of them")
+                seen, kept = _photograph_all(x[again], seed)
+                pixels.append(seen)
+                targets.append(y[again][kept])
+                notes.append(f"{name}: {len(seen)} of them put on paper and photographed by program")
     say("drawing strokes")
-    rng = np.random.default_rng([seed, 1])
-    drawn, labels = draw_digits(max(10, round(share * STROKES_EACH)), rng, normalise)
-    nothing = draw_no_digits(max(20, round(share * NO_DIGITS)), rng, normalise)
+    each, none = max(10, round(share * STROKES_EACH)), max(20, round(share * NO_DIGITS))
+    drawn = _map_chunks(_draw_chunk, [(num, [seed, 1, n]) for n, num in enumerate(_portions(each, 100))])
+    labels = np.concatenate([np.repeat(np.arange(10), num) for num in _portions(each, 100)])
+    nothing = _map_chunks(_scribble_chunk, [(num, [seed, 4, n]) for n, num in enumerate(_portions(none, 500))])
     notes.append(f"drawn by program: {len(drawn)} digits in styles rare in MNIST, {len(nothing)} things that are none")
     notes.append(
         "MNIST (LeCun, Cortes and Burges) and USPS (Hull, 1994) are free for research; the weights hold no image"
@@ -168,22 +178,67 @@ def _fetch_mnist() -> dict[str, NDArray[np.uint8]]:
 
 def _normalise_all(images: Digits) -> Digits:
     """Each image as if it were a picture of its own: white ink on black, with a rim of paper."""
+    return _map_chunks(_normalise_chunk, [(chunk,) for chunk in _chunks(images)])
+
+
+def _normalise_chunk(images: Digits) -> Digits:
+    digits = (_normalise_or_blank(np.pad(image, 4)) for image in images)
+    return np.stack([np.zeros((28, 28), dtype=np.uint8) if digit is None else digit for digit in digits])
+
+
+def _photograph_all(images: Digits, seed: int) -> tuple[Digits, NDArray[np.bool_]]:
+    """Images on paper, normalised: those that the normaliser accepts, and (N,) bool which they are."""
+    jobs = [(chunk, [seed, 3, number]) for number, chunk in enumerate(_chunks(images))]
+    digits = _map_chunks(_photograph_chunk, jobs)
+    kept = np.asarray(digits.any(axis=(1, 2)), dtype=np.bool_)
+    return digits[kept], kept
+
+
+def _photograph_chunk(images: Digits, seed: list[int]) -> Digits:
+    from tasks.model.paper import photograph
+
+    rng = np.random.default_rng(seed)
+    digits = [_normalise_or_blank(photograph(image, rng)) for image in images]
+    return np.stack([np.zeros((28, 28), dtype=np.uint8) if digit is None else digit for digit in digits])
+
+
+def _normalise_or_blank(picture: Digits) -> Digits | None:
+    try:
+        return normalise(picture)
+    except ImageError:
+        return None
+
+
+def _draw_chunk(num_each: int, seed: list[int]) -> Digits:
+    from tasks.model.strokes import draw_digits
+
+    return draw_digits(num_each, np.random.default_rng(seed), normalise)[0]
+
+
+def _scribble_chunk(num: int, seed: list[int]) -> Digits:
+    from tasks.model.strokes import draw_no_digits
+
+    return draw_no_digits(num, np.random.default_rng(seed), normalise)
+
+
+def _portions(total: int, size: int) -> list[int]:
+    return [min(size, total - start) for start in range(0, total, size)]
+
+
+def _chunks(images: Digits, size: int = 500) -> list[Digits]:
+    return [images[start : start + size] for start in range(0, len(images), size)]
+
+
+def _map_chunks(job: Callable[..., Digits], arguments: list[tuple[Any, ...]]) -> Digits:
+    """Many small pictures: a process a core, each with one thread, beats threads that wait for one another."""
+    with ProcessPoolExecutor(os.cpu_count() or 1, get_context("spawn"), _one_thread) as pool:
+        return np.concatenate(list(pool.map(job, *zip(*arguments, strict=True))))
+
+
+def _one_thread() -> None:
     import cv2
 
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # many small pictures: a thread each is faster than many a picture
-    try:
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            return np.stack(list(pool.map(_normalise_one, images)))
-    finally:
-        cv2.setNumThreads(threads)
-
-
-def _normalise_one(image: Digits) -> Digits:
-    try:
-        return normalise(np.pad(image, 4))
-    except ImageError:
-        return np.zeros((28, 28), dtype=np.uint8)
+    cv2.setNumThreads(1)
 
 
 def _blank_info() -> ModelInfo:

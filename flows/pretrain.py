@@ -29,6 +29,7 @@ Targets = NDArray[np.int64]
 LABELS = tuple("0123456789")
 STROKES_EACH = 1500  # drawn digits a label
 NO_DIGITS = 4000  # drawn letters, signs and scribbles
+CHUNK = 500  # pictures a process makes at a time
 PHOTOGRAPHED = 0.5  # share of the training images that are also put on paper and photographed by program
 
 
@@ -115,9 +116,9 @@ def gather(mnist: Path | None, usps: Path | None, *, seed: int, say: Say, share:
                 notes.append(f"{name}: {len(seen)} of them put on paper and photographed by program")
     say("drawing strokes")
     each, none = max(10, round(share * STROKES_EACH)), max(20, round(share * NO_DIGITS))
-    drawn = _map_chunks(_draw_chunk, [(num, [seed, 1, n]) for n, num in enumerate(_portions(each, 100))])
-    labels = np.concatenate([np.repeat(np.arange(10), num) for num in _portions(each, 100)])
-    nothing = _map_chunks(_scribble_chunk, [(num, [seed, 4, n]) for n, num in enumerate(_portions(none, 500))])
+    drawn = _map_chunks(_draw_chunk, [(k, n, [seed, 1, int(k), at]) for k in LABELS for at, n in _portions(each)])
+    labels = np.repeat(np.arange(len(LABELS)), each)
+    nothing = _map_chunks(_scribble_chunk, [(n, [seed, 4, at]) for at, n in _portions(none)])
     notes.append(f"drawn by program: {len(drawn)} digits in styles rare in MNIST, {len(nothing)} things that are none")
     notes.append(
         "MNIST (LeCun, Cortes and Burges) and USPS (Hull, 1994) are free for research; the weights hold no image"
@@ -182,8 +183,7 @@ def _normalise_all(images: Digits) -> Digits:
 
 
 def _normalise_chunk(images: Digits) -> Digits:
-    digits = (_normalise_or_blank(np.pad(image, 4)) for image in images)
-    return np.stack([np.zeros((28, 28), dtype=np.uint8) if digit is None else digit for digit in digits])
+    return np.stack([_normalise_or_blank(np.pad(image, 4)) for image in images])
 
 
 def _photograph_all(images: Digits, seed: int) -> tuple[Digits, NDArray[np.bool_]]:
@@ -198,21 +198,20 @@ def _photograph_chunk(images: Digits, seed: list[int]) -> Digits:
     from tasks.model.paper import photograph
 
     rng = np.random.default_rng(seed)
-    digits = [_normalise_or_blank(photograph(image, rng)) for image in images]
-    return np.stack([np.zeros((28, 28), dtype=np.uint8) if digit is None else digit for digit in digits])
+    return np.stack([_normalise_or_blank(photograph(image, rng)) for image in images])
 
 
-def _normalise_or_blank(picture: Digits) -> Digits | None:
+def _normalise_or_blank(picture: Digits) -> Digits:
     try:
         return normalise(picture)
     except ImageError:
-        return None
+        return np.zeros((28, 28), dtype=np.uint8)
 
 
-def _draw_chunk(num_each: int, seed: list[int]) -> Digits:
+def _draw_chunk(label: str, num: int, seed: list[int]) -> Digits:
     from tasks.model.strokes import draw_digits
 
-    return draw_digits(num_each, np.random.default_rng(seed), normalise)[0]
+    return draw_digits(label, num, np.random.default_rng(seed), normalise)
 
 
 def _scribble_chunk(num: int, seed: list[int]) -> Digits:
@@ -221,12 +220,13 @@ def _scribble_chunk(num: int, seed: list[int]) -> Digits:
     return draw_no_digits(num, np.random.default_rng(seed), normalise)
 
 
-def _portions(total: int, size: int) -> list[int]:
-    return [min(size, total - start) for start in range(0, total, size)]
+def _portions(total: int) -> list[tuple[int, int]]:
+    """Start and length of each piece of work."""
+    return [(start, min(CHUNK, total - start)) for start in range(0, total, CHUNK)]
 
 
-def _chunks(images: Digits, size: int = 500) -> list[Digits]:
-    return [images[start : start + size] for start in range(0, len(images), size)]
+def _chunks(images: Digits) -> list[Digits]:
+    return [images[start : start + length] for start, length in _portions(len(images))]
 
 
 def _map_chunks(job: Callable[..., Digits], arguments: list[tuple[Any, ...]]) -> Digits:

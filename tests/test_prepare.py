@@ -12,7 +12,9 @@ from PIL import Image
 
 from tasks.errors import ImageError
 from tasks.prepare import NEAR_DUPLICATE_BITS, decode, hamming, normalise, perceptual_hash
-from tasks.prepare.normalise import has_dark_ink, ink_strength, remove_lines, run_stages, scale_to_work
+from tasks.prepare.ink import has_dark_ink, ink_strength
+from tasks.prepare.lines import remove_lines
+from tasks.prepare.normalise import run_stages, scale_to_work
 from tests.collections_of_digits import picture, real_digits
 
 SAMPLE = [0, 11, 22, 33, 44, 55, 66, 77, 88, 99]

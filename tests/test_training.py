@@ -306,6 +306,24 @@ def test_a_small_base_is_built_from_data_by_the_command_and_its_card_tells_of_it
     assert json.loads((tmp_path / "base" / "model.json").read_text())["id"] == info.id
 
 
+def test_a_digit_that_is_put_on_paper_by_program_is_still_read(lesson):
+    from tasks.model.paper import photograph
+    from tasks.prepare import normalise
+
+    rng = np.random.default_rng(0)
+    digits = np.stack([normalise(photograph(digit, rng)) for digit in lesson[0]])
+    base = bundle.load_base(normaliser=NORMALISER_VERSION)
+    assert (base.predict(digits).argmax(axis=1) == lesson[1]).mean() >= 0.85
+
+
+def test_the_same_seed_takes_the_same_photograph_and_another_seed_another(lesson):
+    from tasks.model.paper import photograph
+
+    first, again, other = (photograph(lesson[0][0], np.random.default_rng(seed)) for seed in (3, 3, 4))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", None])
 def test_a_file_that_is_no_data_set_is_one_clear_message(tmp_path, content):
     from flows.pretrain import load_npz

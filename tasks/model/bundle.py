@@ -183,7 +183,10 @@ def save_base(folder: Path, network: Any, info: ModelInfo) -> ModelInfo:
 
 def write_card(info: ModelInfo) -> str:
     """The model's card: what it is, what it learned from, what it is worth, on how many images."""
-    metrics = [f"| {name} | {value:.4g} |" for name, value in sorted(info.metrics.items())]
+    metrics = [
+        f"| {name} | {value:,.0f} |" if value.is_integer() and value > 1 else f"| {name} | {value:.4g} |"
+        for name, value in sorted(info.metrics.items())
+    ]
     lines = [
         f"# {info.id}",
         "",

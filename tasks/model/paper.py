@@ -22,7 +22,7 @@ def photograph(digit: Picture, rng: np.random.Generator) -> Picture:
         rng: Source of all randomness.
 
     Returns:
-        (S, S') uint8 grey, mostly dark ink on light paper, sides of 32 to 240 pixels.
+        (H, W) uint8 grey, mostly dark ink on light paper; 36 to 220 pixels high, 0.85 to 1.25 times as wide.
     """
     side = int(rng.choice([36, 56, 90, 140, 220]))
     cover = _trace(digit, side, rng)

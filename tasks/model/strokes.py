@@ -108,25 +108,20 @@ NO_DIGITS: tuple[Style, ...] = (
 )
 
 
-def draw_digits(
-    num_each: int, rng: np.random.Generator, normalise: Normalise
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Draw digits in styles that MNIST lacks.
+def draw_digits(label: str, num: int, rng: np.random.Generator, normalise: Normalise) -> NDArray[np.uint8]:
+    """Draw a digit in styles that MNIST lacks.
 
     Args:
-        num_each: How many of each of the ten digits.
+        label: 0 to 9.
+        num: How many.
         rng: Source of all randomness.
         normalise: (H, W) uint8, dark ink on light paper → (28, 28) uint8; the one that reading uses.
 
     Returns:
-        (10 × num_each, 28, 28) uint8 and their labels, int64.
+        (num, 28, 28) uint8.
     """
-    drawn, labels = [], []
-    for label, styles in STYLES.items():
-        for _ in range(num_each):
-            drawn.append(normalise(_draw(styles[rng.integers(len(styles))], rng)))
-            labels.append(int(label))
-    return np.stack(drawn), np.array(labels, dtype=np.int64)
+    styles = STYLES[label]
+    return np.stack([normalise(_draw(styles[rng.integers(len(styles))], rng)) for _ in range(num)])
 
 
 def draw_no_digits(num: int, rng: np.random.Generator, normalise: Normalise) -> NDArray[np.uint8]:

@@ -1,0 +1,84 @@
+"""Printed frames, ruled and squared paper: found, taken off, and the strokes they crossed made whole again."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from tasks.prepare.ink import MIN_CONTRAST, Float, Mask, measure_grain
+
+
+def remove_lines(ink: Float) -> tuple[Float, Mask]:
+    """Take out printed frames, ruled and squared paper: straight, thin, spanning the picture, at its rim or faint.
+
+    A single line that ends short of the picture's edges is more likely the bar of a 3, 5 or 7.
+
+    Args:
+        ink: (H, W) float32, 0 to 1.
+
+    Returns:
+        The ink with the lines' strength taken off, so that a stroke that crosses one stays; and where lines were.
+    """
+    floor = max(MIN_CONTRAST, float(np.percentile(ink, 50)) + 3 * measure_grain(ink))
+    strength = 0.7 * float(np.percentile(ink, 99.5))
+    found = [_find_lines(ink, floor, strength, axis) for axis in (0, 1)]
+    is_ruled = len(found[0]) + len(found[1]) > 1
+    off = np.zeros_like(ink)
+    for line, is_certain in found[0] + found[1]:
+        if is_certain or is_ruled:
+            off = np.maximum(off, line)
+    cleaned = np.clip(ink - 1.15 * off, 0, 1)
+    return np.asarray(cleaned, dtype=np.float32), np.asarray(off > 0)
+
+
+def _find_lines(ink: Float, floor: float, strength: float, axis: int) -> list[tuple[Float, bool]]:
+    """Lines along an axis (0: vertical, 1: horizontal) as their strength, and whether each is one beyond doubt."""
+    levels = ink if axis == 1 else np.ascontiguousarray(ink.T)
+    high, wide = levels.shape
+    length = max(9, round(0.22 * wide))
+    # a line that is not quite level wanders over neighbouring rows
+    opened = cv2.morphologyEx(cv2.dilate(levels, np.ones((3, 1))), cv2.MORPH_OPEN, np.ones((1, length)))
+    opened = np.minimum(opened, levels)
+    joined = cv2.dilate(np.uint8(opened > floor), np.ones((3, 5), np.uint8))
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    found: list[tuple[Float, bool]] = []
+    for part in range(1, count):
+        top, tall = stats[part, cv2.CC_STAT_TOP], stats[part, cv2.CC_STAT_HEIGHT]
+        across = stats[part, cv2.CC_STAT_WIDTH]
+        here = (parts == part) & (opened > floor)
+        thickness = here.sum() / max(1, int(here.any(axis=0).sum()))
+        if across < 0.78 * wide or thickness > 0.07 * high or tall > 0.16 * high:
+            continue
+        at_rim = top < 0.16 * high or top + tall > 0.84 * high
+        is_faint = float(np.median(opened[here])) < 0.6 * strength
+        spans = across > 0.97 * wide
+        if at_rim or is_faint or spans:
+            line = cv2.dilate(_along_path(opened, here), np.ones((5, 1)))
+            found.append((line if axis == 1 else line.T, (spans and at_rim) or (is_faint and spans)))
+    return found
+
+
+def _along_path(opened: Float, here: Mask) -> Float:
+    """The line alone: near its own straight path and no stronger than it is elsewhere, so that a stroke on it stays."""
+    columns = np.flatnonzero(here.any(axis=0))
+    rows = np.arange(here.shape[0], dtype=np.float32)[:, None]
+    counts = here.sum(axis=0)
+    middle = (here * rows).sum(axis=0)[columns] / counts[columns]
+    path = np.full(len(columns), np.median(middle))
+    for _ in range(2):  # once with everything, once without what strays
+        near = np.abs(middle - path) <= 2.5
+        if near.sum() > 8:
+            path = np.polyval(np.polyfit(columns[near], middle[near], 1), columns)
+    half = float(np.percentile(counts[columns], 30)) / 2 + 1.0
+    is_line = np.zeros_like(here)
+    is_line[:, columns] = here[:, columns] & (np.abs(rows - path) <= half)
+    usual = float(np.median(opened[is_line])) if is_line.any() else 0.0
+    return np.where(is_line, np.minimum(opened, 1.3 * usual), 0).astype(np.float32)
+
+
+def heal_crossings(mask: Mask, lines: Mask, ink: Float) -> Mask:
+    """Give a stroke back what went with a line that crossed it: ink between two pieces of the stroke."""
+    if not lines.any() or not mask.any():
+        return mask
+    closed = cv2.morphologyEx(np.uint8(mask), cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8)).astype(bool)
+    return np.asarray(mask | (closed & lines & (ink > 0.4 * float(np.median(ink[mask])))))

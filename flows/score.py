@@ -166,29 +166,33 @@ def _learn(writer: Writer, samples_each: int, draws: int) -> Iterator[float]:
 
 def as_table(scores: Sequence[WriterScore], draws: int) -> str:
     """The scores as a markdown table, with the pooled row and the mean over sets."""
+    tried = [k for k in SAMPLES_EACH if any(k in score.after for score in scores)]
     lines = [
-        "| set | images | base | " + " | ".join(f"+{k} a label" for k in SAMPLES_EACH) + " |",
-        "| --- | ---: | ---: |" + " ---: |" * len(SAMPLES_EACH),
+        f"| {' | '.join(['set', 'images', 'base', *(f'+{k} a label' for k in tried)])} |",
+        f"| --- | ---: | ---: |{' ---: |' * len(tried)}",
     ]
     for score in scores:
-        cells = [_cell(score.after.get(k, [])) for k in SAMPLES_EACH]
-        lines.append(f"| {score.writer.name} | {len(score.read)} | {score.right.mean():.1%} | {' | '.join(cells)} |")
+        cells = [_cell(score.after.get(k, [])) for k in tried]
+        lines.append(
+            f"| {' | '.join([score.writer.name, str(len(score.read)), f'{score.right.mean():.1%}', *cells])} |"
+        )
+    means = [_cell([float(np.mean(s.after[k])) for s in scores if k in s.after], spread=False) for k in tried]
+    base_mean = np.mean([score.right.mean() for score in scores])
+    lines.append(f"| {' | '.join([f'**mean over {len(scores)} sets**', '', f'**{base_mean:.1%}**', *means])} |")
     right = np.concatenate([score.right for score in scores])
     pooled = wilson_score(int(right.sum()), len(right))
-    means = [_cell([float(np.mean(s.after[k])) for s in scores if k in s.after], spread=False) for k in SAMPLES_EACH]
-    base_mean = np.mean([score.right.mean() for score in scores])
-    lines.append(f"| **mean over {len(scores)} sets** | | **{base_mean:.1%}** | {' | '.join(means)} |")
-    lines.append(
-        f"| **all images** | {len(right)} | **{pooled.accuracy:.1%}** ({pooled.low:.1%}–{pooled.high:.1%}) |"
-        + " |" * len(SAMPLES_EACH)
-    )
+    all_images = f"**{pooled.accuracy:.1%}** ({pooled.low:.1%}–{pooled.high:.1%})"
+    lines.append(f"| {' | '.join(['**all images**', str(len(right)), all_images, *([''] * len(tried))])} |")
     sure = np.concatenate([score.sure for score in scores])
     lines += [
         "",
         f"Base: {int((~right).sum())} of {len(right)} images misread; sure of {sure.mean():.1%}, "
         f"of these {int((sure & ~right).sum())} wrong; {int((~sure & ~right).sum())} of the misread called unsure.",
-        f"After some samples: mean over {draws} draws, each on the images not drawn; ±: their standard deviation.",
     ]
+    if tried:
+        lines.append(
+            f"After some samples: mean over {draws} draws, each on the images not drawn; ±: their standard deviation."
+        )
     return "\n".join(lines)
 
 

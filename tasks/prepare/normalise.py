@@ -4,8 +4,8 @@
     ─lines─▶ frames, ruled and squared paper gone ─threshold─▶ mask ─components─▶ the character alone
     ─layout─▶ 20 × 20 box, centred by mass
 
-Each stage is a function of its own, in `ink`, `lines`, `character` and `layout`. The same code serves training and reading;
-whatever changes its output raises `NORMALISER_VERSION`, which every model remembers.
+Each stage is a function of its own, in `ink`, `lines`, `character` and `layout`. The same code serves training and
+reading; whatever changes its output raises `NORMALISER_VERSION`, which every model remembers.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def nightly(
     """One night: learn from what is new, sit the exam, hand in a report.
 
     Args:
-        source: Where the images are: folder:<path> or drive:<folder id>. Empty: as set on the worker (TENARAI_SOURCE).
+        source: Where the images are: folder:PATH or drive:FOLDER_ID. Empty: as set on the worker (TENARAI_SOURCE).
         store: Where everything is kept: a path, s3://… or gs://…. Empty: as set on the worker (TENARAI_STORE).
         force: Train even when nothing is new, with another seed.
         training: How the challenger is trained.

@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import escape as escape_html
 from html.parser import HTMLParser
 
 import numpy as np
@@ -225,3 +226,22 @@ def test_a_contact_sheet_shows_each_picture_above_its_digit():
     sheet = cv2.imdecode(np.frombuffer(draw_contact_sheet(cells), np.uint8), cv2.IMREAD_COLOR)
     assert sheet.shape[1] > 10 * 96
     assert sheet.shape[0] > 2 * 2 * 96
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<img src=x onerror=alert(1)>.png",
+        "a | b | c.png",
+        "[press](http://evil.example) ![x](y) *a* _b_ `c` ~~d~~",
+        "# no heading &#40; &copy; <https://evil.example> \\ end",
+        "1. no list",
+    ],
+)
+def test_a_name_shows_in_markdown_as_it_is_written(name):
+    from markdown_it import MarkdownIt
+
+    from tasks.report.markdown import escape
+
+    shown = MarkdownIt("gfm-like", {"linkify": False}).render(f"| file |\n| --- |\n| {escape(name)} |\n")
+    assert f"<td>{escape_html(name, quote=False)}</td>" in shown.replace("&quot;", '"')

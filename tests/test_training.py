@@ -313,7 +313,7 @@ def test_a_digit_that_is_put_on_paper_by_program_is_still_read(lesson):
     rng = np.random.default_rng(0)
     digits = np.stack([normalise(photograph(digit, rng)) for digit in lesson[0]])
     base = bundle.load_base(normaliser=NORMALISER_VERSION)
-    assert (base.predict(digits).argmax(axis=1) == lesson[1]).mean() >= 0.85
+    assert (base.predict(digits).argmax(axis=1) == lesson[1]).mean() >= 0.8
 
 
 def test_the_same_seed_takes_the_same_photograph_and_another_seed_another(lesson):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 
 from tasks.records import NightReport
@@ -12,6 +13,7 @@ from tasks.report.view import View, make_view, percent
 MAX_BYTES = 480_000  # an artifact with a key is stored twice, and the UI loads all of it
 MAX_PICTURES = 24
 MAX_LISTED = 40
+_PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}]")
 
 
 def render_markdown(night: NightReport, pictures: Pictures, plots: dict[str, bytes], language: str) -> str:
@@ -35,10 +37,12 @@ def render_markdown(night: NightReport, pictures: Pictures, plots: dict[str, byt
 
 
 def escape(text: str) -> str:
-    """A stranger's text as plain text in markdown, in tables too: no markup, links, breaks or hidden characters."""
+    """A stranger's text as plain text in markdown, in tables too: no markup, links, breaks or hidden characters.
+
+    Backslashes, not entities: Prefect's older UI shows `&#40;` as it stands.
+    """
     visible = "".join(" " if unicodedata.category(letter)[0] == "C" else letter for letter in text)
-    safe = visible.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$:@/])", lambda match: f"&#{ord(match[1])};", safe)
+    return _PUNCTUATION.sub(r"\\\g<0>", visible)
 
 
 def _render(view: View, pictures: Pictures, plots: dict[str, bytes], num_pictures: int) -> str:
@@ -93,7 +97,7 @@ def _inbox(view: View, pictures: Pictures, num_pictures: int) -> str:
     night, t = view.night, view.texts
     if not night.inbox:
         return ""
-    lines = [f"## {t['inbox']}", "", t["inbox_note"].replace("<", "&lt;"), "", f"| | | % | {t['file']} |"]
+    lines = [f"## {t['inbox']}", "", escape(t["inbox_note"]), "", f"| | | % | {t['file']} |"]
     lines.append("| --- | --- | --- | --- |")
     for number, item in enumerate(night.inbox[:MAX_LISTED]):
         picture = _small(digit_uri(pictures, item.sha256)) if number < num_pictures else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.outcome import Outcome
+from tasks.errors import SettingsError
 from tasks.settings import DEFAULT_HOME, Settings, TrainingSettings
 
 
@@ -44,9 +45,21 @@ def quiet_prefect(*, debug: bool) -> None:
     """Set Prefect up for a run on this terminal; call it before Prefect is imported.
 
     Without an API of the person's own (`PREFECT_API_URL`), Prefect starts a temporary server, its data in `.tenarai`.
+
+    Raises:
+        SettingsError: Its folder cannot be made.
     """
     if not {"PREFECT_API_URL", "PREFECT_HOME"} & os.environ.keys():
-        os.environ["PREFECT_HOME"] = str(Path(f"{DEFAULT_HOME}/prefect-local").resolve())
+        home = Path(f"{DEFAULT_HOME}/prefect-local").resolve()
+        try:
+            home.mkdir(parents=True, exist_ok=True)  # Prefect makes no parents, and its server then never starts
+        except OSError as error:
+            raise SettingsError(
+                f"Prefect's files cannot be kept in {home}",
+                received=error.strerror or str(error),
+                mend="run Tenarai in a folder that you may write to, or set PREFECT_HOME to one",
+            ) from error
+        os.environ["PREFECT_HOME"] = str(home)
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if debug else "CRITICAL")
     log = logging.getLogger("tenarai")

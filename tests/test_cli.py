@@ -1,6 +1,7 @@
 """The commands as a person types them."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli import main
+from tasks.errors import SettingsError
 from tests.collections_of_digits import fill, picture, save
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -119,3 +121,25 @@ def test_champions_come_and_go_by_hand(prefect, tmp_path):
     assert challenger in tenarai("promote", challenger, "--why", "I like it")
     assert challenger in {json.loads(line)["model"] for line in tenarai("models", "--json").splitlines()}
     assert "base" in tenarai("rollback")
+
+
+def test_the_first_command_in_a_new_folder_makes_a_home_for_prefect(tmp_path, monkeypatch):
+    from flows.console import quiet_prefect
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PREFECT_HOME", raising=False)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    quiet_prefect(debug=False)
+    assert Path(os.environ["PREFECT_HOME"]).is_dir()
+    assert Path(os.environ["PREFECT_HOME"]).is_relative_to(tmp_path)
+
+
+def test_a_folder_that_prefect_may_not_write_to_is_one_clear_message(tmp_path, monkeypatch):
+    from flows.console import quiet_prefect
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PREFECT_HOME", raising=False)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    (tmp_path / ".tenarai").write_text("a file in its place")
+    with pytest.raises(SettingsError, match="cannot be kept"):
+        quiet_prefect(debug=False)

@@ -73,8 +73,13 @@ def _figures(view: View) -> str:
         (f"{t['champion']} ({escape(view.who(night.champion))})", night.champion_score),
         (t["fresh"], night.fresh),
     ]
-    lines = [f"| {name} | **{view.score(s)}** | {view.rests_on(s)} |" for name, s in rows if s and s.num_images]
-    return "\n".join([f"| {t['unseen']} | | |", "| --- | --- | --- |", *lines]) if lines else ""
+    lines = [
+        f"| {name} | **{view.score(s)}** | {s.num_right} / {s.num_images} | {percent(s.low)} – {percent(s.high)} |"
+        for name, s in rows
+        if s and s.num_images
+    ]  # short cells: Prefect's older UI cuts what does not fit
+    head = [f"| {t['unseen']} | | {t['right']} | 95 % |", "| --- | ---: | ---: | --- |"]
+    return "\n".join([*head, *lines]) if lines else ""
 
 
 def _regression(view: View, pictures: Pictures, num_pictures: int) -> str:

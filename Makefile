@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
+EXTRAS := dev postgres redis s3 onnx litert tensorboard mlflow  # what the tests use
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
@@ -36,7 +37,7 @@ score: $(READY)  ## make score DATA=<folder of <set>/<label>/<file>>: what the b
 
 lock: $(READY)  ## renew requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra dev --extra postgres --extra s3 --upgrade pyproject.toml -o requirements.lock
+		$(EXTRAS:%=--extra %) --upgrade pyproject.toml -o requirements.lock
 
 clean:          ## remove .venv; images, models and reports in .tenarai stay
 	@rm -rf .venv

@@ -7,7 +7,6 @@ retried or is worth seeing in the UI: never one an image.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -16,13 +15,13 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
-from flows.champion import champion_id
+from flows.describe import FrozenNight, describe_night, describe_snapshot, describe_sync, remember_night
 from flows.examine import Examination, examine_challenger, examine_quietly, read_inbox_with
 from flows.night import Night
 from flows.outcome import Outcome
 from flows.train import challenger_id, hand_out_training
 from tasks import promote
-from tasks.dataset import Frozen, freeze, save_snapshot
+from tasks.dataset import freeze, save_snapshot
 from tasks.errors import TenaraiError
 from tasks.prepare import NEAR_DUPLICATE_BITS, NORMALISER_VERSION, hamming, prepare_images
 from tasks.records import (
@@ -30,9 +29,7 @@ from tasks.records import (
     InboxReading,
     NightReport,
     PrepareResult,
-    Rejection,
     Role,
-    SnapshotInfo,
     SyncResult,
 )
 from tasks.sync import sync
@@ -41,32 +38,11 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-@dataclass(frozen=True, slots=True)
-class FrozenNight:
-    """What there is to learn from tonight.
-
-    Attributes:
-        info: The snapshot; None when nothing is labelled yet.
-        is_new: Whether it differs from what the last finished night learned from, or the night was forced.
-        fingerprint: Names snapshot and settings; kept with the night to find "nothing new" tomorrow.
-        withheld: Paths of near-duplicates of regression images.
-        rejections: Files that cannot be used, and why.
-        num_images: Usable images, inbox included.
-    """
-
-    info: SnapshotInfo | None
-    is_new: bool
-    fingerprint: str
-    withheld: tuple[str, ...]
-    rejections: tuple[Rejection, ...]
-    num_images: int
-
-
 def sync_night(night: Night) -> SyncResult:
     """Bring originals and catalogue up to date with the source."""
     with night.stage("sync") as say, night.catalogue() as catalogue:
         result = sync(night.settings.source, night.store, catalogue, night.run, night.settings, on_progress=say)
-        say(_describe_sync(result))
+        say(describe_sync(result))
         return result
 
 
@@ -94,7 +70,7 @@ def freeze_night(night: Night) -> FrozenNight:
         fingerprint = night.fingerprint(frozen.snapshot.info.id)
         nights = catalogue.nights(source)
         is_new = night.force or not nights or nights[-1].get("fingerprint") != fingerprint
-        say(_describe_snapshot(frozen, is_new))
+        say(describe_snapshot(frozen, is_new))
         return FrozenNight(
             frozen.snapshot.info,
             is_new,
@@ -195,87 +171,8 @@ def publish_night(
         return Outcome(night.run, decision.verdict, f"{decision.verdict}: {decision.reason}", place)
 
 
-def describe_night(
-    night: Night,
-    nights: list[dict[str, object]],
-    synced: SyncResult,
-    frozen: FrozenNight,
-    examined: Examination,
-    decision: Decision,
-    inbox: tuple[InboxReading, ...],
-) -> NightReport:
-    """Put everything that the report shows into one record."""
-    return NightReport(
-        run=night.run,
-        created=night.created,
-        source=night.settings.source,
-        store=night.settings.store,
-        decision=decision,
-        champion=examined.champion,
-        reigning=champion_id(night.store),
-        challenger=examined.challenger,
-        snapshot=frozen.info,
-        sync=synced,
-        champion_score=examined.champion_score,
-        challenger_score=examined.challenger_score,
-        pairs=examined.pairs if examined.challenger else None,
-        confusion=examined.confusion,
-        confusion_labels=examined.confusion_labels,
-        fresh=examined.fresh,
-        regression=examined.regression,
-        inbox=inbox,
-        rejections=frozen.rejections,
-        withheld=frozen.withheld,
-        curves=examined.curves,
-        recipe=examined.recipe,
-        notes=examined.notes,
-        device=examined.device,
-        seconds=dict(night.seconds),
-        num_images=frozen.num_images,
-        history=tuple(nights[-60:]),
-    )
-
-
-def remember_night(report: NightReport, fingerprint: str) -> dict[str, object]:
-    """What later nights need to know of this one."""
-    score = report.challenger_score if report.decision.verdict == "promoted" else report.champion_score
-    return {
-        "created": report.created,
-        "fingerprint": fingerprint,
-        "snapshot": report.snapshot.id if report.snapshot else "",
-        "verdict": report.decision.verdict,
-        "reason": report.decision.reason,
-        "champion": report.reigning,
-        "challenger": report.challenger,
-        "accuracy": score.accuracy if score and score.num_images else None,
-        "num_images": score.num_images if score else 0,
-        "fresh_right": report.fresh.num_right if report.fresh else 0,
-        "fresh_images": report.fresh.num_images if report.fresh else 0,
-    }
-
-
 def _shown(report: NightReport) -> set[str]:
     return {case.sha256 for case in report.regression} | {item.sha256 for item in report.inbox}
-
-
-def _describe_sync(result: SyncResult) -> str:
-    counts = {
-        "added": result.num_added,
-        "changed": result.num_changed,
-        "moved": result.num_moved,
-        "relabelled": result.num_relabelled,
-        "gone": result.num_gone,
-        "back": result.num_back,
-        "rejected": result.num_rejected,
-    }
-    told = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
-    return f"{result.num_seen} files, {told or 'nothing new'}"
-
-
-def _describe_snapshot(frozen: Frozen, is_new: bool) -> str:
-    info = frozen.snapshot.info
-    counts = f"{info.num_train} to train on, {info.num_test} held out, {info.num_regression} once misread"
-    return f"{counts} ({len(info.labels)} labels)" if is_new else "nothing new"
 
 
 def _is_passing(_: object, __: object, state: State) -> bool:

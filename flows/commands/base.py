@@ -1,0 +1,43 @@
+"""The base model, measured and made: `score`, `pretrain`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--draws", type=click.IntRange(1, 100), default=3, show_default=True, help="How often samples are drawn.")
+@click.option("--base-only", is_flag=True, help="Train nothing; only let the base model read.")
+@click.option("--sheet", type=click.Path(path_type=Path), help="Write the misread images here, as one PNG.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per set.")
+@click.argument("data", type=click.Path(path_type=Path), metavar="DATA")
+def score(draws: int, base_only: bool, sheet: Path | None, as_json: bool, data: Path) -> None:
+    """How well the digits in DATA (<set>/<label>/<file>) are read, untouched and after a few samples."""
+    from flows.score import as_table, draw_misread, score_folder
+
+    scores = score_folder(data, draws=draws, few_shot=not base_only, say=lambda line: click.echo(line, err=True))
+    if sheet:
+        sheet.write_bytes(draw_misread(scores))
+    for one in scores if as_json else ():
+        after = {str(k): [round(share, 4) for share in shares] for k, shares in one.after.items()}
+        counts = {"set": one.writer.name, "images": len(one.read), "right": int(one.right.sum())}
+        click.echo(json.dumps({**counts, "unreadable": len(one.writer.problems), "after": after}, ensure_ascii=False))
+    if not as_json:
+        click.echo(as_table(scores, draws))
+
+
+@click.command()
+@click.option("--mnist", type=click.Path(path_type=Path), help="mnist.npz as Keras has it. Default: fetched by Keras.")
+@click.option("--usps", type=click.Path(path_type=Path), help="The same of USPS. Default: go without.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("tasks/model/base"), show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=18, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+def pretrain(mnist: Path | None, usps: Path | None, out: Path, epochs: int, seed: int) -> None:
+    """Train the base model anew (hours on a CPU), and write weights, record and card to OUT."""
+    from flows.pretrain import pretrain_base
+
+    info = pretrain_base(mnist, usps, out, epochs=epochs, seed=seed, say=click.echo)
+    click.secho(f"{info.id}: {info.metrics}", bold=True)

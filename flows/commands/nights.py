@@ -1,0 +1,69 @@
+"""A night, and what its champion reads: `nightly`, `read`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.commands.options import read_settings, source_option, store_option
+
+if TYPE_CHECKING:
+    from tasks.settings import Settings
+
+
+@click.command()
+@source_option
+@store_option
+@click.option("--force", is_flag=True, help="Train even when nothing is new, with another seed.")
+@click.option("--recipe", type=click.Choice(["auto", "transfer", "cnn", "mlp"]), help="How to train. Default: auto.")
+@click.option("--max-epochs", type=click.IntRange(1, 1000), help="Epochs at most. Default: 60.")
+@click.option("--seed", type=click.IntRange(0), help="Seed of the training. Default: 0.")
+@click.option("--device", type=click.Choice(["auto", "gpu", "cpu"]), help="Where to train. Default: auto.")
+@click.pass_context
+def nightly(ctx: click.Context, /, source: str | None, store: str | None, force: bool, **training: Any) -> None:
+    """One night, here and now: sync, prepare, train, examine, decide, report."""
+    from flows.console import run_here
+
+    settings = read_settings(source=source, store=store)
+    _make_sample_if_default(settings)
+    chosen = {name: value for name, value in training.items() if value is not None}
+    outcome = run_here(settings, force=force, training=chosen, debug=bool(ctx.find_root().params.get("debug")))
+    click.secho(f"\n{outcome.message}", bold=True)
+    click.echo(f"report: {outcome.report}")
+
+
+@click.command()
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per image: file, label, probability, unsure.")
+@click.option("--model", metavar="ID", help="Read with this model instead of the champion.")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE…")
+def read(store: str | None, as_json: bool, model: str | None, images: tuple[Path, ...]) -> None:
+    """What the champion reads in IMAGE…, and how sure it is."""
+    from flows.read import read_files
+
+    failed = False
+    for result in read_files(images, read_settings(store=store), model=model):
+        failed = failed or bool(result.error)
+        if as_json:
+            click.echo(json.dumps(result.as_json(), ensure_ascii=False))
+        else:
+            click.echo(result.as_line())
+    if failed:
+        sys.exit(1)
+
+
+def _make_sample_if_default(settings: Settings) -> None:
+    """The sample folder, at first use, when nobody named a source of their own."""
+    from tasks.settings import DEFAULT_SOURCE
+
+    folder = Path(DEFAULT_SOURCE.removeprefix("folder:"))
+    if settings.source != DEFAULT_SOURCE or folder.exists():
+        return
+    from tasks.sample import make_sample
+
+    click.echo(f"no source named: making a sample folder of real digits in {folder}")
+    make_sample(folder)

@@ -1,0 +1,113 @@
+"""What a night found out, put into one record for the report, a few values for later nights, and lines for the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flows.champion import champion_id
+from flows.examine import Examination
+from flows.night import Night
+from tasks.dataset import Frozen
+from tasks.records import Decision, InboxReading, NightReport, Rejection, SnapshotInfo, SyncResult
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenNight:
+    """What there is to learn from tonight.
+
+    Attributes:
+        info: The snapshot; None when nothing is labelled yet.
+        is_new: Whether it differs from what the last finished night learned from, or the night was forced.
+        fingerprint: Names snapshot and settings; kept with the night to find "nothing new" tomorrow.
+        withheld: Paths of near-duplicates of regression images.
+        rejections: Files that cannot be used, and why.
+        num_images: Usable images, inbox included.
+    """
+
+    info: SnapshotInfo | None
+    is_new: bool
+    fingerprint: str
+    withheld: tuple[str, ...]
+    rejections: tuple[Rejection, ...]
+    num_images: int
+
+
+def describe_night(
+    night: Night,
+    nights: list[dict[str, object]],
+    synced: SyncResult,
+    frozen: FrozenNight,
+    examined: Examination,
+    decision: Decision,
+    inbox: tuple[InboxReading, ...],
+) -> NightReport:
+    """Put everything that the report shows into one record."""
+    return NightReport(
+        run=night.run,
+        created=night.created,
+        source=night.settings.source,
+        store=night.settings.store,
+        decision=decision,
+        champion=examined.champion,
+        reigning=champion_id(night.store),
+        challenger=examined.challenger,
+        snapshot=frozen.info,
+        sync=synced,
+        champion_score=examined.champion_score,
+        challenger_score=examined.challenger_score,
+        pairs=examined.pairs if examined.challenger else None,
+        confusion=examined.confusion,
+        confusion_labels=examined.confusion_labels,
+        fresh=examined.fresh,
+        regression=examined.regression,
+        inbox=inbox,
+        rejections=frozen.rejections,
+        withheld=frozen.withheld,
+        curves=examined.curves,
+        recipe=examined.recipe,
+        notes=examined.notes,
+        device=examined.device,
+        seconds=dict(night.seconds),
+        num_images=frozen.num_images,
+        history=tuple(nights[-60:]),
+    )
+
+
+def remember_night(report: NightReport, fingerprint: str) -> dict[str, object]:
+    """What later nights need to know of this one."""
+    score = report.challenger_score if report.decision.verdict == "promoted" else report.champion_score
+    return {
+        "created": report.created,
+        "fingerprint": fingerprint,
+        "snapshot": report.snapshot.id if report.snapshot else "",
+        "verdict": report.decision.verdict,
+        "reason": report.decision.reason,
+        "champion": report.reigning,
+        "challenger": report.challenger,
+        "accuracy": score.accuracy if score and score.num_images else None,
+        "num_images": score.num_images if score else 0,
+        "fresh_right": report.fresh.num_right if report.fresh else 0,
+        "fresh_images": report.fresh.num_images if report.fresh else 0,
+    }
+
+
+def describe_sync(result: SyncResult) -> str:
+    """What the sync did, in a line of the log."""
+    counts = {
+        "added": result.num_added,
+        "changed": result.num_changed,
+        "moved": result.num_moved,
+        "relabelled": result.num_relabelled,
+        "gone": result.num_gone,
+        "back": result.num_back,
+        "rejected": result.num_rejected,
+    }
+    told = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
+    return f"{result.num_seen} files, {told or 'nothing new'}"
+
+
+def describe_snapshot(frozen: Frozen, is_new: bool) -> str:
+    """What there is to learn from, in a line of the log."""
+    info = frozen.snapshot.info
+    counts = f"{info.num_train} to train on, {info.num_test} held out, {info.num_regression} once misread"
+    return f"{counts} ({len(info.labels)} labels)" if is_new else "nothing new"

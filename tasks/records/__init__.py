@@ -1,0 +1,62 @@
+"""Frozen records that pass between rooms: ids, counts and small facts, never pixels by the thousand."""
+
+from __future__ import annotations
+
+from tasks.records.exam import (
+    CaseStory,
+    Change,
+    Decision,
+    Explanation,
+    InboxReading,
+    Misreading,
+    PairedCounts,
+    Reading,
+    RegressionCase,
+    Score,
+    StyleHint,
+    Suspect,
+)
+from tasks.records.images import (
+    Digit,
+    Event,
+    EventKind,
+    Filed,
+    Image,
+    PrepareResult,
+    Rejection,
+    Role,
+    State,
+    SyncResult,
+)
+from tasks.records.models import Curves, ModelInfo, Reign, SnapshotInfo
+from tasks.records.night import NightReport
+
+__all__ = [
+    "CaseStory",
+    "Change",
+    "Curves",
+    "Decision",
+    "Digit",
+    "Event",
+    "EventKind",
+    "Explanation",
+    "Filed",
+    "Image",
+    "InboxReading",
+    "Misreading",
+    "ModelInfo",
+    "NightReport",
+    "PairedCounts",
+    "PrepareResult",
+    "Reading",
+    "RegressionCase",
+    "Reign",
+    "Rejection",
+    "Role",
+    "Score",
+    "SnapshotInfo",
+    "State",
+    "StyleHint",
+    "Suspect",
+    "SyncResult",
+]

@@ -1,0 +1,169 @@
+"""Files of the source, and what the sync and the preparation made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a file is for; the value is the folder's name in the source."""
+
+    DIGITS = "digits"
+    MISREAD = "misread"
+    INBOX = "inbox"
+    SHEETS = "sheets"
+
+
+class State(StrEnum):
+    """Where a catalogue row stands. Rows are never deleted."""
+
+    OK = "ok"
+    REJECTED = "rejected"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One file of the source, as the catalogue knows it.
+
+    Attributes:
+        source: Address of the source, `folder:<path>` or `drive:<id>`.
+        file_id: The source's own id of the file: Drive's id, or the path inside a local folder.
+        path: Path inside the source, `/`-separated; for people only, it never touches the disk.
+        role: What the folder says the file is for.
+        label: True label for `digits` and `misread`, else None.
+        sha256: Hex digest of the bytes; names the original in the store. Empty if they were never had.
+        size: Bytes.
+        modified: Time of last change as the source says, ISO 8601 in UTC; empty if unknown.
+        state: ok, rejected or gone.
+        reason: Why it was rejected, for people; else empty.
+        first_run, last_run: Runs that saw it first and last changed it.
+        owner: Who put it there, if the source says; else empty.
+        stamp: What the source says that changes whenever the bytes may have changed; opaque, only ever compared.
+    """
+
+    source: str
+    file_id: str
+    path: str
+    role: Role
+    label: str | None
+    sha256: str
+    size: int
+    modified: str = ""
+    state: State = State.OK
+    reason: str = ""
+    first_run: str = ""
+    last_run: str = ""
+    owner: str = ""
+    stamp: str = ""
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rsplit("/", 1)[-1]
+
+
+class EventKind(StrEnum):
+    """What happened to a file; one file may have two events a night, such as changed and moved."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    MOVED = "moved"
+    RELABELLED = "relabelled"
+    GONE = "gone"
+    BACK = "back"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the catalogue's append-only list of what happened.
+
+    Attributes:
+        run: The night it was noticed in.
+        kind: What happened.
+        file_id, path, label, sha256: The file as it is now; for gone files, as it was last.
+        old_path, old_label: As it was before; None where there was nothing before, or no label.
+    """
+
+    run: str
+    kind: EventKind
+    file_id: str
+    path: str
+    label: str | None
+    old_path: str | None
+    old_label: str | None
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """A prepared image, kept in the catalogue under (sha256, normaliser).
+
+    Attributes:
+        sha256: Digest of the original's bytes.
+        normaliser: Version of the normaliser that made it.
+        pixels: 784 bytes, row by row: (28, 28) uint8, ink 255 on paper 0. Empty when rejected.
+        phash: 32 bytes: 16 × 16 perceptual hash. Empty when rejected.
+        group: sha256 that names the near-duplicate group; decided once, so a split never changes.
+        reason: Why the image cannot be used, for people; empty when it can.
+    """
+
+    sha256: str
+    normaliser: int
+    pixels: bytes
+    phash: bytes
+    group: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """What one sync did, as numbers of files.
+
+    `new` lists the paths of labelled images that were not there before, for test-then-train.
+    """
+
+    num_seen: int = 0
+    num_added: int = 0
+    num_changed: int = 0
+    num_moved: int = 0
+    num_relabelled: int = 0
+    num_gone: int = 0
+    num_back: int = 0
+    num_rejected: int = 0
+    num_downloaded: int = 0
+    num_bytes: int = 0
+    shortcut: bool = False
+
+    @property
+    def num_differences(self) -> int:
+        """How many files differ from what was known; 0 on a quiet night."""
+        return self.num_added + self.num_changed + self.num_moved + self.num_relabelled + self.num_gone + self.num_back
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareResult:
+    """What one preparation did, as numbers of distinct originals."""
+
+    num_prepared: int = 0
+    num_rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """An inbox image that its owner filed since last night, and what the champion had read in it."""
+
+    path: str
+    sha256: str
+    label: str
+    read_as: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A file that could not be used, and why, for people."""
+
+    path: str
+    reason: str

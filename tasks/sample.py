@@ -106,7 +106,7 @@ def _name(count: int) -> str:
 
 def _save(folder: Path, name: str, digit: NDArray[np.float64], count: int, rng: np.random.Generator) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    picture = draw(digit, _draw_page(count, rng), rng)
+    picture = draw(digit, draw_page(count, rng), rng)
     if folder.name == "5" and count == 3:
         (folder / f"{name}.heic").write_bytes(_encode(picture, "HEIF"))
     elif folder.name == "7" and count == 4:
@@ -118,8 +118,13 @@ def _save(folder: Path, name: str, digit: NDArray[np.float64], count: int, rng: 
         (folder / f"{name}.jpg").write_bytes(_encode(picture, "JPEG"))
 
 
-def _draw_page(count: int, rng: np.random.Generator) -> Page:
-    """Mostly pen on paper; every sixth light on dark, as in a paint program's dark mode."""
+def draw_page(count: int, rng: np.random.Generator) -> Page:
+    """Pen, paper and light for the `count`-th picture: mostly pen on paper; every sixth light on dark, as in dark mode.
+
+    Args:
+        count: Number of the picture; decides between paper and dark mode.
+        rng: Source of all else.
+    """
     dark_mode = count % 6 == 5
     paper = rng.uniform(18, 45) if dark_mode else rng.uniform(205, 250)
     tint = rng.uniform(-9, 9, 3)
@@ -193,7 +198,7 @@ def _add_unusable(folder: Path, rng: np.random.Generator) -> None:
     """The four kinds of file that every real folder has sooner or later."""
     (folder / "1" / "empty.png").write_bytes(b"")
     (folder / "2" / "notes.png").write_text("Shopping: rice, tea, a better pen.\n", encoding="utf-8")
-    page = _draw_page(0, rng)
+    page = draw_page(0, rng)
     blank = draw(np.zeros((8, 8)), page, rng)
     whole = _encode(rng.integers(0, 255, (240, 240, 3), dtype=np.uint8), "JPEG")
     (folder / "3" / "broken-upload.jpg").write_bytes(whole[: len(whole) // 3])

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tasks.errors import ImageError
-from tasks.prepare import NEAR_DUPLICATE_BITS, decode, hamming, normalise, perceptual_hash
+from tasks.prepare import NEAR_DUPLICATE_BITS, decode, hamming, normalise, perceptual_hash, squeeze
 from tasks.prepare.ink import has_dark_ink, ink_strength
 from tasks.prepare.lines import remove_lines
 from tasks.prepare.normalise import run_stages, scale_to_work
@@ -205,6 +205,22 @@ def test_polarity_is_decided_for_each_picture():
     assert has_dark_ink(scale_to_work(colour(picture(4))))
     assert not has_dark_ink(scale_to_work(colour(picture(4, inverted=True))))
     assert has_dark_ink(scale_to_work(frame(picture(4))))
+
+
+def test_told_that_light_ink_is_dark_the_normaliser_takes_the_paper_for_the_ink():
+    light = picture(11, inverted=True)
+    assert likeness(run_stages(light, dark_ink=False).digit, normalise(light)) == pytest.approx(1)
+    assert likeness(run_stages(light, dark_ink=True).digit, normalise(light)) < 0.6
+
+
+def test_a_squeezed_picture_is_what_keras_loads_by_default(tmp_path):
+    import keras
+
+    wide = cv2.resize(colour(picture(11)), (90, 60))
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    loaded = keras.utils.load_img(tmp_path / "wide.png", color_mode="grayscale", target_size=(28, 28))
+    assert np.array_equal(squeeze(wide), np.asarray(loaded))
+    assert len(np.unique(squeeze(wide, smooth=True))) > len(np.unique(squeeze(wide)))
 
 
 def test_coloured_ink_is_seen_in_the_channel_where_it_shows():

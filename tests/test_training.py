@@ -10,6 +10,8 @@ from tasks.errors import DatasetError, ModelError, NormaliserMismatch, TrainingE
 from tasks.model import bundle
 from tasks.model.augment import GENTLE, STRONG, augment
 from tasks.model.batches import augmented_batches, one_hot
+from tasks.model.networks import build_mlp
+from tasks.model.recipes import RECIPES, Lesson, TransferFitter
 from tasks.prepare import NORMALISER_VERSION, normalise
 from tasks.records import ModelInfo
 from tasks.settings import TrainingSettings
@@ -143,6 +145,29 @@ def test_early_stopping_finds_an_epoch_on_each_fold_and_the_refit_uses_their_med
     for fold, best in zip(curves.folds, curves.best_epochs, strict=True):
         assert len(fold["val_loss"]) <= min(best + 3, 10)
         assert min(fold["val_loss"]) == fold["val_loss"][best - 1]
+
+
+@pytest.mark.parametrize("recipe", ["mlp", "transfer"])
+def test_without_patience_held_out_images_are_measured_in_every_epoch_and_nothing_stops(lesson, recipe):
+    rows = np.random.default_rng(0).permutation(len(lesson[0]))
+    fitter = RECIPES[recipe].prepare(Lesson(*lesson, names(160), DIGITS, NORMALISER_VERSION), 0)
+    fit = fitter.fit(rows[:40], rows[40:], epochs=12, patience=None, say=lambda epoch, logs: None)
+    assert {len(fit.history[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")} == {12}
+    right = (fit.probabilities.argmax(axis=1) == lesson[1][rows[40:]]).mean()
+    assert right == pytest.approx(fit.history["val_accuracy"][-1], abs=1e-6)  # the last epoch's weights, not the best
+
+
+def test_the_base_can_be_fine_tuned_on_the_images_as_they_are(lesson):
+    fitter = TransferFitter(Lesson(*lesson, names(160), DIGITS, NORMALISER_VERSION), 0, how=None)
+    rows = np.arange(160)
+    fit = fitter.fit(rows, None, epochs=12, patience=0, say=lambda epoch, logs: None)
+    assert fit.history["accuracy"][-1] == 1.0
+
+
+def test_a_network_fed_from_0_to_255_is_another_than_one_fed_from_0_to_1(lesson):
+    raw, scaled = build_mlp(10, scale=1.0), build_mlp(10)
+    scaled.set_weights(raw.get_weights())
+    assert not np.allclose(raw.predict(lesson[0], verbose=0), scaled.predict(lesson[0], verbose=0), atol=0.1)
 
 
 def test_labels_without_a_pattern_are_not_learned(lesson):

@@ -8,11 +8,17 @@ FEATURES = "features"  # the last layer that `transfer` leaves as the base learn
 HEAD = ("dense", "logits")  # the layers that `transfer` fine-tunes
 
 
-def build_mlp(num_labels: int, *, hidden: int = 128) -> Any:
-    """The article's network: 784-128-K with ReLU; a `keras.Model`."""
+def build_mlp(num_labels: int, *, hidden: int = 128, scale: float = 1 / 255) -> Any:
+    """The article's network: 784-128-K with ReLU; a `keras.Model`.
+
+    Args:
+        num_labels: K.
+        hidden: Units of the hidden layer. Default: 128.
+        scale: What pixels are multiplied by; 1 feeds the network 0 to 255, as the article did. Default: 1/255.
+    """
     import keras
 
-    inputs, x = _input(keras)
+    inputs, x = _input(keras, scale)
     x = keras.layers.Flatten()(x)
     x = keras.layers.Dense(hidden, activation="relu", name=HEAD[0])(x)
     return _output(keras, inputs, x, num_labels, name="mlp")
@@ -64,9 +70,9 @@ def build_head(num_features: int, hidden: int, num_labels: int, *, dropout: floa
     return _output(keras, inputs, x, num_labels, name="head")
 
 
-def _input(keras: Any) -> tuple[Any, Any]:
+def _input(keras: Any, scale: float = 1 / 255) -> tuple[Any, Any]:
     inputs = keras.Input((28, 28), dtype="uint8", name="digit")
-    x = keras.layers.Rescaling(1 / 255, name="to_unit")(inputs)
+    x = keras.layers.Rescaling(scale, name="to_unit")(inputs)
     return inputs, keras.layers.Reshape((28, 28, 1))(x)
 
 

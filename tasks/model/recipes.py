@@ -51,8 +51,11 @@ class Fit:
 class Fitter(Protocol):
     """Fits one kind of network on rows of a lesson, as often as asked."""
 
-    def fit(self, train: Rows, held_out: Rows | None, *, epochs: int, patience: int, say: Say) -> Fit:
-        """Fit anew; with held-out rows EarlyStopping watches their loss and puts the best weights back."""
+    def fit(self, train: Rows, held_out: Rows | None, *, epochs: int, patience: int | None, say: Say) -> Fit:
+        """Fit anew; with held-out rows EarlyStopping watches their loss and puts the best weights back.
+
+        A patience of None only measures them, epoch by epoch, and stops nothing.
+        """
 
     def network(self, temperature: float) -> Any:
         """The last fit as a `keras.Model`, its logits divided by the temperature."""
@@ -83,7 +86,7 @@ class NetworkFitter:
         self._lesson, self._seed, self._build, self._how, self._batch = lesson, seed, build, how, batch
         self._network: Any = None
 
-    def fit(self, train: Rows, held_out: Rows | None, *, epochs: int, patience: int, say: Say) -> Fit:
+    def fit(self, train: Rows, held_out: Rows | None, *, epochs: int, patience: int | None, say: Say) -> Fit:
         """See `Fitter`."""
         import keras
 
@@ -124,8 +127,8 @@ class TransferFitter:
     BATCH = 32
     RATE = 7e-4
 
-    def __init__(self, lesson: Lesson, seed: int) -> None:
-        """Compute the features of every image and of its augmented copies."""
+    def __init__(self, lesson: Lesson, seed: int, *, how: Augmentation | None = GENTLE) -> None:
+        """Compute the features of every image and of its augmented copies; without augmentation the images serve."""
         import keras
 
         keras.utils.set_random_seed(seed)
@@ -135,10 +138,12 @@ class TransferFitter:
         self._convolutions = keras.Model(base.network.input, base.network.get_layer(FEATURES).output)
         rng = np.random.default_rng([seed, 1])
         self._plain = self._see(lesson.pixels)
-        self._copies = [self._see(augment(lesson.pixels, rng, GENTLE)) for _ in range(self.COPIES)]
+        self._copies = [self._plain]
+        if how is not None:
+            self._copies = [self._see(augment(lesson.pixels, rng, how)) for _ in range(self.COPIES)]
         self._head: Any = None
 
-    def fit(self, train: Rows, held_out: Rows | None, *, epochs: int, patience: int, say: Say) -> Fit:
+    def fit(self, train: Rows, held_out: Rows | None, *, epochs: int, patience: int | None, say: Say) -> Fit:
         """See `Fitter`."""
         import keras
 
@@ -242,11 +247,13 @@ def divide_logits(network: Any, temperature: float) -> None:
     layer.set_weights([array / temperature for array in layer.get_weights()])
 
 
-def _run(network: Any, batches: Any, watched: Any, *, epochs: int, patience: int, say: Say) -> dict[str, list[float]]:
+def _run(
+    network: Any, batches: Any, watched: Any, *, epochs: int, patience: int | None, say: Say
+) -> dict[str, list[float]]:
     import keras
 
     callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=say)]
-    if watched is not None:
+    if watched is not None and patience is not None:
         # Keras' defaults neither wait nor put the best weights back
         callbacks.append(
             keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience, restore_best_weights=True)

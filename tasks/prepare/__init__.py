@@ -7,18 +7,23 @@ from numpy.typing import NDArray
 
 from tasks.prepare.decode import MAX_BYTES, MAX_PIXELS, decode
 from tasks.prepare.images import prepare_images
-from tasks.prepare.normalise import NORMALISER_VERSION, normalise
+from tasks.prepare.ink import has_dark_ink
+from tasks.prepare.normalise import NORMALISER_VERSION, normalise, run_stages
 from tasks.prepare.phash import NEAR_DUPLICATE_BITS, hamming, perceptual_hash
+from tasks.prepare.plain import squeeze
 
 __all__ = [
     "NEAR_DUPLICATE_BITS",
     "NORMALISER_VERSION",
     "decode",
     "hamming",
+    "has_dark_ink",
     "normalise",
     "perceptual_hash",
     "prepare_images",
     "read_digit",
+    "run_stages",
+    "squeeze",
 ]
 
 

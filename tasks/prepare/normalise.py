@@ -56,8 +56,13 @@ def normalise(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return run_stages(picture).digit
 
 
-def run_stages(picture: NDArray[np.uint8]) -> Stages:
-    """Normalise and keep what each stage made; see `normalise`."""
+def run_stages(picture: NDArray[np.uint8], *, dark_ink: bool | None = None) -> Stages:
+    """Normalise and keep what each stage made; see `normalise`.
+
+    Args:
+        picture: As for `normalise`.
+        dark_ink: Whether the ink is darker than its paper. Default: judged by the picture.
+    """
     if min(picture.shape[:2]) < MIN_SIDE:
         raise ImageError(
             "the picture is too small to hold a character",
@@ -65,7 +70,7 @@ def run_stages(picture: NDArray[np.uint8]) -> Stages:
             received=f"{picture.shape[1]} × {picture.shape[0]}",
         )
     colour = scale_to_work(picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2))
-    dark_ink = has_dark_ink(colour)
+    dark_ink = has_dark_ink(colour) if dark_ink is None else dark_ink
     ink = ink_strength(colour, dark_ink=dark_ink)
     cleaned, lines = remove_lines(ink)
     mask = heal_crossings(threshold_ink(cleaned), lines, ink)

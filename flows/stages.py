@@ -7,6 +7,7 @@ retried or is worth seeing in the UI: never one an image.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -59,13 +60,20 @@ def freeze_night(night: Night) -> FrozenNight:
     with night.stage("freeze") as say, night.catalogue() as catalogue:
         source = night.settings.source
         images = catalogue.images(source)
-        digits = catalogue.digits(NORMALISER_VERSION)
+        digits = catalogue.fingerprints(NORMALISER_VERSION)
         rejections = catalogue.rejections(source, NORMALISER_VERSION)
-        num_images = sum(1 for image in images if image.sha256 in digits and digits[image.sha256].pixels)
+        num_images = sum(1 for image in images if image.sha256 in digits)
         if not any(image.role in {Role.DIGITS, Role.MISREAD} for image in images):
             say("nothing is labelled yet")
             return FrozenNight(None, False, night.fingerprint(""), (), tuple(rejections), num_images)
-        frozen = freeze(images, digits, normaliser=NORMALISER_VERSION, test_share=night.exam.test_share, near=are_near)
+        frozen = freeze(
+            images,
+            digits,
+            partial(catalogue.pixels, NORMALISER_VERSION),
+            normaliser=NORMALISER_VERSION,
+            test_share=night.exam.test_share,
+            near=are_near,
+        )
         save_snapshot(night.store, frozen.snapshot)
         fingerprint = night.fingerprint(frozen.snapshot.info.id)
         nights = catalogue.nights(source)

@@ -12,9 +12,8 @@ Rules that make an exam honest are kept here, before anything trains:
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zipfile import BadZipFile
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import DatasetError, StoreError
-from tasks.records import Digit, Image, Rejection, Role, SnapshotInfo
+from tasks.records import Fingerprint, Image, Rejection, Role, SnapshotInfo
 from tasks.store import Store
 
 MIN_IMAGES = 5
@@ -31,6 +30,9 @@ TRAIN, TEST, REGRESSION = "train", "test", "regression"
 
 Near = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.bool_]]
 """Says of (N, 32) and (M, 32) uint8 perceptual hashes which pairs are near-duplicates: (N, M) bool."""
+
+LoadPixels = Callable[[Sequence[str]], Iterable[bytes]]
+"""Gives the 784 bytes of each of these digits, by sha256, in the order asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +76,20 @@ class Frozen:
 
 
 def freeze(
-    images: Sequence[Image], digits: Mapping[str, Digit], *, normaliser: int, test_share: float, near: Near
+    images: Sequence[Image],
+    digits: Mapping[str, Fingerprint],
+    load_pixels: LoadPixels,
+    *,
+    normaliser: int,
+    test_share: float,
+    near: Near,
 ) -> Frozen:
     """Freeze labelled images into a snapshot.
 
     Args:
         images: Live catalogue rows; only `digits` and `misread` with a usable digit count.
-        digits: Prepared digits by sha256.
+        digits: Fingerprints of usable digits by sha256; pixels are only loaded of what is kept.
+        load_pixels: Gives their pixels.
         normaliser: Version of the normaliser that made them.
         test_share: Share of the groups held out, 0 to 1.
         near: Decides which perceptual hashes are near-duplicates.
@@ -88,7 +97,7 @@ def freeze(
     Raises:
         DatasetError: Fewer than five usable images, or fewer than two labels.
     """
-    usable = [i for i in images if i.label is not None and i.sha256 in digits and digits[i.sha256].pixels]
+    usable = [i for i in images if i.label is not None and i.sha256 in digits]
     misread = _by_content(i for i in usable if i.role is Role.MISREAD)
     labelled = _by_content(i for i in usable if i.role is Role.DIGITS)
     conflicts = _find_conflicts(misread, labelled)
@@ -99,7 +108,7 @@ def freeze(
     kept = {sha: image for sha, image in candidates.items() if sha not in leaks}
     _check_enough(kept)
     splits = _split(kept, digits, test_share) | dict.fromkeys(regression, REGRESSION)
-    snapshot = _assemble({**kept, **regression}, splits, digits, normaliser, num_withheld=len(leaks))
+    snapshot = _assemble({**kept, **regression}, splits, digits, load_pixels, normaliser, num_withheld=len(leaks))
     withheld = sorted(image.path for sha in leaks for image in labelled[sha])
     return Frozen(snapshot, tuple(withheld), tuple(Rejection(i.path, reason) for i, reason in conflicts))
 
@@ -109,18 +118,16 @@ def save_snapshot(store: Store, snapshot: Snapshot) -> None:
     if store.exists("snapshots", f"{snapshot.info.id}.npz"):
         return
     info = snapshot.info
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        pixels=snapshot.pixels,
-        targets=snapshot.targets,
-        splits=snapshot.splits,
-        groups=snapshot.groups,
-        sha256=snapshot.sha256,
-        labels=np.array(info.labels, dtype=np.str_),
-        numbers=np.array([info.normaliser, info.num_withheld], dtype=np.int64),
-    )
-    store.write(buffer.getvalue(), "snapshots", f"{info.id}.npz")
+    columns: dict[str, Any] = {
+        "pixels": snapshot.pixels,
+        "targets": snapshot.targets,
+        "splits": snapshot.splits,
+        "groups": snapshot.groups,
+        "sha256": snapshot.sha256,
+        "labels": np.array(info.labels, dtype=np.str_),
+        "numbers": np.array([info.normaliser, info.num_withheld], dtype=np.int64),
+    }
+    store.write_by(lambda file: np.savez(file, **columns), "snapshots", f"{info.id}.npz")
 
 
 def load_snapshot(store: Store, snapshot_id: str) -> Snapshot:
@@ -129,9 +136,11 @@ def load_snapshot(store: Store, snapshot_id: str) -> Snapshot:
     Raises:
         StoreError: It is missing or was altered.
     """
-    data = store.read("snapshots", f"{snapshot_id}.npz")
+    name = f"{snapshot_id}.npz"
+    if not store.exists("snapshots", name):
+        store.read("snapshots", name)  # says what is missing, and how to mend it
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        with store.local_copy("snapshots", name) as path, np.load(path, allow_pickle=False) as arrays:
             columns: dict[str, Any] = {name: arrays[name] for name in arrays.files}
         labels = tuple(str(label) for label in columns.pop("labels"))
         normaliser, num_withheld = (int(n) for n in columns.pop("numbers"))
@@ -173,7 +182,7 @@ def _find_conflicts(*collections: Mapping[str, list[Image]]) -> list[tuple[Image
 
 
 def _find_leaks(
-    candidates: Mapping[str, Image], regression: Mapping[str, Image], digits: Mapping[str, Digit], near: Near
+    candidates: Mapping[str, Image], regression: Mapping[str, Image], digits: Mapping[str, Fingerprint], near: Near
 ) -> set[str]:
     """sha256 of the candidates that are copies or near-duplicates of a regression image."""
     leaks = set(candidates) & set(regression)
@@ -186,7 +195,7 @@ def _find_leaks(
     return leaks
 
 
-def _hashes(sha256s: Sequence[str], digits: Mapping[str, Digit]) -> NDArray[np.uint8]:
+def _hashes(sha256s: Sequence[str], digits: Mapping[str, Fingerprint]) -> NDArray[np.uint8]:
     return np.frombuffer(b"".join(digits[sha].phash for sha in sha256s), dtype=np.uint8).reshape(len(sha256s), 32)
 
 
@@ -211,7 +220,7 @@ def _check_enough(kept: Mapping[str, Image]) -> None:
         )
 
 
-def _split(kept: Mapping[str, Image], digits: Mapping[str, Digit], test_share: float) -> dict[str, str]:
+def _split(kept: Mapping[str, Image], digits: Mapping[str, Fingerprint], test_share: float) -> dict[str, str]:
     """Decide train or test for each sha256, by near-duplicate group."""
     draws = {sha: _draw(digits[sha].group) for sha in kept}
     splits = {sha: TEST if draw < test_share else TRAIN for sha, draw in draws.items()}
@@ -233,7 +242,8 @@ def _draw(group: str) -> float:
 def _assemble(
     images: Mapping[str, Image],
     splits: Mapping[str, str],
-    digits: Mapping[str, Digit],
+    digits: Mapping[str, Fingerprint],
+    load_pixels: LoadPixels,
     normaliser: int,
     *,
     num_withheld: int,
@@ -241,8 +251,10 @@ def _assemble(
     order = sorted(images)
     labels = sort_labels({image.label or "" for image in images.values()})
     index = {label: i for i, label in enumerate(labels)}
-    pixels = np.frombuffer(b"".join(digits[sha].pixels for sha in order), dtype=np.uint8).reshape(-1, 28, 28)
-    columns = {
+    pixels = np.empty((len(order), 28, 28), dtype=np.uint8)
+    for row, data in enumerate(load_pixels(order)):
+        pixels[row] = np.frombuffer(data, dtype=np.uint8).reshape(28, 28)
+    columns: dict[str, Any] = {
         "pixels": pixels,
         "targets": np.array([index[images[sha].label or ""] for sha in order], dtype=np.int64),
         "splits": np.array([splits[sha] for sha in order], dtype=np.str_),
@@ -271,7 +283,7 @@ def _content_id(columns: Mapping[str, Any], labels: tuple[str, ...], normaliser:
     digest.update("\0".join(labels).encode())
     for name in ("targets", "splits", "groups", "sha256"):
         digest.update("\0".join(map(str, columns[name].tolist())).encode())
-    digest.update(np.ascontiguousarray(columns["pixels"]).tobytes())
+    digest.update(np.ascontiguousarray(columns["pixels"]).data)
     return digest.hexdigest()[:16]
 
 

@@ -18,11 +18,12 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 
 from tasks.errors import StoreBusyError, StoreError, StoreVersionError
 
@@ -85,10 +86,26 @@ class Store:
         Raises:
             StoreError: The disk is full, or the place cannot be written. What was there before is untouched.
         """
+        self.write_by(lambda file: file.write(data), *parts)
+
+    def write_by(self, fill: Callable[[IO[bytes]], object], *parts: str) -> None:
+        """Write a file whole or not at all, by a function that fills it; for what should not lie in memory twice.
+
+        Args:
+            fill: Writes the content into the open file it is given.
+            parts: Where to.
+
+        Raises:
+            StoreError: As `write`.
+        """
         target = self.path(*parts)
         if self.local is None:
             try:
-                target.write_bytes(data)  # object stores show a file only when its upload has ended
+                with TemporaryFile() as draft:  # a fill that fails must not leave half a file behind
+                    fill(draft)
+                    draft.seek(0)
+                    with target.open("wb") as file:  # object stores show a file only when its upload has ended
+                        shutil.copyfileobj(draft, file)
             except OSError as error:
                 raise _cannot_write(self.address, parts, error) from error
             return
@@ -96,7 +113,7 @@ class Store:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
-                file.write(data)
+                fill(file)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)

@@ -31,9 +31,15 @@ def collection(num_each=12, labels="0123456789"):
     return [make(f"{label}-{n}.png", label) for label in labels for n in range(num_each)]
 
 
+def pixels_of(digits):
+    return lambda names: (digits[name].pixels for name in names)
+
+
 def frozen(pairs, test_share=0.2):
     digits = {digit.sha256: digit for _, digit in pairs}
-    return freeze([image for image, _ in pairs], digits, normaliser=1, test_share=test_share, near=near)
+    return freeze(
+        [image for image, _ in pairs], digits, pixels_of(digits), normaliser=1, test_share=test_share, near=near
+    )
 
 
 def sides(result):
@@ -76,7 +82,7 @@ def test_one_picture_under_two_labels_is_left_out_and_named():
     wrong = Image("folder:x", "copy", "digits/9/copy", Role.DIGITS, "9", sha("4-0.png"), 1)
     pairs = collection()
     digits = {digit.sha256: digit for _, digit in pairs}
-    result = freeze([i for i, _ in pairs] + [wrong], digits, normaliser=1, test_share=0.2, near=near)
+    result = freeze([i for i, _ in pairs] + [wrong], digits, pixels_of(digits), normaliser=1, test_share=0.2, near=near)
     assert sha("4-0.png") not in sides(result)
     assert [c.path for c in result.conflicts] == ["digits/4/4-0.png", "digits/9/copy"]
     assert "4, 9" in result.conflicts[0].reason

@@ -14,7 +14,18 @@ from tasks.dataset import freeze
 from tasks.errors import DatasetError, ImageError, MassDeletionError
 from tasks.prepare import decode, normalise
 from tasks.promote import decide
-from tasks.records import Digit, Event, EventKind, Image, PairedCounts, Reading, RegressionCase, Role, State
+from tasks.records import (
+    Digit,
+    Event,
+    EventKind,
+    Fingerprint,
+    Image,
+    PairedCounts,
+    Reading,
+    RegressionCase,
+    Role,
+    State,
+)
 from tasks.settings import GateSettings
 from tasks.sync.plan import RemoteFile, check_mass_deletion, plan_sync
 from tests.collections_of_digits import picture
@@ -131,6 +142,11 @@ class CatalogueAsDictionary(RuleBasedStateMachine):
             assert self.catalogue.unprepared(SOURCE, normaliser) == missing
             mine = {name: digit for (version, name), digit in self.kept.items() if version == normaliser}
             assert self.catalogue.digits(normaliser) == mine
+            usable = {name: digit for name, digit in mine.items() if not digit.reason}
+            assert list(self.catalogue.pixels(normaliser, usable)) == [digit.pixels for digit in usable.values()]
+            assert self.catalogue.fingerprints(normaliser) == {
+                name: Fingerprint(name, digit.phash, digit.group) for name, digit in usable.items()
+            }
 
     def teardown(self):
         if hasattr(self, "catalogue"):
@@ -211,7 +227,9 @@ def frozen(collection):
         digits[sha(name)] = Digit(
             sha(name), 1, hashlib.sha256(name.encode()).digest() * 24 + bytes(16), phash, sha(str(like))
         )
-    return freeze(rows, digits, normaliser=1, test_share=0.25, near=near).snapshot
+    return freeze(
+        rows, digits, lambda names: (digits[n].pixels for n in names), normaliser=1, test_share=0.25, near=near
+    ).snapshot
 
 
 @given(collection=collections(), num_later=st.integers(1, 12))

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.catalogue import schema
 from tasks.errors import StoreError
-from tasks.records import Digit, Event, EventKind, Image, Rejection, Role, State
+from tasks.records import Digit, Event, EventKind, Fingerprint, Image, Rejection, Role, State
 
 CHUNK = 500  # parameters of one IN (…), rows of one insert: below every database's limit
 
@@ -79,7 +79,7 @@ class Catalogue:
         if roles is not None:
             query = query.where(table.c.role.in_([role.value for role in roles]))
         with self._reading() as connection:
-            rows = [_to_image(row) for row in connection.execute(query).tuples()]
+            rows = [_to_image(row) for row in connection.execute(query).tuples().all()]
         return sorted(rows, key=lambda image: (image.path, image.file_id))  # databases differ in how they order text
 
     def events(self, source: str, run: str | None = None) -> list[Event]:
@@ -167,7 +167,7 @@ class Catalogue:
         query = select(*[table.c[field.name] for field in fields(Digit)]).where(table.c.normaliser == normaliser)
         with self._reading() as connection:
             if sha256s is None:
-                rows = list(connection.execute(query).tuples())
+                rows = list(connection.execute(query).tuples().all())
             else:
                 rows = [
                     row
@@ -175,6 +175,34 @@ class Catalogue:
                     for row in connection.execute(query.where(table.c.sha256.in_(chunk))).tuples()
                 ]
         return {row[0]: Digit(*row) for row in sorted(rows)}
+
+    def fingerprints(self, normaliser: int) -> dict[str, Fingerprint]:
+        """What near-duplicates of all usable digits are found by, by sha256, ascending; no pixels are read."""
+        table = schema.digits
+        query = (
+            select(table.c.sha256, table.c.phash, table.c.group)
+            .where(table.c.normaliser == normaliser, table.c.reason == "")
+            .order_by(table.c.sha256)
+            .execution_options(yield_per=10 * CHUNK)
+        )
+        with self._reading() as connection:
+            return {row[0]: Fingerprint(*row) for row in connection.execute(query).tuples()}
+
+    def pixels(self, normaliser: int, sha256s: Iterable[str]) -> Iterator[bytes]:
+        """Pixels of prepared images in the order asked for, a few at a time, however many.
+
+        Raises:
+            StoreError: One of them is not held.
+        """
+        table = schema.digits
+        query = select(table.c.sha256, table.c.pixels).where(table.c.normaliser == normaliser)
+        for chunk in _chunks(sha256s, CHUNK):
+            with self._reading() as connection:
+                found = {row.sha256: row.pixels for row in connection.execute(query.where(table.c.sha256.in_(chunk)))}
+            for sha in chunk:
+                if sha not in found:
+                    raise StoreError(f"the catalogue holds no digit of {sha}", mend="run the night again")
+                yield found[sha]
 
     def rejections(self, source: str, normaliser: int) -> list[Rejection]:
         """Files that cannot be used and why, by path: refused by the sync, or not readable as one character."""

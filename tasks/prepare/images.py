@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
@@ -16,7 +16,7 @@ from tasks.errors import ImageError
 from tasks.prepare.decode import decode
 from tasks.prepare.normalise import NORMALISER_VERSION, run_stages
 from tasks.prepare.phash import NEAR_DUPLICATE_BITS, hamming, perceptual_hash
-from tasks.records import Digit, PrepareResult
+from tasks.records import Digit, Fingerprint, PrepareResult
 from tasks.settings import Settings
 from tasks.store import Store
 
@@ -29,8 +29,8 @@ class DigitBook(Protocol):
     def unprepared(self, source: str, normaliser: int) -> list[str]:
         """sha256 of live images without a digit."""
 
-    def digits(self, normaliser: int, sha256s: Collection[str] | None = None) -> dict[str, Digit]:
-        """Prepared digits by sha256."""
+    def fingerprints(self, normaliser: int) -> dict[str, Fingerprint]:
+        """What near-duplicates of usable digits are found by, by sha256."""
 
     def put_digits(self, digits: Iterable[Digit]) -> None:
         """Keep digits."""
@@ -61,7 +61,7 @@ def prepare_images(
     todo = catalogue.unprepared(source, NORMALISER_VERSION)
     if not todo:
         return PrepareResult()
-    groups = Groups(catalogue.digits(NORMALISER_VERSION).values())
+    groups = Groups(catalogue.fingerprints(NORMALISER_VERSION).values())
     prepare = partial(prepare_original, store, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     num_rejected, told = 0, time.monotonic()
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
@@ -88,12 +88,12 @@ class Groups:
     """Near-duplicate groups: an image joins the group of its nearest copy that came before it, for good.
 
     Args:
-        digits: Those that have their group already.
+        known: Those that have their group already.
     """
 
-    def __init__(self, digits: Iterable[Digit]) -> None:
+    def __init__(self, known: Iterable[Fingerprint]) -> None:
         """Gather the hashes of what is known."""
-        known = [digit for digit in digits if digit.phash]
+        known = list(known)
         self._names = [digit.group for digit in known]
         self._hashes = _stack(known)
 
@@ -119,7 +119,7 @@ class Groups:
         ]
 
 
-def _stack(digits: Sequence[Digit]) -> NDArray[np.uint8]:
+def _stack(digits: Sequence[Digit | Fingerprint]) -> NDArray[np.uint8]:
     return np.frombuffer(b"".join(digit.phash for digit in digits), dtype=np.uint8).reshape(len(digits), 32)
 
 

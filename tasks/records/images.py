@@ -119,6 +119,21 @@ class Digit:
 
 
 @dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What near-duplicates of a usable digit are found by; a twentieth of the digit's size.
+
+    Attributes:
+        sha256: Digest of the original's bytes.
+        phash: 32 bytes: 16 × 16 perceptual hash.
+        group: sha256 that names the near-duplicate group.
+    """
+
+    sha256: str
+    phash: bytes
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
 class SyncResult:
     """What one sync did, as numbers of files.
 

@@ -8,6 +8,7 @@ from flows.champion import champion_id
 from flows.examine import Examination
 from flows.night import Night
 from tasks.dataset import Frozen
+from tasks.evaluate import new_stories, tell_stories
 from tasks.records import Decision, InboxReading, NightReport, Rejection, SnapshotInfo, SyncResult
 
 
@@ -59,7 +60,15 @@ def describe_night(
         confusion=examined.confusion,
         confusion_labels=examined.confusion_labels,
         fresh=examined.fresh,
-        regression=examined.regression,
+        regression=tell_stories(
+            examined.regression,
+            nights,
+            run=night.run,
+            champion=examined.champion,
+            challenger=examined.challenger,
+            promoted=decision.verdict == "promoted",
+            seeds=examined.seeds,
+        ),
         inbox=inbox,
         rejections=frozen.rejections,
         withheld=frozen.withheld,
@@ -69,6 +78,7 @@ def describe_night(
         device=examined.device,
         seconds=dict(night.seconds),
         num_images=frozen.num_images,
+        newly_found=examined.newly_found,
         history=tuple(nights[-60:]),
     )
 
@@ -88,6 +98,7 @@ def remember_night(report: NightReport, fingerprint: str) -> dict[str, object]:
         "num_images": score.num_images if score else 0,
         "fresh_right": report.fresh.num_right if report.fresh else 0,
         "fresh_images": report.fresh.num_images if report.fresh else 0,
+        "stories": new_stories(report.regression, report.run),
     }
 
 

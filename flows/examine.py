@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,7 @@ from tasks.records import (
     Curves,
     Image,
     InboxReading,
+    Misreading,
     PairedCounts,
     Reading,
     RegressionCase,
@@ -39,7 +40,8 @@ Flags = NDArray[np.bool_]
 class Examination:
     """What the exam showed; `challenger` is empty on a night without one.
 
-    Scores and pairs are on the same images: those that neither model was trained on.
+    Scores and pairs are on the same images: those that neither model was trained on. `is_first` says that the champion
+    knows none of tonight's labels; `seeds` in how many of how many seeds the challenger reads a regression image.
     """
 
     champion: str
@@ -49,7 +51,10 @@ class Examination:
     champion_score: Score | None = None
     challenger_score: Score | None = None
     fresh: Score | None = None
+    newly_found: tuple[Misreading, ...] = ()
+    is_first: bool = False
     regression: tuple[RegressionCase, ...] = ()
+    seeds: dict[str, tuple[int, int]] = field(default_factory=dict)
     confusion: tuple[tuple[int, ...], ...] = ()
     confusion_labels: tuple[str, ...] = ()
     curves: Curves | None = None
@@ -92,7 +97,11 @@ def examine_challenger(
         champion_score=evaluate.wilson_score(int(right_before.sum()), len(counted)),
         challenger_score=evaluate.wilson_score(int(right_now.sum()), len(counted)),
         fresh=evaluate.wilson_score(int((theirs.labels[fresh] == truth[fresh]).sum()), len(fresh)),
-        regression=_judge_regression(catalogue, night, snapshot, theirs.readings, ours.readings),
+        newly_found=_newly_found(
+            night, catalogue, snapshot, [n for n in fresh if theirs.labels[n] != truth[n]], theirs
+        ),
+        is_first=not set(champion.info.labels) & set(info.labels),
+        regression=_judge_regression(catalogue, night, snapshot, (champion, theirs), (challenger, ours)),
         confusion=evaluate.confusion_matrix(truth[counted], ours_fair[counted], info.labels),
         confusion_labels=info.labels,
         curves=load_curves(night.store, challenger_id),
@@ -102,33 +111,52 @@ def examine_challenger(
     )
 
 
-def examine_quietly(night: Night) -> Examination:
-    """A night without a challenger: nothing is loaded, only the champion is named."""
-    return Examination(champion=champion_id(night.store))
+def examine_quietly(night: Night, catalogue: Catalogue) -> Examination:
+    """A night without a challenger: no model is loaded; the regression set is shown as the champion read it before."""
+    champion = champion_id(night.store)
+    images = catalogue.images(night.settings.source, roles=(Role.MISREAD,))
+    kept = _known_readings(night, catalogue, champion, {image.sha256 for image in images})
+    images = [image for image in {image.sha256: image for image in images}.values() if image.sha256 in kept]
+    labels = {image.label for image in images} | {reading.label for reading in kept.values()}
+    cases = evaluate.judge_regression(
+        images, [kept[image.sha256] for image in images], None, [label for label in labels if label]
+    )
+    return Examination(champion=champion, regression=cases)
 
 
 def read_inbox_with(night: Night, catalogue: Catalogue) -> tuple[InboxReading, ...]:
     """What the reigning champion reads in the inbox, least sure first; what it has read before is not read again."""
-    from tasks.model.bundle import load_info
-
     images = catalogue.images(night.settings.source, roles=(Role.INBOX,))
     digits = catalogue.digits(NORMALISER_VERSION, {image.sha256 for image in images})
     images = [image for image in images if image.sha256 in digits and digits[image.sha256].pixels]
     if not images:
         return ()
     champion = champion_id(night.store)
-    threshold = load_info(night.store, champion).unsure_below
-    kept = catalogue.readings(champion, {image.sha256 for image in images})
-    known = {sha: Reading(label, sure, sure < threshold) for sha, (label, sure) in kept.items()}
+    known = _known_readings(night, catalogue, champion, {image.sha256 for image in images})
     unread = sorted({image.sha256 for image in images} - set(known))
     if unread:
         model = load_champion(night.store)
         pixels = np.stack([np.frombuffer(digits[sha].pixels, np.uint8).reshape(28, 28) for sha in unread])
         read = dict(zip(unread, _read(model, pixels).readings, strict=True))
-        catalogue.put_readings(champion, {sha: (reading.label, reading.probability) for sha, reading in read.items()})
+        _keep_readings(catalogue, champion, read)
         known = {**known, **read}
     found = [InboxReading(image.path, image.sha256, known[image.sha256]) for image in images]
     return tuple(sorted(found, key=lambda item: (item.reading.probability, item.path)))
+
+
+def _known_readings(night: Night, catalogue: Catalogue, model: str, sha256s: set[str]) -> dict[str, Reading]:
+    """What a model read before, by sha256; it is not loaded."""
+    from tasks.model.bundle import load_info
+
+    kept = catalogue.readings(model, sha256s)
+    if not kept:
+        return {}
+    threshold = load_info(night.store, model).unsure_below
+    return {sha: Reading(label, sure, sure < threshold) for sha, (label, sure) in kept.items()}
+
+
+def _keep_readings(catalogue: Catalogue, model: str, readings: dict[str, Reading]) -> None:
+    catalogue.put_readings(model, {sha: (reading.label, reading.probability) for sha, reading in readings.items()})
 
 
 @dataclass(frozen=True)
@@ -199,12 +227,29 @@ def _judge_regression(
     catalogue: Catalogue,
     night: Night,
     snapshot: Snapshot,
-    champion: list[Reading],
-    challenger: list[Reading],
+    champion: tuple[LoadedModel, _Read],
+    challenger: tuple[LoadedModel, _Read],
 ) -> tuple[RegressionCase, ...]:
+    """Judge the regression set, and keep both models' readings, so that a quiet night can show it without them."""
     rows = snapshot.rows(REGRESSION)
     by_content: dict[str, Image] = {
         image.sha256: image for image in catalogue.images(night.settings.source, roles=(Role.MISREAD,))
     }
-    images = [by_content[sha] for sha in snapshot.sha256[rows].tolist()]
-    return evaluate.judge_regression(images, [champion[r] for r in rows], [challenger[r] for r in rows])
+    shas = snapshot.sha256[rows].tolist()
+    for model, read in (champion, challenger):
+        _keep_readings(catalogue, model.info.id, {sha: read.readings[row] for sha, row in zip(shas, rows, strict=True)})
+    before, now = ([read.readings[row] for row in rows] for _, read in (champion, challenger))
+    return evaluate.judge_regression([by_content[sha] for sha in shas], before, now, snapshot.info.labels)
+
+
+def _newly_found(
+    night: Night, catalogue: Catalogue, snapshot: Snapshot, rows: list[int], champion: _Read
+) -> tuple[Misreading, ...]:
+    """Tonight's labelled images that the champion misread, by path; they are trained on all the same."""
+    by_content = {image.sha256: image for image in catalogue.images(night.settings.source, roles=(Role.DIGITS,))}
+    found = [
+        Misreading(image.path, image.sha256, image.label or "", champion.readings[row])
+        for row in rows
+        if (image := by_content.get(str(snapshot.sha256[row])))
+    ]
+    return tuple(sorted(found, key=lambda misreading: misreading.path))

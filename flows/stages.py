@@ -120,7 +120,7 @@ def examine_night(night: Night, frozen: FrozenNight, challenger: str) -> Examina
     """Champion and challenger on the same images, the regression set, and the champion on tonight's new ones."""
     with night.stage("examine") as say, night.catalogue() as catalogue:
         if not challenger or frozen.info is None:
-            return examine_quietly(night)
+            return examine_quietly(night, catalogue)
         return examine_challenger(night, catalogue, frozen.info, challenger, say)
 
 
@@ -128,16 +128,22 @@ def decide_night(night: Night, frozen: FrozenNight, examined: Examination) -> De
     """Let the gate decide, and make the winner champion."""
     with night.stage("decide") as say:
         if not examined.challenger:
-            labelled = (
-                "no labelled images yet" if frozen.info is None else "no image or setting changed since last night"
-            )
-            return Decision("nothing new", labelled)
+            if frozen.info is None:
+                return Decision("nothing new", "no labelled images yet", cause="unlabelled")
+            return Decision("nothing new", "no image or setting changed since last night", cause="unchanged")
         if promote.is_rolled_back(night.store, examined.challenger):
-            return Decision("kept", f"{examined.challenger} was rolled back by hand; only a person can crown it again")
-        decision = promote.decide(examined.pairs, examined.regression, night.gate)
+            reason = f"{examined.challenger} was rolled back by hand; only a person can crown it again"
+            return Decision("kept", reason, cause="rolled back", facts={"model": examined.challenger})
+        decision = promote.decide(examined.pairs, examined.regression, night.gate, is_first=examined.is_first)
         if decision.verdict == "promoted":
+            action = "first" if decision.cause == "first" else "promoted"
             promote.promote(
-                night.store, examined.challenger, why=decision.reason, by="gate", snapshot=examined.snapshot
+                night.store,
+                examined.challenger,
+                why=decision.reason,
+                by="gate",
+                snapshot=examined.snapshot,
+                action=action,
             )
         say(f"{decision.verdict}: {decision.reason}")
         return decision

@@ -20,7 +20,9 @@ from tasks.store import Store
 HISTORY = "champion.json"
 
 
-def decide(pairs: PairedCounts, regression: Sequence[RegressionCase], settings: GateSettings) -> Decision:
+def decide(
+    pairs: PairedCounts, regression: Sequence[RegressionCase], settings: GateSettings, *, is_first: bool = False
+) -> Decision:
     """Promote the challenger or keep the champion, with a reason in a sentence.
 
     The challenger must be shown to be better: images won against images lost, by the one-sided exact McNemar test with
@@ -31,23 +33,33 @@ def decide(pairs: PairedCounts, regression: Sequence[RegressionCase], settings: 
         pairs: Champion and challenger on the same images.
         regression: The previously misread images, read by both.
         settings: The gate's settings.
+        is_first: Whether the champion knows none of the labels, so that nobody could read them yet.
     """
     p = mid_p_value(pairs.won, pairs.lost)
     counts = f"won {pairs.won}, lost {pairs.lost} of {pairs.num_images} images, p = {p:.2g}"
+    facts = {"won": pairs.won, "lost": pairs.lost, "num_images": pairs.num_images, "p": p}
+
+    def say(verdict: str, cause: str, sentence: str, **more: str | int) -> Decision:
+        return Decision(verdict, f"{sentence} ({counts})", p, cause, {**facts, **more})
+
     relapsed = [case for case in regression if case.status == "newly misread"]
+    if is_first:
+        return say("promoted", "first", "first to read these labels")
     if relapsed and settings.protect_regression_set:
-        first = relapsed[0]
+        first, num_more = relapsed[0], len(relapsed) - 1
         read = first.challenger.label if first.challenger else "?"
-        more = f" and {len(relapsed) - 1} more" if len(relapsed) > 1 else ""
-        return Decision("kept", f"loses regression image {first.path}, read as {read}{more} ({counts})", p)
+        sentence = f"loses regression image {first.path}, read as {read}" + (
+            f" and {num_more} more" if num_more else ""
+        )
+        return say("kept", "loses", sentence, path=first.path, read_as=read, num_more=num_more)
     if p <= settings.alpha:
-        return Decision("promoted", f"better on images neither was trained on ({counts})", p)
+        return say("promoted", "better", "better on images neither was trained on")
     if mid_p_value(pairs.lost, pairs.won) <= settings.alpha:
-        return Decision("kept", f"worse ({counts})", p)
+        return say("kept", "worse", "worse")
     fixed = sum(case.status == "fixed" for case in regression)
     if settings.when_unsure == "promote" and pairs.won + fixed > pairs.lost:
-        return Decision("promoted", f"not shown to be worse, and promoting when unsure is set ({counts})", p)
-    return Decision("kept", f"not enough evidence ({counts})", p)
+        return say("promoted", "bold", "not shown to be worse, and promoting when unsure is set")
+    return say("kept", "unsure", "not enough evidence")
 
 
 def mid_p_value(won: int, lost: int) -> float:
@@ -89,7 +101,7 @@ def promote(store: Store, model: str, *, why: str, by: str, snapshot: str = "", 
         why: Kept in the history.
         by: `gate`, or who overrode it.
         snapshot: Snapshot whose exam decided.
-        action: promoted or rolled back.
+        action: first, promoted or rolled back.
     """
     reigns = history(store)
     reign = Reign(model, datetime.now(UTC).isoformat(timespec="seconds"), why, by, action, snapshot)

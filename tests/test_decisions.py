@@ -7,9 +7,17 @@ from hypothesis import strategies as st
 
 from tasks import promote
 from tasks.errors import ModelError, StoreError
-from tasks.evaluate import confusion_matrix, judge_regression, pair_up, read_labels, wilson_score
+from tasks.evaluate import (
+    confusion_matrix,
+    judge_regression,
+    new_stories,
+    pair_up,
+    read_labels,
+    tell_stories,
+    wilson_score,
+)
 from tasks.promote import decide, mid_p_value
-from tasks.records import Image, PairedCounts, Reading, RegressionCase, Role
+from tasks.records import CaseStory, Image, PairedCounts, Reading, RegressionCase, Role
 from tasks.settings import GateSettings
 from tasks.store import open_store
 
@@ -64,11 +72,75 @@ def test_each_regression_image_is_judged_by_what_both_read(before, now, status):
     assert cases[0].status == status
 
 
+def test_a_misread_images_name_tells_what_it_was_read_as_if_that_is_a_label():
+    good = Reading("4", 0.9, False)
+    images = [
+        Image("s", name, f"misread/4/{name}", Role.MISREAD, "4", name[0] * 64, 1)
+        for name in ("a_as_5.png", "b as seen.png", "c.png")
+    ]
+    cases = judge_regression(images, [good] * 3, None, ("4", "5"))
+    assert [case.was_read_as for case in cases] == ["5", "", ""]
+
+
 def test_what_needs_attention_comes_first():
     images = [Image("s", n, f"misread/4/{n}.png", Role.MISREAD, "4", n * 64, 1) for n in "abc"]
     good, bad = Reading("4", 0.9, False), Reading("5", 0.9, False)
     cases = judge_regression(images, [good, bad, good], [good, good, bad])
     assert [c.status for c in cases] == ["newly misread", "fixed", "read"]
+
+
+# ---- the life of a regression image
+
+
+def live(*nights):
+    """Each night `(champion reads, challenger reads, promoted)`, told over the records of the ones before."""
+    records, told = [], None
+    for number, (before, now, promoted) in enumerate(nights, 1):
+        image = Image("s", "a", "misread/4/a.png", Role.MISREAD, "4", "a" * 64, 1)
+        cases = judge_regression([image], [Reading(before, 0.9, False)], now and [Reading(now, 0.9, False)])
+        run = f"n{number}"
+        (told,) = tell_stories(
+            cases,
+            records,
+            run=run,
+            champion=f"champion {number}",
+            challenger=f"challenger {number}",
+            promoted=promoted,
+            seeds={"a" * 64: (3, 5)},
+        )
+        records.append({"run": run, "stories": new_stories([told], run)})
+    return told.story
+
+
+def test_a_misread_image_is_open_since_the_first_night_until_a_reigning_model_reads_it():
+    assert live(("5", "4", False), ("5", "4", False)) == CaseStory("open", "n1", "champion 1", 3, 5)
+
+
+def test_an_image_is_fixed_by_the_model_that_was_promoted_and_stays_so():
+    nights = ("5", "9", False), ("5", "4", True), ("4", "4", False), ("4", None, False)
+    assert live(*nights) == CaseStory("fixed", "n2", "challenger 2", 3, 5)
+
+
+def test_a_relapse_is_told_whatever_brought_it_and_remembered_until_it_is_mended():
+    nights = [("5", "4", True), ("4", "5", True), ("5", "5", False)]
+    assert live(*nights) == CaseStory("relapsed", "n2", "challenger 2", 3, 5)
+    assert live(*nights, ("5", "4", True)).state == "fixed"
+    assert live(("5", "4", True), ("9", None, False)) == CaseStory("relapsed", "n2", "champion 2", 3, 5)
+
+
+@given(st.lists(st.tuples(st.sampled_from("45"), st.sampled_from("45"), st.booleans()), min_size=2, max_size=12))
+def test_every_planted_relapse_is_reported(nights):
+    was_fixed = any((now if promoted else before) == "4" for before, now, promoted in nights)
+    assert live(*nights, ("5", "5", False)).state == ("relapsed" if was_fixed else "open")
+
+
+def test_an_image_that_was_filed_anew_under_another_label_begins_another_life():
+    record = {"stories": {"a" * 64: {"label": "9", "state": "fixed", "since": "n1", "model": "m"}}}
+    cases = judge_regression(
+        [Image("s", "a", "misread/4/a.png", Role.MISREAD, "4", "a" * 64, 1)], [Reading("9", 0.9, False)], None
+    )
+    (told,) = tell_stories(cases, [record], run="n2", champion="c", challenger="", promoted=False, seeds={})
+    assert told.story == CaseStory("open", "n2", "c")
 
 
 # ---- the gate
@@ -110,6 +182,28 @@ def test_a_lost_regression_image_outweighs_everything_and_is_named():
         decide(PairedCounts(20, 0, 80, 0), (case("newly misread"),), GateSettings(protect_regression_set=False)).verdict
         == "promoted"
     )
+
+
+def test_a_decision_tells_its_cause_and_what_its_sentence_mentions():
+    better = decide(PairedCounts(9, 1, 80, 10), (), GATE)
+    assert better.cause == "better"
+    assert (better.facts["won"], better.facts["lost"], better.facts["num_images"]) == (9, 1, 100)
+    assert better.facts["p"] == better.p_value
+    loses = decide(PairedCounts(9, 1, 80, 10), (case("newly misread"), case("newly misread")), GATE)
+    assert (loses.cause, loses.facts["path"], loses.facts["read_as"], loses.facts["num_more"]) == (
+        "loses",
+        "misread/4/a.png",
+        "5",
+        1,
+    )
+    assert decide(PairedCounts(0, 8, 80, 2), (), GATE).cause == "worse"
+    assert decide(PairedCounts(1, 1, 80, 2), (), GATE).cause == "unsure"
+    assert decide(PairedCounts(2, 1, 80, 2), (), GateSettings(when_unsure="promote")).cause == "bold"
+
+
+def test_the_first_model_for_labels_that_nobody_could_read_is_promoted_without_a_test():
+    decision = decide(PairedCounts(1, 0, 0, 1), (), GATE, is_first=True)
+    assert (decision.verdict, decision.cause) == ("promoted", "first")
 
 
 def test_when_unsure_may_promote_but_never_what_fixed_nothing_and_won_nothing():

@@ -63,6 +63,17 @@ def test_a_second_night_without_anything_new_trains_nothing(prefect, collection,
     assert report_of(store)["challenger"] == ""
 
 
+def test_a_quiet_night_still_shows_the_regression_set_and_its_life(prefect, collection, store):
+    run_night(collection, store)
+    first = {case["path"]: case for case in report_of(store)["regression_set"]}
+    run_night(collection, store)
+    for case in report_of(store)["regression_set"]:
+        before = first[case["path"]]
+        assert case["challenger"] is None
+        assert case["champion"] in (before["champion"], before["challenger"])
+    assert len(report_of(store)["regression_set"]) == 2
+
+
 def test_one_new_image_makes_a_new_night(prefect, collection, store):
     run_night(collection, store)
     save(collection / "digits" / "3" / "new.png", picture(1500))

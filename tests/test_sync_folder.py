@@ -16,7 +16,7 @@ from tasks.records import EventKind, Rejection, Role, State
 from tasks.settings import Settings
 from tasks.store import open_store
 from tasks.sync import sync
-from tasks.sync.layout import read_label, to_text
+from tasks.sync.layout import find_place, read_label, to_text
 
 
 class Desk:
@@ -94,6 +94,24 @@ def test_a_folder_whose_sub_folders_are_labels_is_understood(desk):
     desk.night()
     assert desk.labels() == {f"{label}/x.png": label for label in "0123456789"}
     assert {image.role for image in desk.ask("images")} == {Role.DIGITS}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a_as_5.png", ""),
+        ("4_as_5.png", ""),
+        ("no news.png", ""),
+        ("a_as_4 (2).png", "misread as 4"),
+        ("7_as_5.png", "7 was written"),
+    ],
+)
+def test_a_misread_images_name_that_contradicts_its_folder_is_rejected_with_the_reason(name, reason):
+    place = find_place(("misread", "4", name), has_digits=True)
+    assert (place.role, place.label) == (Role.MISREAD, "4")
+    assert reason in place.reason
+    assert bool(place.reason) == bool(reason)
+    assert not find_place(("digits", "4", name), has_digits=True).reason
 
 
 def test_label_folders_may_stand_beside_inbox_and_misread(desk):

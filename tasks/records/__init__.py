@@ -28,6 +28,7 @@ from tasks.records.images import (
     Role,
     State,
     SyncResult,
+    told_by_name,
 )
 from tasks.records.models import Curves, ModelInfo, Reign, SnapshotInfo
 from tasks.records.night import NightReport
@@ -61,4 +62,5 @@ __all__ = [
     "StyleHint",
     "Suspect",
     "SyncResult",
+    "told_by_name",
 ]

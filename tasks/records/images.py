@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+
+_AS = re.compile(r"(?P<before>.*?)[_ -]as[_ -](?P<read>[^_ .()-]+)", re.DOTALL)
+
+
+def told_by_name(name: str) -> tuple[str, str]:
+    """What the name of a misread image tells: what was written, where the name is that alone, and what was read.
+
+    >>> told_by_name("4_as_5.png"), told_by_name("from the diary_as_5 (2).png"), told_by_name("a.png")
+    (('4', '5'), ('', '5'), ('', ''))
+    """
+    found = _AS.match(unicodedata.normalize("NFC", name))
+    if not found:
+        return "", ""
+    before = found["before"]
+    return before if len(before) == 1 else "", found["read"]
 
 
 class Role(StrEnum):
@@ -62,6 +79,11 @@ class Image:
     def name(self) -> str:
         """The last part of the path."""
         return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def was_read_as(self) -> str:
+        """What a misread image was read as when it was filed, as its name tells (`…_as_5.png`); else empty."""
+        return told_by_name(self.name)[1] if self.role is Role.MISREAD else ""
 
 
 class EventKind(StrEnum):

@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tasks.records import Role
+from tasks.records import Role, told_by_name
 
 MAX_LABEL_LENGTH = 64
 REPORTS = "reports"
@@ -120,4 +120,18 @@ def _find_labelled(role: Role, parts: Sequence[str]) -> Place:
     if len(parts) == 1:
         return Place(role, reason=f"it lies in {role.value}/ itself: move it into a folder named after its label")
     label, reason = read_label(parts[0])
+    if role is Role.MISREAD and not reason:
+        reason = _find_contradiction(parts[-1], label)
     return Place(role, label or None, reason)
+
+
+def _find_contradiction(name: str, label: str) -> str:
+    """Why a misread image's name cannot be true of the folder it lies in; empty when it can."""
+    written, read = told_by_name(name)
+    if read == label:
+        return (
+            f"its name says it was misread as {read}, its folder that {label} is what was written: correct one of them"
+        )
+    if written and written != label and written.isdecimal() == label.isdecimal():
+        return f"its name says that {written} was written, its folder says {label}: correct one of them"
+    return ""

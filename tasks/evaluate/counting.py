@@ -1,7 +1,4 @@
-"""What the exam shows: readings, scores with their intervals, pairs, and the regression set image by image.
-
-Pure NumPy: models come in as arrays of probabilities, so the same counting serves every backend and every test.
-"""
+"""Readings, scores with their intervals, pairs and confusions, counted from arrays of probabilities."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.records import Image, PairedCounts, Reading, RegressionCase, Score
+from tasks.records import PairedCounts, Reading, Score
 
 Z95 = 1.959964  # two-sided 95 % of the normal distribution
 
@@ -62,29 +59,3 @@ def confusion_matrix(
         if answer in index:
             counts[index[written], index[answer]] += 1
     return tuple(tuple(int(n) for n in row) for row in counts)
-
-
-def judge_regression(
-    images: Sequence[Image], champion: Sequence[Reading], challenger: Sequence[Reading] | None
-) -> tuple[RegressionCase, ...]:
-    """Judge each previously misread image, the ones that need attention first.
-
-    Args:
-        images: Rows of the regression set, each with its true label.
-        champion, challenger: What each reads in them, in the same order; no challenger on a night without one.
-    """
-    answers: Sequence[Reading | None] = challenger if challenger is not None else [None] * len(images)
-    cases = [
-        RegressionCase(image.path, image.sha256, image.label or "", before, now, _status(image.label, before, now))
-        for image, before, now in zip(images, champion, answers, strict=True)
-    ]
-    order = {"newly misread": 0, "still misread": 1, "fixed": 2, "read": 3}
-    return tuple(sorted(cases, key=lambda case: (order[case.status], case.label, case.path)))
-
-
-def _status(label: str | None, before: Reading, now: Reading | None) -> str:
-    was_right = before.label == label
-    is_right = was_right if now is None else now.label == label
-    if is_right:
-        return "read" if was_right else "fixed"
-    return "newly misread" if was_right else "still misread"

@@ -1,7 +1,8 @@
 """`tenarai up`: a Prefect server, both pools, the deployments and both workers on this machine, until Ctrl-C.
 
-Everything is Prefect's own command line, in the order in which one would type it; with two machines, type it yourself
-as deployments/README.md says.
+Everything is a command line, in the order in which one would type it; with two machines, type it yourself as
+deployments/README.md says. The server asks for a password, listens on this machine only, and takes no request that a
+browser sends from another site.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from pathlib import Path
 
 import click
 
+from flows.login import FILE as LOGIN
+from flows.login import read_or_make_login, secure
 from flows.pools import CPU_POOL, GPU_POOL
 from tasks.errors import SettingsError, TenaraiError
 from tasks.settings import DEFAULT_HOME
 
 PROJECT = Path(__file__).resolve().parents[1]
 SECONDS_TO_START = 180
-ZOMBIES = "mark runs without a heartbeat as crashed"
 
 
 def run_up(*, port: int, polls: float = 1.0) -> int:
@@ -39,12 +41,12 @@ def run_up(*, port: int, polls: float = 1.0) -> int:
         Exit code: 0 after Ctrl-C, 1 when a process died by itself.
 
     Raises:
-        SettingsError: Something else listens on the port.
+        SettingsError: Something else listens on the port, or the password cannot be kept.
         TenaraiError: The server did not start, or a command of Prefect failed.
     """
-    api = f"http://127.0.0.1:{port}/api"
+    url = f"http://127.0.0.1:{port}"
+    api = f"{url}/api"
     home = Path(os.environ.get("PREFECT_HOME") or f"{DEFAULT_HOME}/prefect-server").resolve()
-    env = {**os.environ, "PREFECT_HOME": str(home), "PREFECT_API_URL": api, "PREFECT_CLI_PROMPT": "false"}
     if _answers(api):
         raise SettingsError(
             f"port {port} is taken", expected="a free port", mend="stop what listens there, or give another --port"
@@ -52,51 +54,27 @@ def run_up(*, port: int, polls: float = 1.0) -> int:
     home.mkdir(parents=True, exist_ok=True)
     logs = home / "logs"
     logs.mkdir(exist_ok=True)
+    env = {**os.environ, "PREFECT_HOME": str(home), "PREFECT_API_URL": api, "PREFECT_CLI_PROMPT": "false"}
+    env = secure(env, read_or_make_login(home), url)
     with _stopped_by_signals(), contextlib.ExitStack() as stack:
         click.echo("starting the Prefect server …")
         server = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
         running = {"server": stack.enter_context(_process(server, env, logs / "server.log"))}
         _wait_for(api, running["server"], logs / "server.log")
-        set_up_pools_and_deployments(env)
+        _deploy(env)
         for pool in (CPU_POOL, GPU_POOL):
             worker = ["worker", "start", "--pool", pool, "--type", "process", "--name", f"{pool}-worker"]
             running[f"{pool} worker"] = stack.enter_context(_process(worker, env, logs / f"{pool}-worker.log"))
-        click.secho(f"\nhttp://127.0.0.1:{port} is ready: Deployments → nightly → Run. Ctrl-C ends it.", bold=True)
-        click.echo(f"logs: {logs}")
+        click.secho(f"\n{url} is ready: Deployments → nightly → Run. Ctrl-C ends it.", bold=True)
+        click.echo(f"it asks for the line in {home / LOGIN}\nlogs: {logs}")
         return _watch(running, logs, polls)
 
 
-def set_up_pools_and_deployments(env: dict[str, str]) -> None:
-    """Make pools, deployments and the automation; doing it again changes nothing.
-
-    Args:
-        env: Environment with `PREFECT_API_URL`.
-
-    Raises:
-        TenaraiError: A command of Prefect failed.
-    """
-    for pool in (CPU_POOL, GPU_POOL):
-        _prefect("work-pool", "create", pool, "--type", "process", "--overwrite", env=env)
-    # prefect.yaml fills the folder in that the workers start from; TENARAI_… are read there
-    _prefect("--no-prompt", "deploy", "--all", env={**env, "PROJECT_ROOT": str(Path.cwd())})
-    # creating it again would make a second one of the same name
-    if _call("automation", "inspect", ZOMBIES, env=env).returncode:
-        _prefect("automation", "create", "--from-file", str(PROJECT / "deployments/zombies.yaml"), env=env)
-
-
-def _prefect(*arguments: str, env: dict[str, str]) -> None:
-    done = _call(*arguments, env=env)
+def _deploy(env: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "flows.cli", "deploy"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise TenaraiError(
-            f"`prefect {' '.join(arguments)}` failed",
-            received=(done.stderr or done.stdout).strip()[-800:],
-            mend="mend what it says, and run `tenarai up` again",
-        )
-
-
-def _call(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "prefect", *arguments]
-    return subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, check=False)
+        raise TenaraiError("`tenarai deploy` failed", received=done.stderr.strip()[-800:])
 
 
 @contextlib.contextmanager

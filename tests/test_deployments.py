@@ -7,9 +7,9 @@ from pathlib import Path
 
 import yaml
 
+from flows.deploy import read_automations
 from flows.pools import CPU_POOL, GPU_POOL
 from flows.train import GPU_DEPLOYMENT
-from flows.up import ZOMBIES
 
 PROJECT = Path(__file__).resolve().parents[1]
 SPEC = yaml.safe_load((PROJECT / "prefect.yaml").read_text())
@@ -101,10 +101,25 @@ def test_the_settings_for_prefect_are_ones_it_has(monkeypatch):
         assert value is not None
 
 
-def test_the_automation_for_dead_runs_has_the_name_that_tenarai_up_looks_for():
-    spec = yaml.safe_load((PROJECT / "deployments/zombies.yaml").read_text())
-    assert [automation["name"] for automation in spec["automations"]] == [ZOMBIES]
-    assert spec["automations"][0]["trigger"]["posture"] == "Proactive"
+def test_the_automations_are_ones_that_prefect_takes_and_have_names_of_their_own():
+    automations = read_automations()
+    assert len({automation.name for automation in automations}) == len(automations) == 2
+    for automation in automations:
+        assert automation.description
+        assert automation.trigger.posture == "Proactive"  # each waits for something that does not come
+        assert set(automation.trigger.for_each) == {"prefect.resource.id"}
+
+
+def test_a_run_is_given_more_time_by_the_automation_than_by_itself():
+    hung = next(one for one in read_automations() if "hang" in one.name)
+    for deployment in SPEC["deployments"]:
+        assert flow_of(deployment).timeout_seconds < hung.trigger.within.total_seconds()
+
+
+def test_a_dead_run_is_noticed_after_missing_several_heartbeats():
+    dead = next(one for one in read_automations() if "heartbeat" in one.name)
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["prefect"]
+    assert dead.trigger.within.total_seconds() >= 3 * settings["flows"]["heartbeat_frequency"]
 
 
 def _flat(table, before=()):

@@ -1,18 +1,26 @@
 """A night as it is run every night: a server, two pools, two workers, and a run started through the API."""
 
+import base64
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
+from prefect.states import Scheduled
 
+from flows.deploy import read_automations
 from tests.collections_of_digits import fill, picture, save
 
 PROJECT = Path(__file__).resolve().parents[1]
+SPEC = yaml.safe_load((PROJECT / "prefect.yaml").read_text())
 pytestmark = pytest.mark.slow
 
 
@@ -51,9 +59,11 @@ def up(tmp_path_factory):
         assert time.monotonic() < end, (home / "up.log").read_text()
         time.sleep(1)
     from prefect.client.orchestration import get_client
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}), get_client(sync_client=True) as client:
+    login = (home / "prefect/login").read_text().strip()
+    told = {PREFECT_API_URL: f"http://127.0.0.1:{port}/api", PREFECT_API_AUTH_STRING: login}
+    with temporary_settings(told), get_client(sync_client=True) as client:
         wait(lambda: all(client.read_work_pool(pool).status == "READY" for pool in ("cpu", "gpu")), 120)
         yield client, home, port
     process.send_signal(signal.SIGINT)
@@ -129,14 +139,67 @@ def test_a_second_run_finds_nothing_new(up, finished):
     assert again.state.message.startswith("nothing new")
 
 
-def test_setting_up_again_makes_nothing_twice(up, finished):
-    from flows.up import ZOMBIES, set_up_pools_and_deployments
-
+def test_deploying_again_makes_nothing_twice_and_leaves_the_switches_as_they_are(up, finished):
     client, home, port = up
-    env = {**os.environ, "PREFECT_API_URL": f"http://127.0.0.1:{port}/api", "PREFECT_HOME": str(home / "prefect")}
-    set_up_pools_and_deployments(env)
-    assert len(client.read_automations_by_name(ZOMBIES)) == 1
-    assert len(client.read_deployments()) == 2
+    for automation in read_automations():
+        known = client.read_automations_by_name(automation.name)
+        client.pause_automation(known[0].id)
+    env = {
+        **os.environ,
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_API_AUTH_STRING": (home / "prefect/login").read_text().strip(),
+    }
+    subprocess.run([sys.executable, "-m", "flows.cli", "deploy"], cwd=PROJECT, env=env, check=True)
+    for automation in read_automations():
+        assert [known.enabled for known in client.read_automations_by_name(automation.name)] == [False]
+    assert len(client.read_deployments()) == len(SPEC["deployments"])
+
+
+def ask(port, path, *, method="POST", **headers):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/{path}", b"{}", headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers
+
+
+def test_a_stranger_without_the_password_is_told_nothing(up):
+    _, _, port = up
+    for path in (
+        "admin/settings",
+        "csrf-token?client=x",
+        "work_pools/cpu",
+        "collections/views/aggregate-worker-metadata",
+    ):
+        assert ask(port, path, method="GET")[0] == 401
+    for path in ("block_documents/filter", "deployments/filter", "flow_runs/filter", "variables/filter"):
+        assert ask(port, path)[0] in {401, 403}  # 403: no CSRF token, and without the password none is to be had
+
+
+def test_another_site_cannot_use_the_browser_of_somebody_who_is_logged_in(up):
+    _, home, port = up
+    login = base64.b64encode((home / "prefect/login").read_bytes().strip()).decode()
+    mine = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
+    assert ask(port, "deployments/filter", **mine)[0] == 403  # no CSRF token
+    _, headers = ask(port, "csrf-token?client=x", method="GET", Origin="https://elsewhere.example", **mine)
+    assert headers.get("Access-Control-Allow-Origin") != "https://elsewhere.example"
+
+
+def test_a_laptop_that_slept_for_a_week_catches_up_with_one_run(up, finished):
+    client, _, _ = up
+    deployment = client.read_deployment_by_name("nightly/nightly")
+    now = datetime.now(UTC)
+    late = [
+        client.create_flow_run_from_deployment(
+            deployment.id,
+            parameters={"training": {"recipe": "mlp", "max_epochs": 8, "folds": 2}},
+            state=Scheduled(scheduled_time=now - timedelta(days=days)),
+        )
+        for days in range(7)
+    ]
+    ended = [finish(client, run).state.type.value for run in late]
+    assert sorted(ended) == ["CANCELLED"] * 6 + ["COMPLETED"]
 
 
 def test_a_taken_port_is_one_clear_message(up):

@@ -1,8 +1,9 @@
-"""Prefect on this machine: `up`."""
+"""Prefect, on this machine and on others: `up`, `deploy`."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -14,3 +15,19 @@ def up(port: int) -> None:
     from flows.up import run_up
 
     sys.exit(run_up(port=port))
+
+
+@click.command()
+@click.option(
+    "--pools",
+    type=click.Choice(["process", "docker", "kubernetes"]),
+    default="process",
+    show_default=True,
+    help="What the workers start runs in.",
+)
+@click.option("--template", type=click.Path(exists=True, path_type=Path), help="Base job template of the pools, JSON.")
+def deploy(pools: str, template: Path | None) -> None:
+    """Make pools, deployments and automations on the server that PREFECT_API_URL names; again changes nothing."""
+    from flows.deploy import deploy as deploy_all
+
+    deploy_all(pool_type=pools, template=template)

@@ -13,6 +13,8 @@ os.environ.update(
 
 import pytest
 
+from tests import services
+
 
 @pytest.fixture(scope="session")
 def prefect():
@@ -22,3 +24,12 @@ def prefect():
 
     with prefect_test_harness(server_startup_timeout=180):
         yield {**os.environ, "PREFECT_API_URL": get_current_settings().api.url}
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A real PostgreSQL, once for all tests that are marked `services`."""
+    if services.what_is_missing():
+        pytest.skip(services.what_is_missing())
+    with services.postgresql() as server:
+        yield server

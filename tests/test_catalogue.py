@@ -1,29 +1,23 @@
 """What the catalogue promises: rows and events together or not at all, and every answer in a fixed order."""
 
-import os
 import sqlite3
 from dataclasses import replace
 
 import pytest
 
 from tasks.catalogue import open_catalogue
-from tasks.catalogue.schema import metadata
 from tasks.errors import SettingsError, StoreError, StoreVersionError
 from tasks.records import Digit, Event, EventKind, Image, Rejection, Role, State
 
 SOURCE = "folder:/somewhere"
 
 
-POSTGRESQL = os.environ.get("TENARAI_TEST_POSTGRESQL", "")  # an empty database's address; its tables are dropped
-
-
-@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRESQL else [])])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
 def catalogue(request, tmp_path):
     """An empty catalogue on each database."""
-    address = POSTGRESQL if request.param == "postgresql" else f"sqlite:///{tmp_path / 'catalogue.sqlite'}"
+    address = f"sqlite:///{tmp_path / 'catalogue.sqlite'}"
     if request.param == "postgresql":
-        with open_catalogue(address) as old:
-            metadata.drop_all(old._engine)
+        address = f"postgresql://{request.getfixturevalue('postgresql').make_database()}"
     with open_catalogue(address) as opened:
         yield opened
 

@@ -1,4 +1,4 @@
-"""Tables of the catalogue, and how a database is opened and checked."""
+"""Tables of the catalogue, and how a database is opened, checked and brought up to date."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     Engine,
     Float,
     Index,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     create_engine,
+    delete,
     event,
     insert,
     inspect,
@@ -25,10 +27,12 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from tasks.catalogue.migrations import run_migrations
 from tasks.errors import SettingsError, StoreError, StoreVersionError
 
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_SECONDS = 30
+MIGRATING = 20_401  # number of PostgreSQL's advisory lock
 
 metadata = MetaData()
 
@@ -104,7 +108,7 @@ nights = Table(
 
 
 def open_engine(address: str) -> Engine:
-    """Connect to a catalogue's database, make its tables where there are none, and check its version.
+    """Connect to a catalogue's database, check its version, and make its tables or bring them up to date.
 
     Args:
         address: SQLAlchemy address: `sqlite:///<path>` or `postgresql://…`.
@@ -169,23 +173,42 @@ def _set_pragmas(connection: Any, _record: object) -> None:
 
 def _prepare_tables(engine: Engine) -> None:
     """Check the version before anything is made, so that a newer catalogue is left exactly as it is."""
-    if inspect(engine).has_table("about"):
-        with engine.connect() as connection:
-            value = connection.scalar(select(about.c.value).where(about.c.name == "schema"))
-        if value is not None:
-            _check_version(engine, value)
+    with engine.connect() as connection:
+        if _version(connection) == SCHEMA_VERSION:
             return
     with engine.begin() as connection:
-        metadata.create_all(connection)
-        connection.execute(insert(about).values(name="schema", value=str(SCHEMA_VERSION)))
+        _be_alone(connection)
+        version = _version(connection)  # someone else may have been faster
+        if version < SCHEMA_VERSION:
+            run_migrations(connection, version=version)
+            connection.execute(delete(about).where(about.c.name == "schema"))
+            connection.execute(insert(about).values(name="schema", value=str(SCHEMA_VERSION)))
 
 
-def _check_version(engine: Engine, value: str) -> None:
+def _version(connection: Connection) -> int:
+    """The schema that is there; 0 where there are no tables yet.
+
+    Raises:
+        StoreVersionError: It is newer than this version of Tenarai.
+    """
+    if not inspect(connection).has_table("about"):
+        return 0
+    value = connection.scalar(select(about.c.value).where(about.c.name == "schema"))
+    if value is None:
+        return 0
     if value.isdecimal() and int(value) <= SCHEMA_VERSION:
-        return
+        return int(value)
     raise StoreVersionError(
-        f"the catalogue {_shown(engine.url)} was written by a newer version of Tenarai",
+        f"the catalogue {_shown(connection.engine.url)} was written by a newer version of Tenarai",
         expected=f"schema {SCHEMA_VERSION} or older",
         received=f"schema {value}",
         mend="upgrade Tenarai on this machine, or use another --store",
     )
+
+
+def _be_alone(connection: Connection) -> None:
+    """Let nobody else change the schema until this transaction ends."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # by itself, Python's driver begins none before a CREATE TABLE
+    else:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATING})")

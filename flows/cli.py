@@ -12,6 +12,7 @@ import click
 
 from flows.commands.base import pretrain, score
 from flows.commands.champions import models, promote, rollback
+from flows.commands.exports import export
 from flows.commands.nights import nightly, read
 from flows.commands.serving import deploy, up
 from tasks.errors import TenaraiError
@@ -46,7 +47,18 @@ def main(debug: bool) -> None:
     """Tenarai: a recogniser of your own handwriting that gets better every night."""
 
 
-for command in (nightly, read, models, rollback, promote, score, pretrain, up, deploy):
+for command in (
+    nightly,
+    read,
+    models,
+    rollback,
+    promote,
+    score,
+    pretrain,
+    export,
+    up,
+    deploy,
+):
     main.add_command(command)
 
 if __name__ == "__main__":

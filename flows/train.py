@@ -18,10 +18,11 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.pools import gpu_worker_is_ready
+from flows.track import open_tracker
 from tasks.dataset import TRAIN, load_snapshot
 from tasks.errors import TrainingError
 from tasks.records import ModelInfo
-from tasks.settings import TrainingSettings
+from tasks.settings import Settings, TrainingSettings
 from tasks.store import open_store
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def train_from_snapshot(
     Raises:
         StoreError: Store or snapshot cannot be read.
         TrainingError: No usable model came out.
+        SettingsError: TensorBoard or MLflow is asked for and not installed.
     """
     from tasks.model.bundle import save_model
     from tasks.train import train_model
@@ -63,16 +65,19 @@ def train_from_snapshot(
     snapshot = load_snapshot(store, snapshot_id)
     rows = snapshot.rows(TRAIN)
     info = snapshot.info
-    trained = train_model(
-        snapshot.pixels[rows],
-        snapshot.targets[rows],
-        snapshot.groups[rows],
-        info.labels,
-        training,
-        normaliser=info.normaliser,
-        on_epoch=say,
-    )
-    kept = save_model(store, _describe_model(model_id, snapshot_id, info.normaliser, training, trained), trained)
+    with open_tracker(Settings(), model_id) as tracker:
+        trained = train_model(
+            snapshot.pixels[rows],
+            snapshot.targets[rows],
+            snapshot.groups[rows],
+            info.labels,
+            training,
+            normaliser=info.normaliser,
+            on_epoch=say,
+            watch=tracker.watch,
+        )
+        kept = save_model(store, _describe_model(model_id, snapshot_id, info.normaliser, training, trained), trained)
+        tracker.finish(kept)
     return f"{model_id}: {kept.recipe}, {kept.epochs} epochs on {len(rows)} images, on {kept.device}"
 
 

@@ -37,6 +37,8 @@ class Settings(BaseSettings):
         20.0, gt=0, le=1000, description="Ceiling on Drive requests, all threads together."
     )
     drive_threads: int = Field(8, ge=1, le=64, description="Parallel downloads from Drive.")
+    tensorboard: str = Field("", description="Folder for TensorBoard's logs of each training; empty: none.")
+    mlflow: str = Field("", description="MLflow's tracking address, such as `sqlite:///mlflow.db`; empty: none.")
     max_image_bytes: int = Field(40_000_000, ge=1_000, description="Larger files are rejected, in bytes.")
     max_image_pixels: int = Field(
         120_000_000, ge=1_000, description="Pictures of more pixels are rejected before decoding."

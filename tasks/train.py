@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ NO_UNSURE_BELOW = 0.8  # the threshold where too few held-out readings are there
 ERROR_WHEN_SURE = 0.01  # readings that are not called unsure should be wrong at most this often
 
 Say = Callable[[str], None]
+Watch = Callable[[str, int, dict[str, float]], None]
 Pixels = NDArray[np.uint8]
 Targets = NDArray[np.int64]
 
@@ -74,6 +76,7 @@ def train_model(
     *,
     normaliser: int,
     on_epoch: Say = log.info,
+    watch: Watch | None = None,
 ) -> Trained:
     """Train by the recipe of the settings; `auto` picks one by cross-validation and says why.
 
@@ -85,25 +88,27 @@ def train_model(
         settings: Recipe, epochs, patience, folds, seed, device.
         normaliser: Version of the normaliser that made the digits; the base model must know the same.
         on_epoch: Receives a line per epoch.
+        watch: Receives the name of the fit, the epoch from 0 and its numbers. Default: nobody watches.
 
     Raises:
         TrainingError: No GPU where one is asked for, or the loss became no number.
     """
     lesson = Lesson(pixels, targets, groups, labels, normaliser)
+    tell = _teller(on_epoch, watch)
     with choose_device(settings.device) as device:
         if settings.recipe == "auto":
-            return _train_auto(lesson, settings, device, on_epoch)
-        return _train(RECIPES[settings.recipe], lesson, settings, device, on_epoch)
+            return _train_auto(lesson, settings, device, tell)
+        return _train(RECIPES[settings.recipe], lesson, settings, device, tell)
 
 
-def _train_auto(lesson: Lesson, settings: TrainingSettings, device: str, on_epoch: Say) -> Trained:
+def _train_auto(lesson: Lesson, settings: TrainingSettings, device: str, tell: Watch) -> Trained:
     """Fine-tune the base; where images are many, also learn from scratch, and take what reads unseen images better."""
-    transfer = _train(RECIPES["transfer"], lesson, settings, device, on_epoch)
+    transfer = _train(RECIPES["transfer"], lesson, settings, device, tell)
     num_images = len(lesson.pixels)
     per_label = num_images / len(lesson.labels)
     if per_label < CNN_PER_LABEL:
         return _with_note(transfer, f"transfer, since {per_label:.0f} images a label are too few to learn from scratch")
-    scratch = _train(RECIPES["cnn"], lesson, settings, device, on_epoch)
+    scratch = _train(RECIPES["cnn"], lesson, settings, device, tell)
     ours, theirs = transfer.metrics["cross_validated_accuracy"], scratch.metrics["cross_validated_accuracy"]
     why = f"cross-validated on {num_images} images: transfer {ours:.1%}, cnn {theirs:.1%}"
     return _with_note(scratch if theirs > ours else transfer, why)
@@ -113,14 +118,14 @@ def _with_note(trained: Trained, note: str) -> Trained:
     return Trained(**{**vars(trained), "notes": (note, *trained.notes)})
 
 
-def _train(recipe: Recipe, lesson: Lesson, settings: TrainingSettings, device: str, on_epoch: Say) -> Trained:
+def _train(recipe: Recipe, lesson: Lesson, settings: TrainingSettings, device: str, tell: Watch) -> Trained:
     targets, labels = lesson.targets, lesson.labels
     fitter = recipe.prepare(lesson, settings.seed)
     folds = split_folds(targets, lesson.groups, settings.folds, settings.seed)
     out_of_fold = np.full((len(targets), len(labels)), np.nan, dtype=np.float32)
     histories: list[dict[str, list[float]]] = []
     for number, (train, held_out) in enumerate(folds, 1):
-        say = _speaker(on_epoch, f"{recipe.name}, fold {number}/{len(folds)}")
+        say = partial(tell, f"{recipe.name}, fold {number}/{len(folds)}")
         fit = fitter.fit(train, held_out, epochs=settings.max_epochs, patience=settings.patience, say=say)
         out_of_fold[held_out] = fit.probabilities
         histories.append(fit.history)
@@ -128,7 +133,7 @@ def _train(recipe: Recipe, lesson: Lesson, settings: TrainingSettings, device: s
     best = tuple(int(np.argmin(history["val_loss"])) + 1 for history in histories)
     epochs = int(np.median(best)) if best else min(recipe.epochs_without_split, settings.max_epochs)
     everything = np.arange(len(targets))
-    refit = fitter.fit(everything, None, epochs=epochs, patience=0, say=_speaker(on_epoch, f"{recipe.name}, refit"))
+    refit = fitter.fit(everything, None, epochs=epochs, patience=0, say=partial(tell, f"{recipe.name}, refit"))
     _check_finite(refit.history, recipe.name)
     temperature, out_of_fold = _calibrate(out_of_fold, targets)
     unsure_below, sure_note = find_threshold(out_of_fold, targets)
@@ -282,12 +287,16 @@ def _epochs_note(best: tuple[int, ...], epochs: int, num_images: int, num_labels
     )
 
 
-def _speaker(on_epoch: Say, prefix: str) -> Callable[[int, dict[str, float]], None]:
-    def say(epoch: int, logs: dict[str, float]) -> None:
-        held_out = f", held out {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
-        on_epoch(f"{prefix}, epoch {epoch + 1}: loss {logs['loss']:.3f}, accuracy {logs['accuracy']:.3f}{held_out}")
+def _teller(on_epoch: Say, watch: Watch | None) -> Watch:
+    """Tells of an epoch: a line for people, and the numbers for whoever watches."""
 
-    return say
+    def tell(fit: str, epoch: int, logs: dict[str, float]) -> None:
+        held_out = f", held out {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
+        on_epoch(f"{fit}, epoch {epoch + 1}: loss {logs['loss']:.3f}, accuracy {logs['accuracy']:.3f}{held_out}")
+        if watch:
+            watch(fit, epoch, logs)
+
+    return tell
 
 
 def _check_finite(history: dict[str, list[float]], recipe: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import MassDeletionError
-from tasks.records import EventKind, Image, Role, State
+from tasks.records import CELL, EventKind, Image, Role, State
 from tasks.sync.plan import RemoteFile, check_mass_deletion, plan_sync
 
 SOURCE = "drive:x"
@@ -106,6 +106,17 @@ def test_a_vanished_file_is_gone_but_its_row_stays():
     made = plan([], known_of(remote()))
     assert kinds(made) == [EventKind.GONE]
     assert [(row.state, row.sha256) for row in made.rows] == [(State.GONE, "ink")]
+
+
+def test_cells_cut_from_a_photo_are_not_taken_for_vanished_files():
+    photo = remote("p", "sheets/monday.jpg")
+    (row,) = known_of(photo)
+    cell = replace(row, file_id=f"p{CELL}r3c7", role=Role.DIGITS, label="4", path="sheets/monday.jpg#4")
+    assert cell.photo_id == "p"
+    assert not row.photo_id
+    made = plan([photo], [row, cell])
+    assert (made.rows, made.events, made.num_vanished, made.num_live) == ((), (), 0, 1)
+    assert [gone.file_id for gone in plan([], [row, cell]).rows] == ["p"]
 
 
 def test_a_gone_file_is_not_gone_twice():

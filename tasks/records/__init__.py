@@ -17,6 +17,7 @@ from tasks.records.exam import (
     Suspect,
 )
 from tasks.records.images import (
+    CELL,
     Digit,
     Event,
     EventKind,
@@ -34,6 +35,7 @@ from tasks.records.models import Curves, ModelInfo, Reign, SnapshotInfo
 from tasks.records.night import NightReport
 
 __all__ = [
+    "CELL",
     "CaseStory",
     "Change",
     "Curves",

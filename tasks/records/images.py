@@ -32,6 +32,10 @@ class Role(StrEnum):
     SHEETS = "sheets"
 
 
+CELL = "//"
+"""Stands between a photo's id and its cell's. No source has such an id: a path has no empty part, Drive no slash."""
+
+
 class State(StrEnum):
     """Where a catalogue row stands. Rows are never deleted."""
 
@@ -84,6 +88,11 @@ class Image:
     def was_read_as(self) -> str:
         """What a misread image was read as when it was filed, as its name tells (`…_as_5.png`); else empty."""
         return told_by_name(self.name)[1] if self.role is Role.MISREAD else ""
+
+    @property
+    def photo_id(self) -> str:
+        """Of what was found on a practice sheet, the file id of its photo; empty for a file of the source itself."""
+        return self.file_id.partition(CELL)[0] if CELL in self.file_id else ""
 
 
 class EventKind(StrEnum):

@@ -92,14 +92,14 @@ def plan_sync(
 
     Args:
         remote: Every file of the source.
-        known: Every row of the source, vanished ones included.
+        known: Every row of the source, vanished ones included. Those of cells are passed over: their photos decide.
         source: Address of the source.
         run: The night that notices.
         ids_are_paths: The source names files by their path, so a moved file is a vanished one and a new one with the
             same bytes. Default: False, ids stay when files move.
         untouched: Ids of files that could not be looked at tonight; whatever is known of them stays. Default: none.
     """
-    rows_by_id = {image.file_id: image for image in known}
+    rows_by_id = {image.file_id: image for image in known if not image.photo_id}
     files = [file for file in remote if file.file_id not in untouched]
     present = {file.file_id for file in files}.union(untouched)
     live = [image for image in rows_by_id.values() if image.state is not State.GONE]

@@ -13,6 +13,7 @@ import click
 from flows.commands.base import pretrain, score
 from flows.commands.champions import models, promote, rollback
 from flows.commands.exports import export
+from flows.commands.keeping import backup, restore
 from flows.commands.nights import nightly, read
 from flows.commands.serving import deploy, up
 from tasks.errors import TenaraiError
@@ -58,6 +59,8 @@ for command in (
     export,
     up,
     deploy,
+    backup,
+    restore,
 ):
     main.add_command(command)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tasks.catalogue import Catalogue, open_catalogue
+from tasks.catalogue import CATALOGUE_FILE, Catalogue, open_catalogue
 from tasks.errors import SettingsError
 from tasks.settings import ExamSettings, GateSettings, Settings, TrainingSettings
 from tasks.store import Store, open_store
@@ -133,4 +133,4 @@ def catalogue_address(settings: Settings, store: Store) -> str:
             received="none",
             mend="set TENARAI_CATALOGUE, or use a local store",
         )
-    return f"sqlite:///{store.local / 'catalogue.sqlite'}"
+    return f"sqlite:///{store.local / CATALOGUE_FILE}"

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from upath import UPath
 
 FORMAT = 1
+UPGRADES: dict[int, Callable[[Store], None]] = {}
+"""By format: what makes a store of it one of the next. Each may be killed and done again; none is ever removed."""
 
 
 class Store:
@@ -146,10 +148,18 @@ class Store:
 
     def names(self, *parts: str) -> list[str]:
         """Names in a folder, sorted; empty if there is none. Temporary files are left out."""
-        folder = self.path(*parts)
+        folder = self.path(*parts) if parts else self.root
         if not folder.exists():
             return []
         return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+
+    def files(self, *parts: str) -> Iterator[tuple[str, ...]]:
+        """Every file below a folder, by its parts, in a fixed order; temporary files are left out."""
+        for name in self.names(*parts):
+            if self.path(*parts, name).is_dir():
+                yield from self.files(*parts, name)
+            else:
+                yield (*parts, name)
 
     def has_original(self, sha256: str) -> bool:
         """Whether the bytes of this digest are held."""
@@ -217,21 +227,10 @@ def open_store(address: str, *, create: bool = True) -> Store:
         StoreVersionError: A newer Tenarai wrote it.
         StoreError: It cannot be read or made.
     """
-    store = Store(address, _root(address))
+    store = locate_store(address)
     if store.exists("store.json"):
-        found = store.read_json("store.json")
-        version = found.get("format") if isinstance(found, dict) else None
-        if not isinstance(version, int):
-            raise StoreError(
-                f"{address} is no Tenarai store", expected='{"format": 1} in store.json', received=repr(found)
-            )
-        if version > FORMAT:
-            raise StoreVersionError(
-                f"the store {address} was written by a newer version of Tenarai",
-                expected=f"format {FORMAT} or older",
-                received=f"format {version}",
-                mend="upgrade Tenarai on this machine, or use another --store",
-            )
+        if _format(store) < FORMAT:
+            _upgrade(store)
         return store
     if not create:
         raise StoreError(f"there is no store at {address}", mend="run `tenarai nightly` once, or check --store")
@@ -245,7 +244,41 @@ def find_store(address: str) -> Store | None:
     Raises:
         StoreError: As `open_store`.
     """
-    return open_store(address, create=False) if Store(address, _root(address)).exists("store.json") else None
+    return open_store(address, create=False) if locate_store(address).exists("store.json") else None
+
+
+def locate_store(address: str) -> Store:
+    """The place of a store that may not be there yet; nothing is checked or made.
+
+    Raises:
+        StoreError: The address is not understood.
+    """
+    return Store(address, _root(address))
+
+
+def _format(store: Store) -> int:
+    found = store.read_json("store.json")
+    version = found.get("format") if isinstance(found, dict) else None
+    if not isinstance(version, int) or version < 1:
+        raise StoreError(
+            f"{store.address} is no Tenarai store", expected='{"format": 1} in store.json', received=repr(found)
+        )
+    if version > FORMAT:
+        raise StoreVersionError(
+            f"the store {store.address} was written by a newer version of Tenarai",
+            expected=f"format {FORMAT} or older",
+            received=f"format {version}",
+            mend="upgrade Tenarai on this machine, or use another --store",
+        )
+    return version
+
+
+def _upgrade(store: Store) -> None:
+    """Bring a store up to date, one format after the other; killed anywhere, the next opening goes on from there."""
+    with store.lock():
+        for version in range(_format(store), FORMAT):
+            UPGRADES[version](store)
+            store.write_json({"format": version + 1}, "store.json")
 
 
 def _root(address: str) -> Path | UPath:

@@ -10,7 +10,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[1]
 GROUND = {"errors", "records", "settings"}
 HOLDINGS = {"store", "catalogue"}
-STATIONS = {"sync", "prepare", "dataset", "model", "train", "evaluate", "promote", "report", "sample"}
+STATIONS = {"sync", "prepare", "dataset", "model", "train", "evaluate", "promote", "report", "sample", "backup"}
 ALLOWED_NEIGHBOURS = {
     ("train", "model"),
     ("model", "train"),

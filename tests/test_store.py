@@ -96,3 +96,45 @@ def test_an_address_without_a_store_is_not_made_when_only_looked_at(tmp_path):
     with pytest.raises(StoreError, match="there is no store"):
         open_store(str(tmp_path / "none"), create=False)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_store_of_an_earlier_format_is_brought_up_to_date_step_by_step(tmp_path, monkeypatch):
+    open_store(str(tmp_path))
+    done = []
+    monkeypatch.setattr("tasks.store.FORMAT", 3)
+    monkeypatch.setattr("tasks.store.UPGRADES", {1: lambda store: done.append(1), 2: lambda store: done.append(2)})
+    open_store(str(tmp_path))
+    assert done == [1, 2]
+    assert open_store(str(tmp_path)).read_json("store.json") == {"format": 3}
+    assert done == [1, 2]
+
+
+def test_an_upgrade_that_was_cut_off_goes_on_where_it_was(tmp_path, monkeypatch):
+    open_store(str(tmp_path))
+    done = []
+
+    def cut_off(store):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr("tasks.store.FORMAT", 3)
+    monkeypatch.setattr("tasks.store.UPGRADES", {1: lambda store: done.append(1), 2: cut_off})
+    with pytest.raises(StoreError, match="disk is full"):
+        open_store(str(tmp_path))
+    monkeypatch.setattr("tasks.store.UPGRADES", {2: lambda store: done.append(2)})
+    open_store(str(tmp_path))
+    assert done == [1, 2]
+
+
+def test_a_store_is_not_upgraded_under_a_night_that_works_on_it(tmp_path, monkeypatch):
+    store = open_store(str(tmp_path))
+    monkeypatch.setattr("tasks.store.FORMAT", 2)
+    monkeypatch.setattr("tasks.store.UPGRADES", {1: lambda store: None})
+    with store.lock(), pytest.raises(StoreBusyError, match="another night"):
+        open_store(str(tmp_path))
+
+
+@pytest.mark.parametrize("content", ['{"format": 0}', '{"format": "1"}', "[]", '{"format": null}'])
+def test_a_file_that_names_no_format_is_no_store(tmp_path, content):
+    (tmp_path / "store.json").write_text(content)
+    with pytest.raises(StoreError, match="no Tenarai store"):
+        open_store(str(tmp_path))

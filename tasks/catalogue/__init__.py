@@ -12,5 +12,9 @@ are not there.
 """
 
 from tasks.catalogue.catalogue import Catalogue, open_catalogue
+from tasks.catalogue.copying import copy_catalogue
 
-__all__ = ["Catalogue", "open_catalogue"]
+CATALOGUE_FILE = "catalogue.sqlite"
+"""Its name inside a local store."""
+
+__all__ = ["CATALOGUE_FILE", "Catalogue", "copy_catalogue", "open_catalogue"]

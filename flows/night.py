@@ -104,7 +104,7 @@ def begin_night(
         SettingsError, StoreError: Address or store are off.
     """
     given = {name: value for name, value in {"source": source, "store": store}.items() if value}
-    settings = Settings(**given)  # type: ignore[arg-type]
+    settings = name_drive_by_id(Settings(**given))  # type: ignore[arg-type]
     now = datetime.now(UTC)
     return Night(
         run=f"{now:%Y%m%d-%H%M%S}-{(run_id or uuid.uuid4().hex)[:4]}",
@@ -116,6 +116,19 @@ def begin_night(
         gate=gate,
         store=open_store(settings.store),
     )
+
+
+def name_drive_by_id(settings: Settings) -> Settings:
+    """The settings, with a Drive folder that was given by its link named by its id.
+
+    Raises:
+        SettingsError: There is no folder's id in it.
+    """
+    if not settings.source.startswith("drive:"):
+        return settings
+    from tasks.drive import canonical_address
+
+    return settings.model_copy(update={"source": canonical_address(settings.source)})
 
 
 def catalogue_address(settings: Settings, store: Store) -> str:

@@ -16,6 +16,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
+from flows.blocks import read_secret
 from flows.describe import FrozenNight, describe_night, describe_snapshot, describe_sync, remember_night
 from flows.examine import Examination, examine_challenger, examine_quietly, read_inbox_with
 from flows.night import Night
@@ -42,7 +43,15 @@ _R = TypeVar("_R")
 def sync_night(night: Night) -> SyncResult:
     """Bring originals and catalogue up to date with the source."""
     with night.stage("sync") as say, night.catalogue() as catalogue:
-        result = sync(night.settings.source, night.store, catalogue, night.run, night.settings, on_progress=say)
+        result = sync(
+            night.settings.source,
+            night.store,
+            catalogue,
+            night.run,
+            night.settings,
+            on_progress=say,
+            read_secret=read_secret,
+        )
         say(describe_sync(result))
         return result
 

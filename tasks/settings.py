@@ -37,6 +37,17 @@ class Settings(BaseSettings):
         20.0, gt=0, le=1000, description="Ceiling on Drive requests, all threads together."
     )
     drive_threads: int = Field(8, ge=1, le=64, description="Parallel downloads from Drive.")
+    drive_first_wait: float = Field(
+        1.0,
+        ge=0,
+        le=60,
+        description="Longest wait before a failed Drive request is sent again, in seconds; doubles up to 64.",
+    )
+    drive_full_walk_days: float = Field(
+        7.0,
+        ge=0,
+        description="Days after which Drive is listed in full though its changes feed says nothing; 0: always.",
+    )
     tensorboard: str = Field("", description="Folder for TensorBoard's logs of each training; empty: none.")
     mlflow: str = Field("", description="MLflow's tracking address, such as `sqlite:///mlflow.db`; empty: none.")
     max_image_bytes: int = Field(40_000_000, ge=1_000, description="Larger files are rejected, in bytes.")

@@ -9,7 +9,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 GROUND = {"errors", "records", "settings"}
-HOLDINGS = {"store", "catalogue"}
+HOLDINGS = {"store", "catalogue", "drive"}
 STATIONS = {"sync", "prepare", "dataset", "model", "train", "evaluate", "promote", "report", "sample", "backup"}
 ALLOWED_NEIGHBOURS = {
     ("train", "model"),

@@ -1,7 +1,7 @@
 """Bring originals and catalogue up to date with the source: gather, decide, apply.
 
 `layout` says what a place in the folder means, `plan` decides what changed, `folder` and `drive_source` are the shells
-around it for a local folder and for Google Drive.
+around it for a local folder and for Google Drive, whose client is imported only when it is needed.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def sync(
     *,
     on_progress: Callable[[str], None] | None = None,
     allow_mass_deletion: bool = False,
+    read_secret: Callable[[str], object] | None = None,
 ) -> SyncResult:
     """Bring originals and catalogue up to date with a source.
 
@@ -40,6 +41,8 @@ def sync(
         settings: Limits, and how to reach Drive.
         on_progress: Takes words of progress. Default: nobody listens.
         allow_mass_deletion: Believe it when many files vanished. Default: False.
+        read_secret: Gives the value of a Prefect block by name, where Drive's credentials lie in one. Default: blocks
+            cannot be read.
 
     Raises:
         SettingsError: The address is not understood.
@@ -58,6 +61,19 @@ def sync(
             max_image_bytes=settings.max_image_bytes,
             allow_mass_deletion=allow_mass_deletion,
             say=say,
+        )
+    if source.startswith("drive:"):
+        from tasks.sync.drive_source import sync_drive
+
+        return sync_drive(
+            source,
+            store,
+            catalogue,
+            run,
+            settings,
+            allow_mass_deletion=allow_mass_deletion,
+            say=say,
+            read_secret=read_secret,
         )
     raise SettingsError(
         f"the source {source!r} is not understood",

@@ -17,7 +17,7 @@ from tasks.catalogue import Catalogue
 from tasks.errors import SettingsError, SourceError
 from tasks.records import Image, State, SyncResult
 from tasks.store import Store
-from tasks.sync.layout import REPORTS, find_place, has_digits_folder, is_litter, to_text
+from tasks.sync.layout import REPORTS, find_place, has_digits_folder, is_litter, refuse_size, to_text
 from tasks.sync.plan import RemoteFile, check_mass_deletion, plan_sync
 
 SECONDS_BETWEEN_WORDS = 2.0
@@ -219,10 +219,8 @@ def _read(item: FoundFile, store: Store, max_image_bytes: int) -> RemoteFile | N
     file = item.file
     if file.reason:
         return file
-    if file.size == 0:
-        return replace(file, reason="it is an empty file (0 bytes)")
-    if file.size > max_image_bytes:
-        return replace(file, reason=f"it is too large: {file.size:,} bytes, more than {max_image_bytes:,}")
+    if reason := refuse_size(file.size, max_image_bytes):
+        return replace(file, reason=reason)
     path = Path(item.disk_path)
     try:
         data = path.read_bytes()

@@ -107,6 +107,13 @@ def to_text(name: str) -> str:
     return raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
+def refuse_size(size: int, max_bytes: int) -> str:
+    """Why a file of this size is not read, for people; empty when it is."""
+    if size == 0:
+        return "it is an empty file (0 bytes)"
+    return f"it is too large: {size:,} bytes, more than {max_bytes:,}" if size > max_bytes else ""
+
+
 def _find_stray(name: str) -> Place | None:
     if not name.lower().endswith(_PICTURES):
         return None

@@ -63,6 +63,16 @@ class SyncPlan:
         """Number of events of a kind."""
         return sum(1 for event in self.events if event.kind is kind)
 
+    @property
+    def max_vanished(self) -> int:
+        """How many files may vanish in one night before it looks like an accident."""
+        return int(max(FEW_FILES, LARGE_SHARE * self.num_live))
+
+    @property
+    def is_mass_deletion(self) -> bool:
+        """Whether so much vanished that it looks like an accident."""
+        return self.num_vanished > self.max_vanished
+
     def result(self, *, num_downloaded: int = 0, num_bytes: int = 0) -> SyncResult:
         """The plan in numbers."""
         return SyncResult(
@@ -125,7 +135,7 @@ def plan_sync(
     return SyncPlan(tuple(rows), tuple(events), len(files), len(vanished), len(live))
 
 
-def check_mass_deletion(plan: SyncPlan, source: str, *, allowed: bool, advice: str = "") -> None:
+def check_mass_deletion(plan: SyncPlan, source: str, *, allowed: bool, advice: str = "", received: str = "") -> None:
     """Stop a sync that would take too much away: an unmounted disk and an unshared folder look like deletion.
 
     Args:
@@ -133,17 +143,18 @@ def check_mass_deletion(plan: SyncPlan, source: str, *, allowed: bool, advice: s
         source: Address of the source, for the message.
         allowed: Whether the person said that it is meant.
         advice: What else may be the matter with this kind of source.
+        received: What is known of the vanished files.
 
     Raises:
         MassDeletionError: More than 20 files and more than 20 % of them vanished.
     """
-    limit = max(FEW_FILES, LARGE_SHARE * plan.num_live)
-    if allowed or plan.num_vanished <= limit:
+    if allowed or not plan.is_mass_deletion:
         return
     raise MassDeletionError(
         f"{plan.num_vanished} of {plan.num_live} files of {source} vanished since the last night; "
         "the sync stopped and changed nothing",
-        expected=f"at most {int(limit)} to vanish in one night",
+        expected=f"at most {plan.max_vanished} to vanish in one night",
+        received=received,
         mend=f"{advice}put the files back, or, if they were deleted on purpose, run once with --allow-mass-deletion",
     )
 

@@ -1,0 +1,70 @@
+"""For tests of the sync: a folder on the stand-in Drive, a store, and nights that sync the one into the other."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tasks.catalogue import open_catalogue
+from tasks.records import State
+from tasks.store import open_store
+from tasks.sync import sync
+from tests.drives import settings_for
+from tests.stand_in import StandInDrive
+
+
+class DriveDesk:
+    """One folder, one store, numbered nights."""
+
+    def __init__(self, server: StandInDrive, place: Path, **given: Any) -> None:
+        place.mkdir(parents=True, exist_ok=True)
+        self.server, self.tree, self.place = server, server.tree, place / "store"
+        self.settings = settings_for(server, place, **given)
+        self.source, self.num_nights, self.words = f"drive:{self.tree.root.id}", 0, []
+
+    def put(self, path, content="ink", **fields):
+        return self.tree.put(path, content, **fields)
+
+    def night(self, **options):
+        """One sync; the server's list of calls begins anew."""
+        self.num_nights += 1
+        self.server.calls.clear()
+        store = open_store(str(self.place))
+        settings = options.pop("settings", self.settings)
+        with self.catalogue() as catalogue:
+            return sync(
+                self.source, store, catalogue, f"r{self.num_nights}", settings, on_progress=self.words.append, **options
+            )
+
+    @contextmanager
+    def catalogue(self):
+        with open_catalogue(f"sqlite:///{self.place}/catalogue.sqlite") as catalogue:
+            yield catalogue
+
+    def images(self, *states):
+        with self.catalogue() as catalogue:
+            return {image.path: image for image in catalogue.images(self.source, states=states or (State.OK,))}
+
+    def labels(self):
+        return {path: image.label for path, image in self.images().items()}
+
+    def rejections(self):
+        return {path: image.reason for path, image in self.images(State.REJECTED).items()}
+
+    def events(self, run=None):
+        with self.catalogue() as catalogue:
+            return [(event.kind, event.path) for event in catalogue.events(self.source, run or f"r{self.num_nights}")]
+
+    def state(self):
+        with self.catalogue() as catalogue:
+            return catalogue.source_state(self.source)
+
+    def originals(self):
+        return sorted(path.read_bytes() for path in (self.place / "blobs").rglob("*") if path.is_file())
+
+    def told(self):
+        """All that a sync leaves: rows, events, originals."""
+        with self.catalogue() as catalogue:
+            rows = catalogue.images(self.source, states=tuple(State))
+            return rows, catalogue.events(self.source), self.originals()

@@ -1,0 +1,134 @@
+"""Who asks Drive, and that nobody learns their secrets."""
+
+import json
+import logging
+import traceback
+
+import pytest
+
+from tasks.drive import open_drive
+from tasks.drive.credentials import find_account, to_account
+from tasks.errors import CredentialsError, SettingsError, TenaraiError
+from tests.drives import client_for, settings_for
+from tests.stand_in import ROBOT, StandInDrive
+from tests.stand_in.people import REFRESH_TOKEN, SECRET, private_pem
+
+
+@pytest.fixture
+def server():
+    with StandInDrive() as drive:
+        yield drive
+
+
+@pytest.fixture
+def alone(monkeypatch, tmp_path):
+    """A machine on which Google's libraries find nothing by themselves."""
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "no gcloud"))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+
+
+def test_a_service_account_signs_for_a_token_at_the_address_in_its_key(server, tmp_path):
+    drive = client_for(server, tmp_path)
+    assert drive.get(server.tree.root.id).name == "handwriting"
+    assert drive.account.name == ROBOT
+    assert server.people.num_exchanges == 1
+
+
+def test_a_person_who_said_yes_is_asked_no_more(server, tmp_path):
+    drive = client_for(server, tmp_path, key=server.people.authorised_user())
+    assert drive.get(server.tree.root.id).name == "handwriting"
+    assert drive.account.kind == "authorized_user"
+
+
+def test_a_key_may_lie_in_a_prefect_block(server, tmp_path):
+    blocks = {"drive-key": server.people.service_account_key()}
+    settings = settings_for(server, tmp_path, drive_credentials="block:drive-key")
+    drive = open_drive(settings, read_secret=blocks.__getitem__)
+    assert drive.get(server.tree.root.id).name == "handwriting"
+    text = open_drive(settings, read_secret=lambda name: json.dumps(blocks[name]))
+    assert text.account.name == ROBOT
+
+
+def test_a_block_that_nobody_can_read_is_a_matter_of_settings():
+    with pytest.raises(SettingsError, match="TENARAI_DRIVE_CREDENTIALS"):
+        find_account("block:drive-key")
+
+
+def test_google_s_own_credentials_are_found_where_the_settings_name_none(server, tmp_path, monkeypatch, alone):
+    file = tmp_path / "adc.json"
+    file.write_text(json.dumps(server.people.service_account_key()))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    assert find_account("").name == ROBOT
+
+
+def test_without_credentials_both_ways_to_some_are_named(alone):
+    with pytest.raises(CredentialsError, match="tenarai connect"):
+        find_account("")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "damaged"),
+        ("[1]", "damaged"),
+        ("{}", "no credentials for Drive"),
+        ('{"type": "service_account", "private_key": "SECRETKEY"}', "cannot be used"),
+        ('{"type": "authorized_user", "refresh_token": "SECRETKEY"}', "no 'client_id'"),
+        ('{"installed": {"client_secret": "SECRETKEY"}}', "tenarai connect --client"),
+        ('{"SECRETKEY', "damaged"),
+    ],
+)
+def test_a_file_that_holds_no_credentials_says_so_and_not_what_it_holds(tmp_path, content, told):
+    (tmp_path / "key.json").write_text(content)
+    with pytest.raises(CredentialsError, match=told) as caught:
+        find_account(str(tmp_path / "key.json"))
+    assert "SECRETKEY" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_file_that_is_not_there_says_so(tmp_path):
+    with pytest.raises(CredentialsError, match="No such file"):
+        find_account(str(tmp_path / "key.json"))
+
+
+def test_a_permission_that_ended_says_why_it_may_end_every_week(server, tmp_path):
+    drive = client_for(server, tmp_path, key=server.people.authorised_user())
+    server.people.refresh_tokens.clear()
+    with pytest.raises(CredentialsError, match=r"expired or revoked.*tenarai connect.*7 days.*Publish app"):
+        drive.get(server.tree.root.id)
+
+
+def test_a_clock_that_is_off_is_named(server, tmp_path):
+    server.people.clock_is_off_by = 7200
+    with pytest.raises(CredentialsError, match="this machine's clock"):
+        client_for(server, tmp_path).get(server.tree.root.id)
+
+
+def test_a_key_that_was_deleted_is_refused_once(server, tmp_path):
+    key = server.people.service_account_key() | {"client_email": "other@project.iam.gserviceaccount.com"}
+    with pytest.raises(CredentialsError, match="refused the credentials of other@"):
+        client_for(server, tmp_path, key=key).get(server.tree.root.id)
+    assert server.people.num_exchanges == 1
+
+
+def test_secrets_are_in_no_log_no_error_and_no_traceback(server, tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    told = []
+    for make_key in (server.people.service_account_key, server.people.authorised_user):
+        drive = client_for(server, tmp_path, key=make_key())
+        drive.download(drive.get(server.tree.put("a.png").id))
+        told.append(repr(drive.account) + str(vars(drive)))
+        server.people.refresh_tokens.clear()
+        server.people.tokens.clear()
+        try:
+            drive.get("1nothing")
+        except TenaraiError as error:
+            told.append("".join(traceback.format_exception(error)))
+    everything = caplog.text + "".join(told)
+    for secret in (SECRET, REFRESH_TOKEN, "nobody-may-see", private_pem()[100:140]):
+        assert secret not in everything
+
+
+def test_a_persons_own_permission_is_taken_as_it_was_given(server):
+    account = to_account(server.people.authorised_user("a", "b"), "the file", ["c"])
+    assert account.scopes == ("a", "b")

@@ -74,7 +74,7 @@ def examine_challenger(
     Raises:
         ModelError, StoreError: A model or the snapshot is missing or damaged.
     """
-    from tasks.model.bundle import load_curves, load_out_of_fold
+    from tasks.model.bundle import load_curves, load_out_of_fold, load_seeds
 
     snapshot = load_snapshot(night.store, info.id)
     champion, notes = _load_comparable_champion(night)
@@ -102,6 +102,7 @@ def examine_challenger(
         ),
         is_first=not set(champion.info.labels) & set(info.labels),
         regression=_judge_regression(catalogue, night, snapshot, (champion, theirs), (challenger, ours)),
+        seeds=_count_seeds(snapshot, load_seeds(night.store, challenger_id)),
         confusion=evaluate.confusion_matrix(truth[counted], ours_fair[counted], info.labels),
         confusion_labels=info.labels,
         curves=load_curves(night.store, challenger_id),
@@ -195,10 +196,9 @@ def _counted_rows(
     night: Night, snapshot: Snapshot, champion: LoadedModel, challenger_labels: NDArray[np.str_]
 ) -> NDArray[np.intp]:
     """Rows that are a fair exam for both: neither the champion nor the model reading for the challenger knows them."""
-    seen = _groups_trained_on(night, champion)
-    is_new = np.array([group not in seen for group in snapshot.groups.tolist()], dtype=bool)
-    is_counted = (snapshot.splits == TEST) | ((snapshot.splits == TRAIN) & (challenger_labels != ""))
-    return np.flatnonzero(is_new & is_counted)
+    is_cross_fitted = (snapshot.splits == TRAIN) & (challenger_labels != "")
+    known = _groups_trained_on(night, champion)
+    return evaluate.find_fair_rows(snapshot.groups, snapshot.splits == TEST, is_cross_fitted, known)
 
 
 def _groups_trained_on(night: Night, model: LoadedModel) -> frozenset[str]:
@@ -240,6 +240,16 @@ def _judge_regression(
         _keep_readings(catalogue, model.info.id, {sha: read.readings[row] for sha, row in zip(shas, rows, strict=True)})
     before, now = ([read.readings[row] for row in rows] for _, read in (champion, challenger))
     return evaluate.judge_regression([by_content[sha] for sha in shas], before, now, snapshot.info.labels)
+
+
+def _count_seeds(snapshot: Snapshot, seeds: NDArray[np.float32]) -> dict[str, tuple[int, int]]:
+    """By sha256 of a regression image, how many of the challenger's fold models read it, and how many there are."""
+    rows = snapshot.rows(REGRESSION)
+    if not seeds.size or seeds.shape[1] != len(rows):
+        return {}
+    num_right = (seeds.argmax(axis=2) == snapshot.targets[rows]).sum(axis=0)
+    shas = snapshot.sha256[rows].tolist()
+    return {sha: (int(right), len(seeds)) for sha, right in zip(shas, num_right, strict=True)}
 
 
 def _newly_found(

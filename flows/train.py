@@ -19,7 +19,7 @@ from prefect.states import Completed
 
 from flows.pools import gpu_worker_is_ready
 from flows.track import open_tracker
-from tasks.dataset import TRAIN, load_snapshot
+from tasks.dataset import REGRESSION, TRAIN, load_snapshot
 from tasks.errors import TrainingError
 from tasks.records import ModelInfo
 from tasks.settings import Settings, TrainingSettings
@@ -73,6 +73,7 @@ def train_from_snapshot(
             info.labels,
             training,
             normaliser=info.normaliser,
+            only_read=snapshot.pixels[snapshot.rows(REGRESSION)],
             on_epoch=say,
             watch=tracker.watch,
         )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -53,6 +53,7 @@ class Trained:
         unsure_below: Threshold under which a reading is called unsure, 0 to 1.
         notes: Sentences for people.
         device: What it was trained on.
+        seeds: (S, M, K) float32, what was only to be read, read by S models that each learned without another part.
     """
 
     network: Any
@@ -65,6 +66,7 @@ class Trained:
     unsure_below: float
     notes: tuple[str, ...]
     device: str
+    seeds: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 0), np.float32))
 
 
 def train_model(
@@ -75,6 +77,7 @@ def train_model(
     settings: TrainingSettings,
     *,
     normaliser: int,
+    only_read: Pixels | None = None,
     on_epoch: Say = log.info,
     watch: Watch | None = None,
 ) -> Trained:
@@ -87,14 +90,15 @@ def train_model(
         labels: Class names.
         settings: Recipe, epochs, patience, folds, seed, device.
         normaliser: Version of the normaliser that made the digits; the base model must know the same.
+        only_read: (M, 28, 28) uint8, images that no model learns from and every fold's model reads. Default: none.
         on_epoch: Receives a line per epoch.
         watch: Receives the name of the fit, the epoch from 0 and its numbers. Default: nobody watches.
 
     Raises:
         TrainingError: No GPU where one is asked for, or the loss became no number.
     """
-    lesson = Lesson(pixels, targets, groups, labels, normaliser)
     tell = _teller(on_epoch, watch)
+    lesson = Lesson(pixels, targets, groups, labels, normaliser, only_read)
     with choose_device(settings.device) as device:
         if settings.recipe == "auto":
             return _train_auto(lesson, settings, device, tell)
@@ -124,15 +128,21 @@ def _train(recipe: Recipe, lesson: Lesson, settings: TrainingSettings, device: s
     folds = split_folds(targets, lesson.groups, settings.folds, settings.seed)
     out_of_fold = np.full((len(targets), len(labels)), np.nan, dtype=np.float32)
     histories: list[dict[str, list[float]]] = []
+    unseen = lesson.pixels[:0] if lesson.only_read is None else lesson.only_read
+    seeds: list[NDArray[np.float32]] = []
     for number, (train, held_out) in enumerate(folds, 1):
         say = partial(tell, f"{recipe.name}, fold {number}/{len(folds)}")
         fit = fitter.fit(train, held_out, epochs=settings.max_epochs, patience=settings.patience, say=say)
         out_of_fold[held_out] = fit.probabilities
+        seeds.append(fitter.read(unseen))
         histories.append(fit.history)
         _check_finite(fit.history, recipe.name)
     best = tuple(int(np.argmin(history["val_loss"])) + 1 for history in histories)
     epochs = int(np.median(best)) if best else min(recipe.epochs_without_split, settings.max_epochs)
     everything = np.arange(len(targets))
+    for part in range(0 if folds or not len(unseen) else settings.folds):
+        fitter.fit(everything[everything % settings.folds != part], None, epochs=epochs, patience=0, say=_say_nothing)
+        seeds.append(fitter.read(unseen))
     refit = fitter.fit(everything, None, epochs=epochs, patience=0, say=partial(tell, f"{recipe.name}, refit"))
     _check_finite(refit.history, recipe.name)
     temperature, out_of_fold = _calibrate(out_of_fold, targets)
@@ -148,6 +158,7 @@ def _train(recipe: Recipe, lesson: Lesson, settings: TrainingSettings, device: s
         unsure_below=unsure_below,
         notes=(_epochs_note(best, epochs, len(targets), len(labels)), sure_note),
         device=device,
+        seeds=np.stack(seeds) if seeds else np.empty((0, len(unseen), len(labels)), np.float32),
     )
 
 
@@ -297,6 +308,10 @@ def _teller(on_epoch: Say, watch: Watch | None) -> Watch:
             watch(fit, epoch, logs)
 
     return tell
+
+
+def _say_nothing(epoch: int, logs: dict[str, float]) -> None:
+    """For fits that are nobody's challenger."""
 
 
 def _check_finite(history: dict[str, list[float]], recipe: str) -> None:

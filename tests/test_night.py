@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from flows.nightly import nightly
+from tasks.catalogue import open_catalogue
 from tasks.dataset import load_snapshot
 from tasks.errors import DatasetError, SourceError, StoreError, StoreVersionError
 from tasks.settings import TrainingSettings
@@ -51,6 +52,9 @@ def test_a_first_night_ends_with_a_verdict_and_a_report_that_is_complete(prefect
     assert report["num_rejected"] == 0
     assert report["accuracy"]["num_images"] > 0
     assert {case["label"] for case in report["regression_set"]} == {"4", "7"}
+    with open_catalogue(f"sqlite:///{store / 'catalogue.sqlite'}") as catalogue:
+        (kept,) = catalogue.nights(f"folder:{collection}")
+    assert {story["label"] for story in kept["stories"].values()} == {"4", "7"}
     assert set(report["seconds"]) >= {"sync", "prepare", "freeze", "train", "examine", "decide"}
     assert Path(outcome.report).read_bytes().lstrip().lower().startswith(b"<!doctype html>")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import sqrt
 
 import numpy as np
@@ -44,6 +44,24 @@ def pair_up(champion_right: NDArray[np.bool_], challenger_right: NDArray[np.bool
         both_right=int((champion_right & challenger_right).sum()),
         both_wrong=int((~champion_right & ~challenger_right).sum()),
     )
+
+
+def find_fair_rows(
+    groups: NDArray[np.str_],
+    is_test: NDArray[np.bool_],
+    is_cross_fitted: NDArray[np.bool_],
+    known: Collection[str],
+) -> NDArray[np.intp]:
+    """Rows that are a fair exam for champion and challenger: neither the one nor what reads for the other knows them.
+
+    Args:
+        groups: (N,) near-duplicate groups.
+        is_test: (N,) images that nobody is ever trained on.
+        is_cross_fitted: (N,) training images that a fold model reads for the challenger, one that never saw them.
+        known: Groups that the champion was trained on, or that may not count for another reason.
+    """
+    is_new = np.array([group not in known for group in groups.tolist()], dtype=bool)
+    return np.flatnonzero(is_new & (is_test | is_cross_fitted))
 
 
 def confusion_matrix(

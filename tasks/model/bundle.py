@@ -3,6 +3,7 @@
 models/<id>/model.keras       the network, loaded in Keras' safe mode, after its checksum
 models/<id>/history.json      learning curves
 models/<id>/out_of_fold.npy   (N, K) float32: each training image read by a fold model that never saw it
+models/<id>/seeds.npy         (S, M, K) float32: the regression images, each read by the S fold models
 models/<id>/card.md           the same for people
 models/<id>/model.json        `ModelInfo`; written last, so a folder that has it is complete
 """
@@ -70,6 +71,7 @@ def save_model(store: Store, info: ModelInfo, trained: Trained) -> ModelInfo:
     store.write(data, "models", info.id, "model.keras")
     store.write_json(asdict(trained.curves), "models", info.id, "history.json")
     store.write(_array_bytes(trained.out_of_fold), "models", info.id, "out_of_fold.npy")
+    store.write(_array_bytes(trained.seeds), "models", info.id, "seeds.npy")
     store.write(write_card(info).encode(), "models", info.id, "card.md")
     store.write_json(asdict(info), "models", info.id, "model.json")
     return info
@@ -133,6 +135,18 @@ def load_out_of_fold(store: Store, model_id: str) -> NDArray[np.float32]:
         StoreError: They are missing.
     """
     return np.asarray(np.load(io.BytesIO(store.read("models", model_id, "out_of_fold.npy")), allow_pickle=False))
+
+
+def load_seeds(store: Store, model_id: str) -> NDArray[np.float32]:
+    """(S, M, K) float32: the regression images of its snapshot, read by S models of the same recipe, each of which
+    learned without another part of the images; (0, 0, 0) of a model that was kept before there were any.
+
+    Raises:
+        StoreError: They cannot be read.
+    """
+    if not store.exists("models", model_id, "seeds.npy"):
+        return np.empty((0, 0, 0), dtype=np.float32)
+    return np.asarray(np.load(io.BytesIO(store.read("models", model_id, "seeds.npy")), allow_pickle=False))
 
 
 @cache

@@ -31,6 +31,7 @@ class Lesson:
         groups: (N,) str, near-duplicate groups.
         labels: Class names.
         normaliser: Version of the normaliser that made the digits.
+        only_read: (M, 28, 28) uint8, what is read and never learned from; or None.
     """
 
     pixels: NDArray[np.uint8]
@@ -38,6 +39,7 @@ class Lesson:
     groups: NDArray[np.str_]
     labels: tuple[str, ...]
     normaliser: int
+    only_read: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,9 @@ class Fitter(Protocol):
 
         A patience of None only measures them, epoch by epoch, and stops nothing.
         """
+
+    def read(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the last fit reads in (M, 28, 28) uint8: (M, K) float32."""
 
     def network(self, temperature: float) -> Any:
         """The last fit as a `keras.Model`, its logits divided by the temperature."""
@@ -109,6 +114,10 @@ class NetworkFitter:
         history = _run(network, batches, watched, epochs=epochs, patience=patience, say=say)
         self._network = network
         return Fit(history, _read(network, lesson.pixels[held_out]) if held_out is not None else _nothing(lesson))
+
+    def read(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See `Fitter`."""
+        return _read(self._network, pixels) if len(pixels) else _nothing(self._lesson)
 
     def network(self, temperature: float) -> Any:
         """See `Fitter`."""
@@ -167,6 +176,10 @@ class TransferFitter:
         history = _run(head, batches, watched, epochs=epochs, patience=patience, say=say)
         self._head = head
         return Fit(history, _read(head, self._plain[held_out]) if held_out is not None else _nothing(lesson))
+
+    def read(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See `Fitter`."""
+        return _read(self._head, self._see(pixels)) if len(pixels) else _nothing(self._lesson)
 
     def network(self, temperature: float) -> Any:
         """See `Fitter`."""

@@ -1,4 +1,4 @@
-"""What a run shows in the Prefect UI: the report as markdown, and two tables with a history by key."""
+"""What a run shows in the Prefect UI: its name, the report as markdown, and two tables with a history by key."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ def publish_artifacts(night: NightReport, markdown: str) -> None:
             key="regression-set",
             description="Images once misread, and how they are read tonight",
         )
+
+
+def name_run(night: NightReport) -> None:
+    """Call the current run by its date and verdict, such as `2026-11-24 promoted`; outside of a run, do nothing."""
+    from prefect.client.orchestration import get_client
+    from prefect.runtime import flow_run
+
+    if flow_run.id:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(flow_run.id, name=f"{night.created[:10]} {night.decision.verdict}")
 
 
 def per_digit_rows(night: NightReport) -> list[dict[str, object]]:

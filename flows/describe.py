@@ -9,7 +9,7 @@ from flows.examine import Examination
 from flows.night import Night
 from tasks.dataset import Frozen
 from tasks.evaluate import new_stories, tell_stories
-from tasks.records import Decision, InboxReading, NightReport, Rejection, SnapshotInfo, SyncResult
+from tasks.records import Decision, Filed, InboxReading, NightReport, Rejection, SnapshotInfo, SyncResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ def describe_night(
     examined: Examination,
     decision: Decision,
     inbox: tuple[InboxReading, ...],
+    filed: tuple[Filed, ...] = (),
 ) -> NightReport:
     """Put everything that the report shows into one record."""
     return NightReport(
@@ -79,6 +80,7 @@ def describe_night(
         seconds=dict(night.seconds),
         num_images=frozen.num_images,
         newly_found=examined.newly_found,
+        filed=filed,
         history=tuple(nights[-60:]),
     )
 
@@ -87,6 +89,7 @@ def remember_night(report: NightReport, fingerprint: str) -> dict[str, object]:
     """What later nights need to know of this one."""
     score = report.challenger_score if report.decision.verdict == "promoted" else report.champion_score
     return {
+        "run": report.run,
         "created": report.created,
         "fingerprint": fingerprint,
         "snapshot": report.snapshot.id if report.snapshot else "",

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import ValidationError
 
 from tasks.catalogue import CATALOGUE_FILE, Catalogue, open_catalogue
 from tasks.errors import SettingsError
@@ -30,7 +33,7 @@ class Night:
 
     Attributes:
         run: Name of the night, also of its report's folder: date, time and a few letters of the run's id.
-        created: When it began, ISO 8601 in UTC.
+        created: When it began, ISO 8601, by the clock that the settings name.
         settings: Where source, store and catalogue are.
         force: Train even when nothing is new.
         training, exam, gate: How it was asked to work.
@@ -105,10 +108,10 @@ def begin_night(
     """
     given = {name: value for name, value in {"source": source, "store": store}.items() if value}
     settings = name_drive_by_id(Settings(**given))  # type: ignore[arg-type]
-    now = datetime.now(UTC)
+    now = datetime.now(UTC)  # names of nights sort by time, also when the clocks are put back
     return Night(
         run=f"{now:%Y%m%d-%H%M%S}-{(run_id or uuid.uuid4().hex)[:4]}",
-        created=now.isoformat(timespec="seconds"),
+        created=local_time(settings, now).isoformat(timespec="seconds"),
         settings=settings,
         force=force,
         training=training,
@@ -129,6 +132,31 @@ def name_drive_by_id(settings: Settings) -> Settings:
     from tasks.drive import canonical_address
 
     return settings.model_copy(update={"source": canonical_address(settings.source)})
+
+
+def name_tonight() -> str:
+    """What a run is called until its verdict is known, such as `2026-11-24 nightly`."""
+    try:
+        now = local_time(Settings(), datetime.now(UTC))  # type: ignore[call-arg]
+    except (SettingsError, ValidationError):  # the night itself tells what is off with them
+        now = datetime.now(UTC)
+    return f"{now:%Y-%m-%d} nightly"
+
+
+def local_time(settings: Settings, moment: datetime) -> datetime:
+    """A moment by the clock that the settings name, or by this machine's.
+
+    Raises:
+        SettingsError: There is no such time zone.
+    """
+    try:
+        return moment.astimezone(ZoneInfo(settings.timezone) if settings.timezone else None)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise SettingsError(
+            f"{settings.timezone!r} is no time zone",
+            expected="a name such as Asia/Tokyo or Europe/Berlin",
+            mend="set TENARAI_TIMEZONE anew, or leave it out for this machine's own",
+        ) from error
 
 
 def catalogue_address(settings: Settings, store: Store) -> str:

@@ -8,12 +8,12 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows import stages
-from flows.night import begin_night
+from flows.night import begin_night, name_tonight
 from flows.outcome import Outcome
 from tasks.settings import ExamSettings, GateSettings, TrainingSettings
 
 
-@flow(name="nightly", timeout_seconds=6 * 3600, retries=0)
+@flow(name="nightly", flow_run_name=name_tonight, timeout_seconds=6 * 3600, retries=0)
 def nightly(
     source: str = "",
     store: str = "",
@@ -44,4 +44,4 @@ def nightly(
         decision = stages.decide_champion(night, frozen, examined)
         inbox = stages.read_unlabelled(night)
         outcome = stages.publish_report(night, synced, frozen, examined, decision, inbox)
-    return Completed(message=outcome.message, data=outcome)
+    return Completed(name=outcome.state, message=outcome.message, data=outcome)

@@ -19,8 +19,9 @@ from prefect.client.schemas.objects import State
 from flows.blocks import read_secret
 from flows.describe import FrozenNight, describe_night, describe_snapshot, describe_sync, remember_night
 from flows.examine import Examination, examine_challenger, examine_quietly, read_inbox_with
+from flows.filed import find_filed
 from flows.night import Night
-from flows.outcome import Outcome
+from flows.outcome import Outcome, name_state
 from flows.train import challenger_id, hand_out_training
 from tasks import promote
 from tasks.dataset import freeze, save_snapshot
@@ -29,7 +30,6 @@ from tasks.prepare import NEAR_DUPLICATE_BITS, NORMALISER_VERSION, hamming, prep
 from tasks.records import (
     Decision,
     InboxReading,
-    NightReport,
     PrepareResult,
     Role,
     SyncResult,
@@ -176,26 +176,24 @@ def publish_night(
     inbox: tuple[InboxReading, ...],
 ) -> Outcome:
     """Write the report, show it in the UI, and only then count the night as finished."""
-    from flows.artifacts import publish_artifacts
+    from flows.artifacts import name_run, publish_artifacts
     from flows.pictures import StorePictures
-    from tasks.report import build_report, write_report
+    from tasks.report import build_report, pictured, write_report
 
     with night.stage("report") as say, night.catalogue() as catalogue:
-        record = describe_night(
-            night, catalogue.nights(night.settings.source), synced, frozen, examined, decision, inbox
-        )
-        pictures = StorePictures(night.store, catalogue.digits(NORMALISER_VERSION, _shown(record)))
+        nights = catalogue.nights(night.settings.source)
+        filed = find_filed(catalogue, night.settings.source, nights[-1] if nights else {})
+        record = describe_night(night, nights, synced, frozen, examined, decision, inbox, filed)
+        pictures = StorePictures(night.store, catalogue.digits(NORMALISER_VERSION, pictured(record)))
         report = build_report(record, pictures, language=night.settings.language)
         write_report(night.store, night.run, report)
         publish_artifacts(record, report.markdown)
+        name_run(record)
         catalogue.put_night(night.run, night.settings.source, remember_night(record, frozen.fingerprint))
         place = f"{night.store.root}/reports/{night.run}/report.html"
         say(place)
-        return Outcome(night.run, decision.verdict, f"{decision.verdict}: {decision.reason}", place)
-
-
-def _shown(report: NightReport) -> set[str]:
-    return {case.sha256 for case in report.regression} | {item.sha256 for item in report.inbox}
+        message = f"{decision.verdict}: {decision.reason}"
+        return Outcome(night.run, decision.verdict, message, name_state(decision), place)
 
 
 def _is_passing(_: object, __: object, state: State) -> bool:

@@ -24,6 +24,7 @@ class Settings(BaseSettings):
     store: str = Field(DEFAULT_STORE, description="A local path, or an `s3://`/`gs://` address.")
     catalogue: str = Field("", description="SQLAlchemy address of the catalogue; empty: SQLite inside the store.")
     language: Literal["en", "ja"] = Field("en", description="Language of reports and messages.")
+    timezone: str = Field("", description="Whose clock reports go by, such as Asia/Tokyo; empty: this machine's.")
     drive_api_root: str = Field(
         "https://www.googleapis.com/",
         description="Root of the Drive API; `drive/v3/` and `upload/drive/v3/` are appended. For proxies and tests.",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
-GROUND = {"errors", "records", "settings"}
+GROUND = {"errors", "records", "settings", "words"}
 HOLDINGS = {"store", "catalogue", "drive"}
 STATIONS = {"sync", "prepare", "dataset", "model", "train", "evaluate", "promote", "report", "sample", "backup"}
 ALLOWED_NEIGHBOURS = {

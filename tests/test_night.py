@@ -11,7 +11,7 @@ import pytest
 from flows.nightly import nightly
 from tasks.catalogue import open_catalogue
 from tasks.dataset import load_snapshot
-from tasks.errors import DatasetError, SourceError, StoreError, StoreVersionError
+from tasks.errors import DatasetError, SettingsError, SourceError, StoreError, StoreVersionError
 from tasks.settings import TrainingSettings
 from tasks.store import open_store
 from tests.collections_of_digits import fill, picture, save
@@ -88,7 +88,42 @@ def test_moving_a_file_from_the_inbox_to_a_label_folder_labels_it(prefect, colle
     run_night(collection, store)
     (collection / "inbox" / "what is this.png").rename(collection / "digits" / "5" / "what is this.png")
     assert run_night(collection, store).verdict in {"promoted", "kept"}
-    assert report_of(store)["inbox"] == []
+    report = report_of(store)
+    assert report["inbox"] == []
+    assert [(item["path"], item["label"]) for item in report["filed"]] == [("digits/5/what is this.png", "5")]
+    assert report["filed"][0]["read_as"]  # by the champion of the night before
+    page = (Path(store) / "reports/latest").read_text().strip()
+    assert "Thank you: you filed 1." in (Path(store) / "reports" / page / "report.html").read_text()
+
+
+def test_the_state_of_a_run_tells_how_the_night_ended(prefect, collection, store):
+    def night():
+        return nightly(source=f"folder:{collection}", store=str(store), training=QUICK, return_state=True)
+
+    first, second = night(), night()
+    assert first.is_completed()
+    assert first.name.startswith(("Completed: promoted", "Completed: kept"))
+    assert second.is_completed()
+    assert second.name == "Completed: nothing new"
+
+
+def test_a_run_is_called_by_its_date_and_its_verdict(prefect, collection, store):
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    outcome = run_night(collection, store)
+    with get_client(sync_client=True) as client:
+        names = [run.name for run in client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=5)]
+    assert f"{report_of(store)['created'][:10]} {outcome.verdict}" in names
+
+
+def test_reports_go_by_the_clock_that_is_set(prefect, collection, store, monkeypatch):
+    monkeypatch.setenv("TENARAI_TIMEZONE", "Asia/Tokyo")
+    run_night(collection, store)
+    assert report_of(store)["created"].endswith("+09:00")
+    monkeypatch.setenv("TENARAI_TIMEZONE", "Mars/Olympus")
+    with pytest.raises(SettingsError, match="no time zone"):
+        run_night(collection, store)
 
 
 def test_a_forced_night_trains_another_challenger(prefect, collection, store):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.records import PairedCounts, Reading, Score
-
-Z95 = 1.959964  # two-sided 95 % of the normal distribution
 
 
 def read_labels(probabilities: NDArray[np.float32], labels: Sequence[str], unsure_below: float) -> list[Reading]:
@@ -27,13 +24,8 @@ def read_labels(probabilities: NDArray[np.float32], labels: Sequence[str], unsur
 
 
 def wilson_score(num_right: int, num_images: int) -> Score:
-    """Right answers with their 95 % interval (Wilson, 1927); of no images the interval is 0 to 1."""
-    if num_images == 0:
-        return Score(0, 0, 0.0, 1.0)
-    share, z2 = num_right / num_images, Z95**2
-    middle = (share + z2 / (2 * num_images)) / (1 + z2 / num_images)
-    half = Z95 * sqrt(share * (1 - share) / num_images + z2 / (4 * num_images**2)) / (1 + z2 / num_images)
-    return Score(int(num_right), int(num_images), max(0.0, middle - half), min(1.0, middle + half))
+    """Right answers with their 95 % Wilson interval."""
+    return Score.of(num_right, num_images)
 
 
 def pair_up(champion_right: NDArray[np.bool_], challenger_right: NDArray[np.bool_]) -> PairedCounts:

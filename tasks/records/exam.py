@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import sqrt
+from typing import Self
+
+Z95 = 1.959964  # two-sided 95 % of the normal distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,16 @@ class Score:
     def accuracy(self) -> float:
         """Share of right answers; 0.0 of no images."""
         return self.num_right / self.num_images if self.num_images else 0.0
+
+    @classmethod
+    def of(cls, num_right: int, num_images: int) -> Self:
+        """Right answers with their 95 % interval (Wilson, 1927); of no images the interval is 0 to 1."""
+        if num_images == 0:
+            return cls(0, 0, 0.0, 1.0)
+        share, z2 = num_right / num_images, Z95**2
+        middle = (share + z2 / (2 * num_images)) / (1 + z2 / num_images)
+        half = Z95 * sqrt(share * (1 - share) / num_images + z2 / (4 * num_images**2)) / (1 + z2 / num_images)
+        return cls(int(num_right), int(num_images), max(0.0, middle - half), min(1.0, middle + half))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ class NightReport:
 
     Attributes:
         run: Name of the night, also of its folder under `reports/`.
-        created: ISO 8601 in UTC.
+        created: ISO 8601, by the clock of where it was run.
         source, store: Addresses.
         decision: Verdict and reason.
         champion: Id of the champion before the night; `reigning` the one after it.

@@ -9,11 +9,12 @@ from tasks.records import NightReport
 from tasks.report.html import render_html
 from tasks.report.markdown import render_markdown
 from tasks.report.pictures import Pictures
-from tasks.report.plots import draw_plots
+from tasks.report.plots import DARK, draw_plots
 from tasks.report.record import as_json
+from tasks.report.view import pictured
 from tasks.store import Store
 
-__all__ = ["Pictures", "Report", "build_report", "write_report"]
+__all__ = ["Pictures", "Report", "build_report", "pictured", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ def build_report(night: NightReport, pictures: Pictures, *, language: Literal["e
         pictures: Originals and digits by sha256.
         language: Of the texts. Default: English.
     """
-    plots = draw_plots(night)
-    html = render_html(night, pictures, plots, language)
+    plots = draw_plots(night, language)
+    html = render_html(night, pictures, plots, draw_plots(night, language, DARK), language)
     files = {
         **{f"{name}.png": data for name, data in plots.items()},
         "report.html": html,

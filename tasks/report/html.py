@@ -2,46 +2,75 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
+from math import floor
 from typing import TYPE_CHECKING
 
 from tasks.records import NightReport
-from tasks.report.pictures import Pictures, data_uri, digit_uri, picture_uri
-from tasks.report.view import make_view, percent
+from tasks.report.pictures import Album, Pictures, data_uri
+from tasks.report.progress import WINDOW
+from tasks.report.view import Figure, make_view, percent
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-MAX_CASES = 120
-MAX_INBOX = 60
-MAX_LISTED = 200
+PICTURE_BYTES = 1_900_000  # the page stays under 3 MB: the rest is for plots in two colour schemes, and words
 
 
-def render_html(night: NightReport, pictures: Pictures, plots: dict[str, bytes], language: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many of each are shown at most (of the inbox, `first` unfolded); the page says how many there are beyond."""
+
+    cases: int = 120
+    first: int = 12
+    inbox: int = 60
+    filed: int = 24
+    suspects: int = 24
+    listed: int = 200
+    columns: int = 14
+
+
+def render_html(
+    night: NightReport, pictures: Pictures, plots: dict[str, bytes], dark_plots: dict[str, bytes], language: str
+) -> bytes:
     """Lay the night out as a page, under 3 MB whatever the collection's size.
 
     Args:
         night: What happened.
         pictures: Originals and digits by sha256.
-        plots: PNG bytes by name.
+        plots, dark_plots: PNG bytes by name, for either colour scheme.
         language: en or ja.
     """
     view = make_view(night, language)
+    figures, limits = view.figures(), Limits()
+    cases = night.regression[: limits.cases]
     page = _template().render(
         night=night,
         view=view,
         t=view.texts,
-        language=language,
-        plots={name: data_uri(data) for name, data in plots.items()},
-        cases=[
-            (case, picture_uri(pictures, case.sha256), digit_uri(pictures, case.sha256))
-            for case in view.cases(MAX_CASES)
-        ],
-        inbox=[(item, picture_uri(pictures, item.sha256)) for item in night.inbox[:MAX_INBOX]],
-        listed=MAX_LISTED,
-        percent=percent,
+        album=Album(pictures, PICTURE_BYTES),
+        plots={
+            "light": {name: data_uri(data) for name, data in plots.items()},
+            "dark": {name: data_uri(data) for name, data in dark_plots.items()},
+        },
+        figures=figures,
+        floor=_floor(figures),
+        explanations={item.sha256: item for item in night.explanations},
+        cases={
+            "loud": [case for case in cases if case.status != "read"],
+            "calm": [case for case in cases if case.status == "read"],
+        },
+        limits=limits,
+        window=WINDOW,
     )
     return page.encode()
+
+
+def _floor(figures: list[Figure]) -> float:
+    """Where the scale of the intervals begins, the same for all: 0.1 or more below what is left of 1."""
+    lowest = min((figure.score.low for figure in figures), default=0.0)
+    return max(0.0, floor(10 * lowest - 0.5) / 10)
 
 
 @cache
@@ -55,4 +84,5 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["percent"] = percent
     return environment.get_template("report.html.jinja")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
+from collections.abc import Sequence
 
 from tasks.records import NightReport
-from tasks.report.pictures import Pictures, data_uri, digit_uri
+from tasks.report.pictures import Album, Pictures, data_uri
+from tasks.report.progress import WINDOW
 from tasks.report.view import View, make_view, percent
 
 MAX_BYTES = 480_000  # an artifact with a key is stored twice, and the UI loads all of it
-MAX_PICTURES = 24
 MAX_LISTED = 40
 _PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}]")
 
@@ -19,7 +20,7 @@ _PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}]")
 def render_markdown(night: NightReport, pictures: Pictures, plots: dict[str, bytes], language: str) -> str:
     """Lay the night out as markdown.
 
-    Pictures are dropped, the last ones first, until the text is small enough; how many are missing is said.
+    Pictures are dropped, the last ones first, until the text is small enough.
 
     Args:
         night: What happened.
@@ -28,9 +29,9 @@ def render_markdown(night: NightReport, pictures: Pictures, plots: dict[str, byt
         language: en or ja.
     """
     view = make_view(night, language)
-    for num_pictures in (MAX_PICTURES, 8, 0):
+    for budget in (120_000, 30_000, 0):
         for kept in (plots, {}):
-            text = _render(view, pictures, kept, num_pictures)
+            text = _render(view, Album(pictures, budget), kept)
             if len(text.encode()) <= MAX_BYTES:
                 return text
     return text.encode()[:MAX_BYTES].decode(errors="ignore")
@@ -45,21 +46,27 @@ def escape(text: str) -> str:
     return _PUNCTUATION.sub(r"\\\g<0>", visible)
 
 
-def _render(view: View, pictures: Pictures, plots: dict[str, bytes], num_pictures: int) -> str:
+def _render(view: View, album: Album, plots: dict[str, bytes]) -> str:
     night, t = view.night, view.texts
     parts = [
         f"# {t[night.decision.verdict]}",
         t[f"{night.decision.verdict}_lead"],
-        f"{t['why']}: {escape(night.decision.reason)}",
+        escape(view.because()),
+        escape(view.thanks()),
+        " · ".join(text for _, text in view.glance()),
         _figures(view),
-        _image(plots, "history", t["history"], t["history_alt"]),
-        _regression(view, pictures, num_pictures),
-        _inbox(view, pictures, num_pictures),
-        _image(plots, "curves", t["curves"], t["curves_alt"]),
-        "\n".join(f"* {escape(note)}" for note in night.notes),
-        _image(plots, "confusion", t["confusion"], t["confusion_alt"]),
+        view.pairs(),
+        _history(view, plots),
+        _regression(view, album),
+        _newly_found(view, album),
+        _inbox(view, album),
+        _suspects(view, album),
+        _write_next(view, album),
+        _curves(view, plots),
+        _plot(plots, "confusion", t["confusion"], t["confusion_alt"]),
         _per_label(view),
-        _listing(t["rejected"], [f"{escape(r.path)}: {escape(r.reason)}" for r in night.rejections], t),
+        _changes(view),
+        _listing(t["rejected"], [f"{escape(r.path)}: {escape(view.said(r.reason))}" for r in night.rejections], t),
         _listing(t["withheld"], [escape(path) for path in night.withheld], t),
         _details(view),
     ]
@@ -67,70 +74,117 @@ def _render(view: View, pictures: Pictures, plots: dict[str, bytes], num_picture
 
 
 def _figures(view: View) -> str:
+    t = view.texts
+    rows = [
+        [
+            f"**{percent(figure.score.accuracy)}**",
+            f"{escape(figure.who)}: {figure.of_what}",
+            f"{figure.score.num_right} / {figure.score.num_images}",
+            f"{percent(figure.score.low)} – {percent(figure.score.high)}",
+        ]
+        for figure in view.figures()
+    ]  # short cells: Prefect's older UI cuts what does not fit
+    return _table(["", "", t["right"], t["interval"]], rows, numbers=(0, 2)) if rows else ""
+
+
+def _history(view: View, plots: dict[str, bytes]) -> str:
+    progress, t = view.progress(), view.texts
+    if not progress or "history" not in plots:
+        return ""
+    alt = t["history_alt"].format(now=percent(progress[-1].pooled.accuracy))
+    return _plot(plots, "history", t["history"], alt) + "\n\n" + t["history_note"].format(window=WINDOW)
+
+
+def _regression(view: View, album: Album) -> str:
     night, t = view.night, view.texts
     rows = [
-        (t["challenger"], night.challenger_score),
-        (f"{t['champion']} ({escape(view.who(night.champion))})", night.champion_score),
-        (t["fresh"], night.fresh),
+        [
+            _small(album.digit(case.sha256)),
+            escape(case.label),
+            escape(case.champion.label),
+            escape(case.challenger.label) if case.challenger else "–",
+            " · ".join(part for part in (view.status(case)[1], view.story(case)) if part),
+            escape(case.path),
+        ]
+        for case in night.regression[:MAX_LISTED]
     ]
-    lines = [
-        f"| {name} | **{view.score(s)}** | {s.num_right} / {s.num_images} | {percent(s.low)} – {percent(s.high)} |"
-        for name, s in rows
-        if s and s.num_images
-    ]  # short cells: Prefect's older UI cuts what does not fit
-    head = [f"| {t['unseen']} | | {t['right']} | 95 % |", "| --- | ---: | ---: | --- |"]
-    return "\n".join([*head, *lines]) if lines else ""
+    head = ["", t["written"], t["champion"], t["challenger"], "", t["file"]]
+    return _section(t["regression"], t["regression_note"], head, rows, len(night.regression), t)
 
 
-def _regression(view: View, pictures: Pictures, num_pictures: int) -> str:
+def _newly_found(view: View, album: Album) -> str:
     night, t = view.night, view.texts
-    if not night.regression:
-        return ""
-    head = [f"## {t['regression']}", "", f"| | {t['written']} | {t['champion']} | {t['challenger']} | | {t['file']} |"]
-    lines = [*head, "| --- | --- | --- | --- | --- | --- |"]
-    for number, case in enumerate(view.cases(MAX_LISTED)):
-        picture = _small(digit_uri(pictures, case.sha256)) if number < num_pictures else ""
-        now = escape(case.challenger.label) if case.challenger else "–"
-        lines.append(
-            f"| {picture} | {escape(case.label)} | {escape(case.champion.label)} | {now} | {t[case.status]} "
-            f"| {escape(case.path)} |"
-        )
-    return "\n".join([*lines, *_more(len(night.regression) - MAX_LISTED, t)])
+    rows = [
+        [
+            _small(album.digit(item.sha256)),
+            escape(item.label),
+            escape(item.reading.label),
+            percent(item.reading.probability),
+            escape(item.path),
+        ]
+        for item in night.newly_found[:MAX_LISTED]
+    ]
+    head = ["", t["written"], t["read_as"], "%", t["file"]]
+    return _section(t["newly_found"], t["newly_found_note"], head, rows, len(night.newly_found), t)
 
 
-def _inbox(view: View, pictures: Pictures, num_pictures: int) -> str:
+def _inbox(view: View, album: Album) -> str:
     night, t = view.night, view.texts
-    if not night.inbox:
+    rows = [
+        [
+            _small(album.digit(item.sha256)),
+            f"**{escape(item.reading.label)}**" + (f" ({t['unsure']})" if item.reading.unsure else ""),
+            percent(item.reading.probability),
+            escape(item.path),
+        ]
+        for item in night.inbox[:MAX_LISTED]
+    ]
+    return _section(t["inbox"], t["inbox_note"], ["", "", "%", t["file"]], rows, len(night.inbox), t)
+
+
+def _suspects(view: View, album: Album) -> str:
+    night, t = view.night, view.texts
+    rows = [
+        [_small(album.digit(item.sha256)), escape(view.suspect(item)), escape(item.path)]
+        for item in night.suspects[:MAX_LISTED]
+    ]
+    return _section(t["suspects"], t["suspects_note"], ["", "", t["file"]], rows, len(night.suspects), t)
+
+
+def _write_next(view: View, album: Album) -> str:
+    night, t = view.night, view.texts
+    rows = [[_small(album.digit(item.sha256)), escape(item.label)] for item in night.write_next[:MAX_LISTED]]
+    return _section(t["write_next"], t["write_next_note"], ["", ""], rows, len(night.write_next), t)
+
+
+def _curves(view: View, plots: dict[str, bytes]) -> str:
+    night, t = view.night, view.texts
+    if night.curves is None or "loss" not in plots:
         return ""
-    lines = [f"## {t['inbox']}", "", escape(t["inbox_note"]), "", f"| | | % | {t['file']} |"]
-    lines.append("| --- | --- | --- | --- |")
-    for number, item in enumerate(night.inbox[:MAX_LISTED]):
-        picture = _small(digit_uri(pictures, item.sha256)) if number < num_pictures else ""
-        mark = f" ({t['unsure']})" if item.reading.unsure else ""
-        lines.append(
-            f"| {picture} | **{escape(item.reading.label)}**{mark} | {percent(item.reading.probability)} "
-            f"| {escape(item.path)} |"
-        )
-    return "\n".join([*lines, *_more(len(night.inbox) - MAX_LISTED, t)])
+    pictures = [
+        f"![{t[f'{name}_alt'].format(epochs=night.curves.chosen_epoch)}]({data_uri(plots[name])})"
+        for name in ("accuracy", "loss")
+    ]
+    notes = [f"* {escape(view.said(note))}" for note in night.notes]
+    return "\n\n".join([f"## {t['curves']}", *pictures, t["curves_note"], "\n".join(notes)]).rstrip()
 
 
 def _per_label(view: View) -> str:
-    t, rows = view.texts, view.per_label()
-    if not rows:
-        return ""
-    head = f"| {t['written']} | {t['images']} | {t['right']} | % | {t['taken_for']} |"
-    body = [
-        f"| {escape(str(r['label']))} | {r['images']} | {r['right']} | {r['share']} | {escape(str(r['taken_for']))} |"
-        for r in rows
+    t = view.texts
+    rows = [
+        [escape(str(row["label"])), *(str(row[name]) for name in ("images", "right", "share", "interval", "taken_for"))]
+        for row in view.per_label()
     ]
-    return "\n".join([f"## {t['per_label']}", "", head, "| --- | ---: | ---: | ---: | --- |", *body])
+    head = [t["written"], t["images"], t["right"], "%", t["interval"], t["taken_for"]]
+    for row in rows:
+        row[-1] = escape(row[-1])
+    return f"## {t['per_label']}\n\n{_table(head, rows, numbers=(1, 2, 3))}" if rows else ""
 
 
-def _listing(title: str, lines: list[str], t: dict[str, str]) -> str:
-    if not lines:
-        return ""
-    shown = [f"* {line}" for line in lines[:MAX_LISTED]]
-    return "\n".join([f"## {title}", "", *shown, *_more(len(lines) - MAX_LISTED, t)])
+def _changes(view: View) -> str:
+    night, t = view.night, view.texts
+    rows = [[escape(view.change(item)), escape(item.before), escape(item.after)] for item in night.changes[:MAX_LISTED]]
+    return _section(t["changes"], "", [t["change"], t["before"], t["after"]], rows, len(night.changes), t)
 
 
 def _details(view: View) -> str:
@@ -139,15 +193,34 @@ def _details(view: View) -> str:
     if night.challenger:
         facts.append(f"{t['challenger']} `{night.challenger}` ({night.recipe}, {night.device})")
     if night.snapshot:
-        facts.append(f"snapshot `{night.snapshot.id}`")
+        facts.append(f"{t['snapshot']} `{night.snapshot.id}`")
     return f"## {t['details']}\n\n{view.sync()}\n\n" + " · ".join(facts)
 
 
+def _section(title: str, note: str, head: list[str], rows: list[list[str]], total: int, t: dict[str, str]) -> str:
+    if not rows:
+        return ""
+    parts = [f"## {title}", escape(note), _table(head, rows), *_more(total - len(rows), t)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:
+    rule = ["---:" if column in numbers else "---" for column in range(len(head))]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
+
+
+def _listing(title: str, lines: list[str], t: dict[str, str]) -> str:
+    if not lines:
+        return ""
+    shown = "\n".join(f"* {line}" for line in lines[:MAX_LISTED])
+    return "\n\n".join([f"## {title}", shown, *_more(len(lines) - MAX_LISTED, t)])
+
+
 def _more(number: int, t: dict[str, str]) -> list[str]:
-    return ["", t["more"].format(number=number)] if number > 0 else []
+    return [t["more"].format(number=number)] if number > 0 else []
 
 
-def _image(plots: dict[str, bytes], name: str, title: str, alt: str) -> str:
+def _plot(plots: dict[str, bytes], name: str, title: str, alt: str) -> str:
     return f"## {title}\n\n![{alt}]({data_uri(plots[name])})" if name in plots else ""
 
 

@@ -50,6 +50,7 @@ def describe(night: NightReport) -> dict[str, Any]:
             for case in night.regression
         ],
         "inbox": [{"path": item.path, "sha256": item.sha256, **asdict(item.reading)} for item in night.inbox],
+        "filed": [asdict(item) for item in night.filed],
         "rejected": [asdict(rejection) for rejection in night.rejections],
         "withheld": list(night.withheld),
         "sync": asdict(night.sync),

@@ -8,7 +8,7 @@ from tasks.records import Decision
 
 _BRIEFLY = {
     "bold": "promoted, though unsure",
-    "first": "promoted, the first of your own",
+    "first": "promoted, the first to read these labels",
     "unsure": "kept, not enough evidence",
     "worse": "kept, the challenger is worse",
     "loses": "kept, a regression image would be lost",

@@ -4,6 +4,7 @@ import json
 import re
 from html import escape as escape_html
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,13 @@ import pytest
 from flows.artifacts import per_digit_rows, regression_rows
 from tasks.errors import StoreError
 from tasks.records import (
+    Change,
     Curves,
     Decision,
+    Explanation,
+    Filed,
     InboxReading,
+    Misreading,
     NightReport,
     PairedCounts,
     Reading,
@@ -21,11 +26,15 @@ from tasks.records import (
     Rejection,
     Score,
     SnapshotInfo,
+    StyleHint,
+    Suspect,
     SyncResult,
 )
 from tasks.report import build_report, write_report
 from tasks.report.contact_sheet import Cell, draw_contact_sheet
+from tasks.report.plots import drawable
 from tasks.report.texts import TEXTS
+from tasks.report.view import make_view
 from tasks.store import open_store
 
 EVIL = "inbox/<script>alert(1)</script>](javascript:x)|`$(rm)` \u202egnp.exe"
@@ -188,6 +197,118 @@ def test_both_languages_have_the_same_texts_with_the_same_places():
     for key, text in TEXTS["en"].items():
         places = re.compile(r"\{(\w+)")
         assert sorted(places.findall(text)) == sorted(places.findall(TEXTS["ja"][key])), key
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_every_cause_the_gate_may_give_has_its_sentence(language):
+    causes = re.findall(r"`([a-z ]+)`", Decision.__doc__.split("cause:")[1].split("facts:")[0])
+    assert {"better", "unsure", "rolled back", "unchanged"} <= set(causes)
+    for cause in causes:
+        facts = {"won": 3, "lost": 1, "num_images": 90, "p": 0.0312, "path": "misread/4/a.png", "read_as": "9"}
+        decision = Decision("kept", "what the gate wrote", 0.03, cause, facts)
+        said = make_view(night(decision=decision), language).because()
+        assert said != "What the gate wrote", cause
+        assert "{" not in said
+
+
+def test_a_cause_without_its_facts_is_told_in_the_gates_own_words():
+    assert make_view(night(decision=Decision("kept", "worse (of 3)", cause="worse")), "ja").because() == "Worse (of 3)"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out_from_their_ground_in_both_colour_schemes(scheme):
+    css = (Path(__file__).parents[1] / "tasks/report/templates/report.css").read_text()
+    light, dark = re.findall(r":root \{(.*?)\}", css, re.S)
+    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", light))
+    if scheme == "dark":
+        colours |= dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", dark))
+    for ground in ("paper", "card"):
+        for word in ("ink", "soft", "good", "bad", "calm"):
+            assert contrast(colours[word], colours[ground]) >= 4.5, (word, ground)  # WCAG 2.2, AA
+    for mark in ("mark-good", "mark-bad"):
+        assert contrast(colours["ink"], colours[mark]) >= 4.5
+
+
+def contrast(one, other):
+    def luminance(colour):
+        channels = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_every_table_has_headers_and_every_list_of_numbers_its_interval(report):
+    page = html(report)
+    for table in re.findall(r"<table.*?</table>", page, re.S):
+        assert '<th scope="' in table
+    assert "76.0 %" in page
+    assert "99.0 %" in page
+
+
+def test_plots_show_kana_as_kana():
+    assert drawable(("あ", "ん", "4")) == ["あ", "ん", "4"]
+    assert drawable(("4", "\u0f40")) == ["#1", "#2"]  # Tibetan, which neither font has
+
+
+def test_a_page_of_a_thousand_noisy_photos_stays_small_and_says_what_it_left_out():
+    rng = np.random.default_rng(0)
+
+    class Noisy:
+        def thumbnail(self, sha256):
+            import cv2
+
+            return cv2.imencode(".jpg", rng.integers(0, 256, (96, 96, 3), np.uint8))[1].tobytes()
+
+        def digit(self, sha256):
+            return rng.integers(0, 256, (28, 28), np.uint8)
+
+    sure = Reading("5", 0.7, True)
+    shas = [f"{n:064}" for n in range(1000)]
+    cases = tuple(RegressionCase(f"misread/4/{s}.png", s, "4", sure, sure, "still misread") for s in shas)
+    explained = tuple(Explanation(s, tuple((other, "4") for other in shas[:5]), bytes(196)) for s in shas)
+    inbox = tuple(InboxReading(f"inbox/{s}.png", s, sure) for s in shas)
+    report = build_report(night(regression=cases, inbox=inbox, explanations=explained), Noisy())
+    assert len(report.files["report.html"]) < 3_000_000
+    assert "and 880 more" in html(report)
+    assert len(report.markdown.encode()) < 500_000
+
+
+def test_thanks_tell_what_the_champion_had_read():
+    filed = (
+        Filed("digits/4/a.png", "a" * 64, "4", "4"),
+        Filed("digits/7/b.png", "b" * 64, "7", "1"),
+        Filed("misread/9/c.png", "c" * 64, "9", "9"),
+    )
+    told = html(build_report(night(filed=filed), NoPictures()))
+    assert "you filed 3. The champion had read 2 of them right." in told
+    assert "had been read as 1" in told
+
+
+def test_what_a_challenger_reads_that_was_not_promoted_fixes_nothing():
+    kept = html(build_report(night(decision=Decision("kept", "not enough evidence")), NoPictures()))
+    assert "fixed tonight" not in kept
+    assert "the challenger reads it" in kept
+
+
+def test_what_the_exam_found_out_is_shown_and_nothing_where_it_found_nothing(report):
+    found = html(
+        build_report(
+            night(
+                newly_found=(Misreading("digits/4/n.png", "d" * 64, "4", Reading("9", 0.8, False)),),
+                suspects=(Suspect("digits/4/s.png", "e" * 64, "4", "label", "9", 0.98),),
+                changes=(Change("setting", "max_epochs", "60", "25"),),
+                write_next=(StyleHint("misread/4/a.png", "a" * 64, "4"),),
+                explanations=(Explanation("a" * 64, (("b" * 64, "9"),), bytes(range(196))),),
+            ),
+            NoPictures(),
+        )
+    )
+    titles = ["New tonight, and misread", "Please look at these", "What changed since", "What to write next"]
+    for title in (*titles, "To the model it looks like"):
+        assert title in found
+        assert title not in html(report)
 
 
 def test_in_japanese_the_page_says_so_and_reads_so():

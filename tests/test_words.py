@@ -33,7 +33,7 @@ def _told(node):
         return [node.value]
     if isinstance(node, ast.Return) and node.value is not None:
         return [node.value]
-    if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in {"reason", "why", "note"}:
+    if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in {"reason", "note"}:
         return [node.value]
     return []
 

@@ -43,6 +43,25 @@ REJECTIONS: dict[str, str] = {
     "the name of its label folder has characters that cannot be printed: rename the folder": (
         "ラベルのフォルダー名に表示できない文字があります。名前を変えてください"
     ),
+    "its name says it was misread as {read_as}, its folder that {label} is what was written: correct one of them": (
+        "ファイル名では {read_as} と誤読されたはずですが、フォルダーでは書いた字が {label} です。どちらかを直してください"
+    ),
+    "its name says that {named} was written, its folder says {label}: correct one of them": (
+        "ファイル名では書いた字が {named}、フォルダーでは {label} です。どちらかを直してください"
+    ),
+    # what Drive says of it
+    "it is a shortcut to a folder: move the folder itself here, or put shortcuts to its files": (
+        "フォルダーへのショートカットです。フォルダーそのものを移すか、ファイルへのショートカットを置いてください"
+    ),
+    "it is a shortcut to a file that is in the trash, deleted or not shared: share it, or put a copy here": (
+        "ゴミ箱にある、削除された、または共有されていないファイルへのショートカットです。共有するか、写しを置いてください"
+    ),
+    "it is a Google {kind}, not a picture: download it as a picture and put that here": (
+        "画像ではなく Google の {kind} です。画像として書き出して置いてください"
+    ),
+    "its owner does not allow it to be downloaded: allow it in Share, Settings": (
+        "所有者がダウンロードを許可していません。「共有」の設定で許可してください"
+    ),
     "the same picture lies under {number} labels ({labels}): keep the right one": (
         "同じ画像が {number} 個のラベル({labels})にあります。正しい方だけを残してください"
     ),

@@ -14,7 +14,7 @@ EN: dict[str, str] = {
     "(p = {p}).",
     "because bold": "Not shown to be worse, and promoting when unsure is set: {won} won, {lost} lost of {num_images} "
     "(p = {p}).",
-    "because first": "The first model of your own.",
+    "because first": "No model could read these labels before.",
     "because worse": "The challenger is worse: {won} won, {lost} lost of {num_images} images (p = {p}).",
     "because unsure": "Not enough evidence that the challenger is better: {won} won, {lost} lost of {num_images} images "
     "(p = {p}).",

@@ -16,7 +16,7 @@ SHORTCUT = "application/vnd.google-apps.shortcut"
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@dataclass
+@dataclass(eq=False)
 class Item:
     """A file, folder or shortcut."""
 
@@ -139,17 +139,14 @@ class Tree:
         yield from found
 
     def is_trashed(self, item: Item) -> bool:
-        return item.trashed or any(self.is_trashed(parent) for parent in self._parents(item))
+        return any(one.trashed for one in self._chain(item))
 
     def role_of(self, item: Item, email: str) -> str:
         """owner, writer, reader or nothing; folders hand theirs down."""
         if item.drive_id:
             return self.members[item.drive_id].get(email, "")
-        if item.owner == email:
-            return "owner"
-        return item.shares.get(email) or next(
-            (role for parent in self._parents(item) if (role := self.role_of(parent, email))), ""
-        )
+        roles = ("owner" if one.owner == email else one.shares.get(email, "") for one in self._chain(item))
+        return next(filter(None, roles), "")
 
     def describe(self, item: Item, email: str) -> dict[str, Any]:
         """The `files` resource; a digest is told of bytes only."""
@@ -188,8 +185,13 @@ class Tree:
             } | ({"targetResourceKey": target.key} if target and target.key else {})
         return told
 
-    def _parents(self, item: Item) -> list[Item]:
-        return [self.items[parent] for parent in item.parents if parent in self.items]
+    def _chain(self, item: Item) -> list[Item]:
+        """The item and all folders above it, nearest first."""
+        chain = [item]
+        for one in chain:
+            above = (self.items[parent] for parent in one.parents if parent in self.items)
+            chain += [folder for folder in above if folder not in chain]
+        return chain
 
     def _add(self, item: Item) -> Item:
         with self.lock:

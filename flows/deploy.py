@@ -32,8 +32,7 @@ def deploy(*, pool_type: str = "process", template: Path | None = None) -> None:
     given = ["--base-job-template", str(template.resolve())] if template else []
     for pool in (CPU_POOL, GPU_POOL):
         _prefect("work-pool", "create", pool, "--type", pool_type, *given, "--overwrite")
-    # prefect.yaml fills the folder in that the workers start from; TENARAI_… are read there
-    _prefect("--no-prompt", "deploy", "--all", PROJECT_ROOT=str(Path.cwd()))
+    _prefect("--no-prompt", "deploy", "--all")
     apply_automations()
 
 
@@ -78,12 +77,12 @@ def read_automations() -> list[Any]:
     return [AutomationCore.model_validate(one) for one in found["automations"]]
 
 
-def _prefect(*arguments: str, **env: str) -> None:
+def _prefect(*arguments: str) -> None:
     command = [sys.executable, "-m", "prefect", *arguments]
-    quiet = {"PREFECT_CLI_PROMPT": "false"}
-    done = subprocess.run(
-        command, cwd=PROJECT, env={**os.environ, **quiet, **env}, capture_output=True, text=True, check=False
-    )
+    # each worker fills in for itself where it starts its runs; filled in here, it would be this machine's folder
+    env = {name: value for name, value in os.environ.items() if name != "PROJECT_ROOT"}
+    env["PREFECT_CLI_PROMPT"] = "false"
+    done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise TenaraiError(
             f"`prefect {' '.join(arguments)}` failed",

@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("tenarai.train")
 GPU_DEPLOYMENT = "train/gpu"
 LIMIT_SECONDS = 4 * 3600
+START_SECONDS = 15 * 60  # a worker that was there a moment ago may have been switched off
+POLL_SECONDS = 2
 
 
 @flow(name="train", flow_run_name="train {model}", timeout_seconds=LIMIT_SECONDS)
@@ -126,10 +131,13 @@ def hand_out_training(
         "model": model,
         "training": training.model_dump(mode="json"),
     }
-    if _runs_as_deployment() and gpu_worker_is_ready():
+    handed_out = _runs_as_deployment() and gpu_worker_is_ready()
+    if handed_out:
         say(f"handing {model} to {GPU_DEPLOYMENT}")
-        _train_on_gpu_pool(model, parameters)
-    else:
+        handed_out = _train_on_gpu_pool(model, parameters)
+        if not handed_out:
+            say(f"no worker took {model} within {START_SECONDS // 60} minutes; training it here")
+    if not handed_out:
         train(store=store, snapshot=snapshot, model=model, training=training)
     if not open_store(store).exists("models", model, "model.json"):
         raise TrainingError(
@@ -146,29 +154,35 @@ def _runs_as_deployment() -> bool:
     return bool(deployment.id)
 
 
-def _train_on_gpu_pool(model: str, parameters: dict[str, object]) -> None:
-    """Run the deployment and wait for it; a run that takes too long is cancelled, since nobody waits for it now."""
-    from prefect.client.orchestration import get_client
+def _train_on_gpu_pool(model: str, parameters: dict[str, object]) -> bool:
+    """Run the deployment and wait for it; a run that takes too long is cancelled, since nobody waits for it now.
+
+    Returns:
+        Whether a worker did it; False when none even began.
+
+    Raises:
+        TrainingError: It failed, was cancelled or took too long.
+    """
     from prefect.deployments import run_deployment
     from prefect.runtime import flow_run
-    from prefect.states import Cancelling
 
     run: Any = run_deployment(  # synchronous here, though its type says either
         GPU_DEPLOYMENT,
         parameters=parameters,
-        timeout=LIMIT_SECONDS,
-        poll_interval=5,
+        timeout=0,
         # a retried night must find the training it has already ordered, not order a second one
         idempotency_key=f"{flow_run.id}-{flow_run.run_count}-{model}",
     )
-    state = run.state
+    state = _wait_for(run.id)
     if state is None or not state.is_final():
-        with get_client(sync_client=True) as client:
-            client.set_flow_run_state(run.id, Cancelling(message="the night that ordered it stopped waiting"))
+        _cancel(run.id)
+    if state is None or state.is_scheduled() or state.is_pending():
+        return False
+    if not state.is_final():
         raise TrainingError(
             f"the GPU worker did not finish {model}",
             expected=f"an end within {LIMIT_SECONDS // 3600} hours",
-            received=f"state {state.name if state else 'unknown'}",
+            received=f"state {state.name}",
             mend="look at the run in the Prefect UI; lower max_epochs, or give the worker a faster machine",
         )
     if not state.is_completed():
@@ -177,3 +191,37 @@ def _train_on_gpu_pool(model: str, parameters: dict[str, object]) -> None:
             received=f"{state.name}: {state.message}",
             mend="look at the run in the Prefect UI, then start the night again",
         )
+    return True
+
+
+def _wait_for(run_id: UUID) -> State[Any] | None:
+    """The state in which a run ended, or was given up: not begun after a while, or not ended after hours.
+
+    A server that is away for a moment, such as one that is started anew, is asked again.
+    """
+    from httpx import TransportError
+
+    begun, state = time.monotonic(), None
+    while (waited := time.monotonic() - begun) < LIMIT_SECONDS:
+        with suppress(TransportError):
+            state = _read_state(run_id)
+        waits = state is None or state.is_scheduled() or state.is_pending()
+        if (state and state.is_final()) or (waits and waited > START_SECONDS):
+            break
+        time.sleep(POLL_SECONDS)
+    return state
+
+
+def _read_state(run_id: UUID) -> State[Any] | None:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(run_id).state
+
+
+def _cancel(run_id: UUID) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.states import Cancelling
+
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run_id, Cancelling(message="the night that ordered it stopped waiting"))

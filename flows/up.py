@@ -54,7 +54,7 @@ def run_up(*, port: int, polls: float = 1.0) -> int:
     home.mkdir(parents=True, exist_ok=True)
     logs = home / "logs"
     logs.mkdir(exist_ok=True)
-    env = {**os.environ, "PREFECT_HOME": str(home), "PREFECT_API_URL": api, "PREFECT_CLI_PROMPT": "false"}
+    env = {**os.environ, "PREFECT_HOME": str(home), "PREFECT_API_URL": api, "PROJECT_ROOT": str(Path.cwd())}
     env = secure(env, read_or_make_login(home), url)
     with _stopped_by_signals(), contextlib.ExitStack() as stack:
         click.echo("starting the Prefect server …")

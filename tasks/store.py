@@ -287,7 +287,7 @@ def _root(address: str) -> Path | UPath:
     from upath import UPath
 
     try:
-        return UPath(address)
+        return UPath(address, use_listings_cache=False)  # others write there, too: another machine trains
     except (ValueError, ImportError) as error:
         raise StoreError(
             f"the store address {address} is not understood",

@@ -69,6 +69,7 @@ class PostgreSQL:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        (self.data / "postmaster.pid").unlink(missing_ok=True)  # after a power cut another process may bear its number
         command = [self.programs / "postgres", "-D", self.data, "-p", str(self.port), "-k", "", "-h", "127.0.0.1", "-F"]
         log = (self.data.parent / "log").open("ab")
         self.process = subprocess.Popen(command, cwd="/", stdout=log, stderr=log, start_new_session=True, **self._as)
@@ -79,9 +80,9 @@ class PostgreSQL:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             for child in Path("/proc").glob("[0-9]*"):  # its workers are in sessions of their own
-                with contextlib.suppress(OSError, ValueError):
-                    if str(self.data) in (child / "cmdline").read_text():
-                        os.kill(int(child.name), signal.SIGKILL)
+                with contextlib.suppress(OSError):
+                    if (child / "cwd").readlink() == self.data:
+                        kill(int(child.name))
             self.process.wait()
 
     def stop(self) -> None:
@@ -160,6 +161,11 @@ def running(
             yield child
         finally:
             end(child)
+
+
+def kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def end(child: subprocess.Popen[bytes]) -> None:

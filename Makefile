@@ -9,7 +9,7 @@ EXTRAS := dev postgres redis s3 onnx litert tensorboard mlflow  # what the tests
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help nightly test test-slow check up score lock clean
+.PHONY: help nightly test test-slow test-services chaos audit check up score lock clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /' | sort
@@ -22,6 +22,15 @@ test: $(READY)  ## all tests that are not slow
 
 test-slow: $(READY)  ## the slow ones: server, workers, a night through the API
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-services: $(READY)  ## those on a real PostgreSQL, Redis and S3 endpoint: many machines, migrations
+	@$(BIN)/python -m pytest -m services $(ARGS)
+
+chaos: $(READY)  ## kill worker, flow, server, database at random, 50 times, and print what it did as a table
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+audit: $(READY)  ## known holes in what is locked, where the index can be reached
+	@$(BIN)/python -m tests.audit
 
 check: $(READY)  ## lint, format, types
 	@$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Kill something at random while nights run, and see whether the next night makes everything whole: `make chaos`.
 
-Each round adds one image, starts a night through the API, kills one or two of its parts (kill -9) at random moments,
+Each round adds one image, starts a night through the API, kills two to five of its parts (kill -9) at random moments,
 starts again what a supervisor would start again, and waits for the night's end. Then an unharmed night must complete,
 with every image in the catalogue and in the store, one champion whose model can be loaded, and no slot left taken.
 """
@@ -54,7 +54,7 @@ class Chaos:
         assert first == "COMPLETED", first
         rounds: list[Round] = []
         while (dealt := sum(len(one.kills) for one in rounds)) < kills:
-            one = self.play(Round(len(rounds) + 1), min(kills - dealt, self.dice.choice((1, 2, 2))))
+            one = self.play(Round(len(rounds) + 1), min(kills - dealt, self.dice.choice((2, 3, 4, 5))))
             rounds.append(one)
             say(as_row(one))
             if one.wrong:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from contextlib import nullcontext
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,10 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "HEIF")
 MAX_SIDE = 512
 MAX_BYTES = 40_000_000
 MAX_PIXELS = 120_000_000
+GIANT = 25_000_000
+"""More decoded pixels than this are held by one thread at a time, and averaged down before anything copies them."""
+
+_one_giant = Lock()
 
 
 def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
@@ -46,7 +52,9 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIX
             warnings.simplefilter("ignore")  # Pillow warns of bombs at a size of its own; ours is checked below
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(image, max_pixels)
-                return _to_array(image)
+                image.draft("RGB", (MAX_SIDE, MAX_SIDE))  # a phone's JPEG is decoded at a half, a quarter or an eighth
+                with _one_giant if image.width * image.height > GIANT else nullcontext():
+                    return _to_array(image)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -79,9 +87,9 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
 
 
 def _to_array(image: Image.Image) -> NDArray[np.uint8]:
-    image.draft("RGB", (MAX_SIDE, MAX_SIDE))  # a phone's JPEG is decoded at a half, a quarter or an eighth
     image.load()
-    picture: Any = ImageOps.exif_transpose(image)
+    picture: Any = _shrink_giant(image)
+    ImageOps.exif_transpose(picture, in_place=True)
     if picture.mode.startswith("I;16") or picture.mode in {"I", "F"}:
         picture = _stretch_deep(picture)
     if "A" in picture.getbands() or "transparency" in picture.info:
@@ -90,6 +98,21 @@ def _to_array(image: Image.Image) -> NDArray[np.uint8]:
     if max(picture.size) > MAX_SIDE:
         picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BOX, reducing_gap=None)
     return np.asarray(picture, dtype=np.uint8)
+
+
+def _shrink_giant(image: Image.Image) -> Image.Image:
+    """Average a giant down to some 2,000 pixels a side: hostile files of a few hundred kilobytes hold 120 million."""
+    factor = max(image.size) // (4 * MAX_SIDE)
+    if image.width * image.height <= GIANT or factor < 2:
+        return image
+    picture: Image.Image = image
+    if image.mode.startswith("I;16"):
+        picture = image.convert("I")
+    elif image.mode in {"1", "P"}:
+        picture = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    small = picture.reduce(factor)
+    small.info = {name: value for name, value in image.info.items() if name == "exif"}
+    return small
 
 
 def _stretch_deep(picture: Image.Image) -> Image.Image:

@@ -9,7 +9,7 @@ from flows.examine import Examination
 from flows.night import Night
 from tasks.dataset import Frozen
 from tasks.evaluate import new_stories, tell_stories
-from tasks.records import Decision, Filed, InboxReading, NightReport, Rejection, SnapshotInfo, SyncResult
+from tasks.records import Decision, Explanation, Filed, InboxReading, NightReport, Rejection, SnapshotInfo, SyncResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ def describe_night(
     decision: Decision,
     inbox: tuple[InboxReading, ...],
     filed: tuple[Filed, ...] = (),
+    explanations: tuple[Explanation, ...] = (),
 ) -> NightReport:
     """Put everything that the report shows into one record."""
     return NightReport(
@@ -81,6 +82,7 @@ def describe_night(
         num_images=frozen.num_images,
         newly_found=examined.newly_found,
         filed=filed,
+        explanations=explanations,
         history=tuple(nights[-60:]),
     )
 

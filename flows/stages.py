@@ -19,6 +19,7 @@ from prefect.client.schemas.objects import State
 from flows.blocks import read_secret
 from flows.describe import FrozenNight, describe_night, describe_snapshot, describe_sync, remember_night
 from flows.examine import Examination, examine_challenger, examine_quietly, read_inbox_with
+from flows.explain import explain_misread
 from flows.filed import find_filed
 from flows.night import Night
 from flows.outcome import Outcome, name_state
@@ -183,7 +184,8 @@ def publish_night(
     with night.stage("report") as say, night.catalogue() as catalogue:
         nights = catalogue.nights(night.settings.source)
         filed = find_filed(catalogue, night.settings.source, nights[-1] if nights else {})
-        record = describe_night(night, nights, synced, frozen, examined, decision, inbox, filed)
+        why = explain_misread(night, examined)
+        record = describe_night(night, nights, synced, frozen, examined, decision, inbox, filed, why)
         pictures = StorePictures(night.store, catalogue.digits(NORMALISER_VERSION, pictured(record)))
         report = build_report(record, pictures, language=night.settings.language)
         write_report(night.store, night.run, report)

@@ -107,6 +107,17 @@ def test_the_state_of_a_run_tells_how_the_night_ended(prefect, collection, store
     assert second.name == "Completed: nothing new"
 
 
+def test_what_is_misread_is_explained_by_training_images(prefect, collection, store):
+    save(collection / "misread" / "3" / "upside down.png", picture(4)[::-1])
+    run_night(collection, store)
+    report = report_of(store)
+    snapshot = load_snapshot(open_store(str(store)), report["snapshot"])
+    trained_on = set(snapshot.sha256[snapshot.rows("train")].tolist())
+    assert report["explanations"]
+    for explained in report["explanations"]:
+        assert {item["sha256"] for item in explained["nearest"]} <= trained_on
+
+
 def test_a_run_is_called_by_its_date_and_its_verdict(prefect, collection, store):
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.sorting import FlowRunSort

@@ -50,6 +50,10 @@ def describe(night: NightReport) -> dict[str, Any]:
             for case in night.regression
         ],
         "inbox": [{"path": item.path, "sha256": item.sha256, **asdict(item.reading)} for item in night.inbox],
+        "explanations": [
+            {"sha256": item.sha256, "nearest": [{"sha256": sha, "label": label} for sha, label in item.nearest]}
+            for item in night.explanations
+        ],
         "filed": [asdict(item) for item in night.filed],
         "rejected": [asdict(rejection) for rejection in night.rejections],
         "withheld": list(night.withheld),

@@ -16,6 +16,7 @@ from flows.commands.exports import export
 from flows.commands.keeping import backup, restore
 from flows.commands.nights import nightly, read
 from flows.commands.serving import deploy, up
+from flows.commands.studies import study
 from tasks.errors import TenaraiError
 
 
@@ -55,6 +56,7 @@ for command in (
     rollback,
     promote,
     score,
+    study,
     pretrain,
     export,
     up,

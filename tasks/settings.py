@@ -5,7 +5,7 @@ Every field is titled, described and bounded, because Prefect draws the run form
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -108,4 +108,31 @@ class ExamSettings(_Form):
     )
     unsure_below: float = Field(
         0.8, ge=0, le=1, title="Unsure below", description="Readings less probable than this are called unsure."
+    )
+
+
+class StudySettings(_Form):
+    """What a study tries."""
+
+    parts: tuple[Literal["article", "epochs", "samples", "switches"], ...] = Field(
+        ("article", "epochs", "samples", "switches"),
+        title="Parts",
+        description="article: its network on one image a label; epochs: how many are enough; samples: what more "
+        "images are worth; switches: what normaliser and augmentation are worth.",
+    )
+    epochs: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(
+        (5, 40), min_length=1, max_length=8, title="Epochs", description="Fixed numbers of epochs to compare."
+    )
+    recipes: tuple[Literal["mlp", "cnn", "transfer"], ...] = Field(
+        ("mlp", "cnn", "transfer"), min_length=1, title="Recipes", description="What is trained."
+    )
+    seeds: int = Field(
+        5, ge=1, le=50, title="Seeds", description="How often everything is repeated, each time on another draw."
+    )
+    per_label: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        title="Images a label",
+        description="Train on so many images a label and hold out the others; 0: train on four fifths.",
     )

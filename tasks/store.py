@@ -7,6 +7,8 @@
     models/<id>/…                 model.keras, history.json, card.md, and model.json, written last
     champion.json                 who held the title, since when, why; the last line reigns
     reports/<run>/…, reports/latest
+    studies/<id>/…                the report of a study; study.json, written last
+    studies/cells/<name>.json     what came out of each training of a study
 
 Everything is written to a temporary name and renamed, so a file that exists is whole; `model.json` and `report.json`
 are written last in their folders, so a folder that has them is complete.

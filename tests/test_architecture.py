@@ -10,7 +10,19 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[1]
 GROUND = {"errors", "records", "settings", "words"}
 HOLDINGS = {"store", "catalogue", "drive"}
-STATIONS = {"sync", "prepare", "dataset", "model", "train", "evaluate", "promote", "report", "sample", "backup"}
+STATIONS = {
+    "sync",
+    "prepare",
+    "dataset",
+    "model",
+    "train",
+    "evaluate",
+    "promote",
+    "report",
+    "sample",
+    "study",
+    "backup",
+}
 ALLOWED_NEIGHBOURS = {
     ("train", "model"),
     ("model", "train"),

@@ -51,7 +51,7 @@ def test_the_night_orders_its_training_under_the_name_that_is_deployed():
 
 def test_nights_run_on_the_cpu_pool_and_training_on_the_gpu_pool():
     pools = {deployment["name"]: deployment["work_pool"]["name"] for deployment in SPEC["deployments"]}
-    assert pools == {"nightly": CPU_POOL, "gpu": GPU_POOL}
+    assert pools == {"nightly": CPU_POOL, "gpu": GPU_POOL, "study": CPU_POOL}
 
 
 def test_a_runs_process_is_told_what_it_cannot_read_from_pyproject():
@@ -87,6 +87,19 @@ def test_every_field_of_the_run_form_has_a_title_a_description_and_is_listed():
             assert form.get("description"), field
     for name in ("source", "store", "force"):
         assert schema.properties[name].get("description"), name
+
+
+def test_the_form_of_a_study_has_a_few_flat_fields_and_one_box_all_of_them_described():
+    from prefect.utilities.callables import parameter_schema
+
+    study = next(deployment for deployment in SPEC["deployments"] if deployment["name"] == "study")
+    schema = parameter_schema(flow_of(study).fn)
+    assert list(schema.properties) == ["source", "store", "image", "label", "form"]
+    for name, field in schema.properties.items():
+        assert name == "form" or field.get("description"), name
+    for field, form in schema.definitions["StudySettings"]["properties"].items():
+        assert form.get("title"), field
+        assert form.get("description"), field
 
 
 def test_the_settings_for_prefect_are_ones_it_has(monkeypatch):

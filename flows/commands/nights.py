@@ -29,7 +29,7 @@ def nightly(ctx: click.Context, /, source: str | None, store: str | None, force:
     from flows.console import run_here
 
     settings = read_settings(source=source, store=store)
-    _make_sample_if_default(settings)
+    make_sample_if_default(settings)
     chosen = {name: value for name, value in training.items() if value is not None}
     outcome = run_here(settings, force=force, training=chosen, debug=bool(ctx.find_root().params.get("debug")))
     click.secho(f"\n{outcome.message}", bold=True)
@@ -56,7 +56,7 @@ def read(store: str | None, as_json: bool, model: str | None, images: tuple[Path
         sys.exit(1)
 
 
-def _make_sample_if_default(settings: Settings) -> None:
+def make_sample_if_default(settings: Settings) -> None:
     """The sample folder, at first use, when nobody named a source of their own."""
     from tasks.settings import DEFAULT_SOURCE
 

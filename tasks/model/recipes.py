@@ -73,12 +73,12 @@ class Recipe:
     Attributes:
         name: mlp, cnn or transfer.
         epochs_without_split: Epochs where too few images are there to find their number.
-        prepare: Makes the fitter from a lesson and a seed.
+        prepare: Makes the fitter from a lesson and a seed; `how=` gives it another augmentation than its own.
     """
 
     name: str
     epochs_without_split: int
-    prepare: Callable[[Lesson, int], Fitter]
+    prepare: Callable[..., Fitter]
 
 
 class NetworkFitter:
@@ -285,12 +285,12 @@ def _nothing(lesson: Lesson) -> NDArray[np.float32]:
     return np.empty((0, len(lesson.labels)), dtype=np.float32)
 
 
-def _prepare_mlp(lesson: Lesson, seed: int) -> Fitter:
-    return NetworkFitter(lesson, seed, build=build_mlp, how=None, batch=16)
+def _prepare_mlp(lesson: Lesson, seed: int, *, how: Augmentation | None = None) -> Fitter:
+    return NetworkFitter(lesson, seed, build=build_mlp, how=how, batch=16)
 
 
-def _prepare_cnn(lesson: Lesson, seed: int) -> Fitter:
-    return NetworkFitter(lesson, seed, build=build_cnn, how=GENTLE, batch=32)
+def _prepare_cnn(lesson: Lesson, seed: int, *, how: Augmentation | None = GENTLE) -> Fitter:
+    return NetworkFitter(lesson, seed, build=build_cnn, how=how, batch=32)
 
 
 RECIPES = {

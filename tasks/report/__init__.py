@@ -7,14 +7,15 @@ from typing import Literal
 
 from tasks.records import NightReport
 from tasks.report.html import render_html
-from tasks.report.markdown import render_markdown
+from tasks.report.markdown import escape, render_markdown
 from tasks.report.pictures import Pictures
 from tasks.report.plots import DARK, draw_plots
 from tasks.report.record import as_json
+from tasks.report.style import page_style
 from tasks.report.view import pictured
 from tasks.store import Store
 
-__all__ = ["Pictures", "Report", "build_report", "pictured", "write_report"]
+__all__ = ["Pictures", "Report", "build_report", "escape", "page_style", "pictured", "write_report"]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from flows.commands.exports import export
 from flows.commands.keeping import backup, restore
 from flows.commands.nights import nightly, read
 from flows.commands.serving import deploy, up
+from flows.commands.sheets import sheet
 from flows.commands.studies import study
 from tasks.errors import TenaraiError
 
@@ -59,6 +60,7 @@ for command in (
     study,
     pretrain,
     export,
+    sheet,
     up,
     deploy,
     backup,

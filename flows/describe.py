@@ -9,7 +9,17 @@ from flows.examine import Examination
 from flows.night import Night
 from tasks.dataset import Frozen
 from tasks.evaluate import new_stories, tell_stories
-from tasks.records import Decision, Explanation, Filed, InboxReading, NightReport, Rejection, SnapshotInfo, SyncResult
+from tasks.records import (
+    Decision,
+    Explanation,
+    Filed,
+    InboxReading,
+    NightReport,
+    Rejection,
+    SheetsResult,
+    SnapshotInfo,
+    SyncResult,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +130,13 @@ def describe_sync(result: SyncResult) -> str:
     }
     told = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
     return f"{result.num_seen} files, {told or 'nothing new'}"
+
+
+def describe_sheets(result: SheetsResult) -> str:
+    """What was made of the practice sheets, in a line of the log."""
+    counts = f"{result.num_photos} photos, {result.num_cut} of them new"
+    refused = f", {result.num_refused} refused" if result.num_refused else ""
+    return f"{counts}{refused}; {result.num_new} characters added, {result.num_gone} gone"
 
 
 def describe_snapshot(frozen: Frozen, is_new: bool) -> str:

@@ -1,4 +1,4 @@
-"""The nightly flow: sync → prepare → freeze → train → examine → decide → read the inbox → publish."""
+"""The nightly flow: sync → cut sheets → prepare → freeze → train → examine → decide → read the inbox → publish."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def nightly(
     )
     with night.alone():
         synced = stages.sync_source(night)
+        stages.cut_sheets(night)
         stages.prepare_digits(night)
         frozen = stages.freeze_snapshot(night)
         challenger = stages.train_challenger(night, frozen)

@@ -7,6 +7,7 @@ retried or is worth seeing in the UI: never one an image.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -17,24 +18,34 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from flows.blocks import read_secret
-from flows.describe import FrozenNight, describe_night, describe_snapshot, describe_sync, remember_night
+from flows.describe import (
+    FrozenNight,
+    describe_night,
+    describe_sheets,
+    describe_snapshot,
+    describe_sync,
+    remember_night,
+)
 from flows.examine import Examination, examine_challenger, examine_quietly, read_inbox_with
 from flows.explain import explain_misread
 from flows.filed import find_filed
 from flows.night import Night
 from flows.outcome import Outcome, name_state
+from flows.sheet import SHEET, draw_next_sheet
 from flows.train import challenger_id, hand_out_training
 from tasks import promote
 from tasks.dataset import freeze, save_snapshot
 from tasks.errors import TenaraiError
-from tasks.prepare import NEAR_DUPLICATE_BITS, NORMALISER_VERSION, hamming, prepare_images
+from tasks.prepare import NEAR_DUPLICATE_BITS, NORMALISER_VERSION, decode, hamming, prepare_images
 from tasks.records import (
     Decision,
     InboxReading,
     PrepareResult,
     Role,
+    SheetsResult,
     SyncResult,
 )
+from tasks.sheets import MAX_SIDE, collect_cells
 from tasks.sync import sync
 
 _P = ParamSpec("_P")
@@ -54,6 +65,19 @@ def sync_night(night: Night) -> SyncResult:
             read_secret=read_secret,
         )
         say(describe_sync(result))
+        return result
+
+
+def cut_night(night: Night) -> SheetsResult:
+    """Cut what was written on new practice sheets into labelled images."""
+    with night.stage("sheets") as say, night.catalogue() as catalogue:
+        settings = night.settings
+        read = partial(
+            decode, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels, max_side=MAX_SIDE
+        )
+        result = collect_cells(night.store, catalogue, settings.source, night.run, decode=read, say=say)
+        if result.num_cut or result.num_new or result.num_gone:
+            say(describe_sheets(result))
         return result
 
 
@@ -186,6 +210,9 @@ def publish_night(
         filed = find_filed(catalogue, night.settings.source, nights[-1] if nights else {})
         why = explain_misread(night, examined)
         record = describe_night(night, nights, synced, frozen, examined, decision, inbox, filed, why)
+        if sheet := draw_next_sheet(night.settings, night.store, catalogue, record.write_next):
+            night.store.write(sheet, "reports", night.run, SHEET)
+            record = replace(record, sheet=SHEET)
         pictures = StorePictures(night.store, catalogue.digits(NORMALISER_VERSION, pictured(record)))
         report = build_report(record, pictures, language=night.settings.language)
         write_report(night.store, night.run, report)
@@ -218,6 +245,7 @@ def _task(function: Callable[_P, _R], *, name: str, **options: Any) -> Callable[
 
 
 sync_source = _task(sync_night, name="sync", retries=2, retry_delay_seconds=[10, 60], retry_condition_fn=_is_passing)
+cut_sheets = _task(cut_night, name="cut sheets")
 prepare_digits = _task(prepare_night, name="prepare")
 freeze_snapshot = _task(freeze_night, name="freeze")
 examine_models = _task(examine_night, name="examine")

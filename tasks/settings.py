@@ -49,6 +49,9 @@ class Settings(BaseSettings):
         ge=0,
         description="Days after which Drive is listed in full though its changes feed says nothing; 0: always.",
     )
+    practice_sheet: Literal["a4", "letter", "none"] = Field(
+        "a4", description="Paper of the practice sheet that comes with each report; none: no sheet."
+    )
     tensorboard: str = Field("", description="Folder for TensorBoard's logs of each training; empty: none.")
     mlflow: str = Field("", description="MLflow's tracking address, such as `sqlite:///mlflow.db`; empty: none.")
     max_image_bytes: int = Field(40_000_000, ge=1_000, description="Larger files are rejected, in bytes.")

@@ -6,6 +6,7 @@
     snapshots/<id>.npz            immutable data sets
     models/<id>/…                 model.keras, history.json, card.md, and model.json, written last
     champion.json                 who held the title, since when, why; the last line reigns
+    sheet-labels/<number>.json    what stands on practice sheets for labels of several characters
     reports/<run>/…, reports/latest
     studies/<id>/…                the report of a study; study.json, written last
     studies/cells/<name>.json     what came out of each training of a study

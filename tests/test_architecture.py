@@ -12,6 +12,7 @@ GROUND = {"errors", "records", "settings", "words"}
 HOLDINGS = {"store", "catalogue", "drive"}
 STATIONS = {
     "sync",
+    "sheets",
     "prepare",
     "dataset",
     "model",

@@ -1,4 +1,4 @@
-"""Bytes of any common picture format → (H, W, 3) uint8, upright, without transparency, at most 512 pixels a side.
+"""Bytes of any common picture format → (H, W, 3) uint8, upright, without transparency, 512 pixels a side or as asked.
 
 What a file is, is decided by its content: names and MIME types are strangers' words. Sizes are checked from the header,
 so a decompression bomb is refused before a pixel of it is decoded.
@@ -28,16 +28,19 @@ GIANT = 25_000_000
 _one_giant = Lock()
 
 
-def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def decode(
+    data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE
+) -> NDArray[np.uint8]:
     """Decode a picture.
 
     Args:
         data: The file's bytes: PNG, JPEG, WebP, BMP, TIFF, GIF (first frame) or HEIC.
         max_bytes: Larger files are refused. Default: 40 MB.
         max_pixels: Pictures of more pixels are refused before decoding. Default: 120 million.
+        max_side: Larger pictures are scaled down to this. Default: 512.
 
     Returns:
-        (H, W, 3) uint8 RGB, turned as its EXIF says, longest side at most 512.
+        (H, W, 3) uint8 RGB, turned as its EXIF says, longest side at most `max_side`.
 
     Raises:
         ImageError: It is empty, too large, truncated, or no picture in a known format.
@@ -52,9 +55,9 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIX
             warnings.simplefilter("ignore")  # Pillow warns of bombs at a size of its own; ours is checked below
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(image, max_pixels)
-                image.draft("RGB", (MAX_SIDE, MAX_SIDE))  # a phone's JPEG is decoded at a half, a quarter or an eighth
+                image.draft("RGB", (max_side, max_side))  # a phone's JPEG is decoded at a half, a quarter or an eighth
                 with _one_giant if image.width * image.height > GIANT else nullcontext():
-                    return _to_array(image)
+                    return _to_array(image, max_side)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -86,7 +89,7 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
         raise ImageError("the picture has no pixels")
 
 
-def _to_array(image: Image.Image) -> NDArray[np.uint8]:
+def _to_array(image: Image.Image, max_side: int) -> NDArray[np.uint8]:
     image.load()
     picture: Any = _shrink_giant(image)
     ImageOps.exif_transpose(picture, in_place=True)
@@ -95,8 +98,8 @@ def _to_array(image: Image.Image) -> NDArray[np.uint8]:
     if "A" in picture.getbands() or "transparency" in picture.info:
         picture = _lay_on_paper(picture.convert("RGBA"))
     picture = picture.convert("RGB")
-    if max(picture.size) > MAX_SIDE:
-        picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BOX, reducing_gap=None)
+    if max(picture.size) > max_side:
+        picture.thumbnail((max_side, max_side), Image.Resampling.BOX, reducing_gap=None)
     return np.asarray(picture, dtype=np.uint8)
 
 

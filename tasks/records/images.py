@@ -190,6 +190,17 @@ class SyncResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SheetsResult:
+    """What was made of the practice sheets, as numbers of photos, and of cells that are new and that are gone."""
+
+    num_photos: int = 0
+    num_cut: int = 0
+    num_refused: int = 0
+    num_new: int = 0
+    num_gone: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class PrepareResult:
     """What one preparation did, as numbers of distinct originals."""
 

@@ -49,6 +49,7 @@ class NightReport:
         suspects: Files that their owner should look at.
         changes: What differs between what champion and challenger were made from.
         write_next: In which styles to write more; empty where that is not shown to pay.
+        sheet: File name of the next practice sheet beside the report; empty where none was asked for.
         filed: Inbox images that their owner filed since last night.
         explanations: Of misread regression images, why they are read so.
         history: Earlier nights, oldest first: `{"run", "verdict", "champion", "accuracy", "num_images", "fresh_right",
@@ -85,6 +86,7 @@ class NightReport:
     suspects: tuple[Suspect, ...] = ()
     changes: tuple[Change, ...] = ()
     write_next: tuple[StyleHint, ...] = ()
+    sheet: str = ""
     filed: tuple[Filed, ...] = ()
     explanations: tuple[Explanation, ...] = ()
     history: tuple[dict[str, object], ...] = ()

@@ -6,13 +6,17 @@ from tasks.records import NightReport
 
 
 def publish_artifacts(night: NightReport, markdown: str) -> None:
-    """Publish the artifacts of the current run.
+    """Publish the artifacts of the current run; where there is no run, there is nobody to show them to.
 
     Args:
         night: The night.
         markdown: The report with its pictures inside, under 500 KB.
     """
     from prefect.artifacts import create_markdown_artifact, create_table_artifact
+    from prefect.runtime import flow_run
+
+    if not flow_run.id:
+        return
 
     title = f"{night.decision.verdict}: {night.decision.reason}"
     create_markdown_artifact(markdown, key="nightly-report", description=title)

@@ -244,11 +244,14 @@ def _task(function: Callable[_P, _R], *, name: str, **options: Any) -> Callable[
     return cast(Callable[_P, _R], decorate(function))
 
 
-sync_source = _task(sync_night, name="sync", retries=2, retry_delay_seconds=[10, 60], retry_condition_fn=_is_passing)
-cut_sheets = _task(cut_night, name="cut sheets")
-prepare_digits = _task(prepare_night, name="prepare")
-freeze_snapshot = _task(freeze_night, name="freeze")
-examine_models = _task(examine_night, name="examine")
-decide_champion = _task(decide_night, name="decide")
-read_unlabelled = _task(read_inbox, name="read inbox")
-publish_report = _task(publish_night, name="publish")
+TASKS: dict[Callable[..., Any], Callable[..., Any]] = {
+    sync_night: _task(sync_night, name="sync", retries=2, retry_delay_seconds=[10, 60], retry_condition_fn=_is_passing),
+    cut_night: _task(cut_night, name="cut sheets"),
+    prepare_night: _task(prepare_night, name="prepare"),
+    freeze_night: _task(freeze_night, name="freeze"),
+    examine_night: _task(examine_night, name="examine"),
+    decide_night: _task(decide_night, name="decide"),
+    read_inbox: _task(read_inbox, name="read inbox"),
+    publish_night: _task(publish_night, name="publish"),
+}
+"""The Prefect task of each stage; training is a flow of its own."""

@@ -122,6 +122,8 @@ def hand_out_training(
 ) -> None:
     """Train on the GPU pool if this night runs as a deployment and a worker is there; else here, as a subflow.
 
+    Outside of any run it is a plain function call, and needs no Prefect server.
+
     Raises:
         TrainingError: The GPU worker failed, was cancelled or took too long.
     """
@@ -138,7 +140,7 @@ def hand_out_training(
         if not handed_out:
             say(f"no worker took {model} within {START_SECONDS // 60} minutes; training it here")
     if not handed_out:
-        train(store=store, snapshot=snapshot, model=model, training=training)
+        _train_here(store, snapshot, model, training, say)
     if not open_store(store).exists("models", model, "model.json"):
         raise TrainingError(
             f"the training of {model} ended without a model in the store",
@@ -146,6 +148,16 @@ def hand_out_training(
             received="nothing there",
             mend="check that both workers were given the same store address",
         )
+
+
+def _train_here(store: str, snapshot: str, model: str, training: TrainingSettings, say: Callable[[str], None]) -> None:
+    """As a subflow; outside of any run as a plain function, which needs no server."""
+    from prefect.runtime import flow_run
+
+    if flow_run.id:
+        train(store=store, snapshot=snapshot, model=model, training=training)
+    else:
+        say(train_from_snapshot(store, snapshot, model, training, say))
 
 
 def _runs_as_deployment() -> bool:

@@ -59,6 +59,21 @@ def test_a_first_night_ends_with_a_verdict_and_a_report_that_is_complete(prefect
     assert Path(outcome.report).read_bytes().lstrip().lower().startswith(b"<!doctype html>")
 
 
+def test_the_stages_are_plain_functions_that_need_no_server(collection, store, monkeypatch):
+    from flows import nightly as module
+    from flows.night import begin_night
+    from tasks.settings import ExamSettings, GateSettings
+
+    def refuse(*_, **__):
+        raise AssertionError("a plain night asked for a Prefect server")
+
+    monkeypatch.setattr("prefect.server.api.server.SubprocessASGIServer.start", refuse)
+    forms = {"training": QUICK, "exam": ExamSettings(), "gate": GateSettings()}
+    night = begin_night(f"folder:{collection}", str(store), force=False, **forms)
+    assert module.spend_night(night).verdict in {"promoted", "kept"}
+    assert report_of(store)["run"] == night.run
+
+
 def test_a_second_night_without_anything_new_trains_nothing(prefect, collection, store):
     run_night(collection, store)
     before = {path: path.stat().st_mtime_ns for path in (store / "models").rglob("*")}

@@ -91,6 +91,7 @@ def describe_night(
         seconds=dict(night.seconds),
         num_images=frozen.num_images,
         newly_found=examined.newly_found,
+        suspects=examined.suspects,
         filed=filed,
         explanations=explanations,
         history=tuple(nights[-60:]),

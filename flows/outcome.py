@@ -8,6 +8,7 @@ from tasks.records import Decision
 
 _BRIEFLY = {
     "bold": "promoted, though unsure",
+    "grown": "promoted, having learned from more",
     "first": "promoted, the first to read these labels",
     "unsure": "kept, not enough evidence",
     "worse": "kept, the challenger is worse",

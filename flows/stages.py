@@ -11,13 +11,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
-import numpy as np
-from numpy.typing import NDArray
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from flows.blocks import read_secret
+from flows.champion import champion_id
 from flows.describe import (
     FrozenNight,
     describe_night,
@@ -26,17 +25,18 @@ from flows.describe import (
     describe_sync,
     remember_night,
 )
-from flows.examine import Examination, examine_challenger, examine_quietly, read_inbox_with
+from flows.examine import Examination, examine_challenger, examine_quietly
 from flows.explain import explain_misread
 from flows.filed import find_filed
 from flows.night import Night
 from flows.outcome import Outcome, name_state
+from flows.readings import read_inbox_with
 from flows.sheet import SHEET, draw_next_sheet
 from flows.train import challenger_id, hand_out_training
 from tasks import promote
 from tasks.dataset import freeze, save_snapshot
 from tasks.errors import TenaraiError
-from tasks.prepare import NEAR_DUPLICATE_BITS, NORMALISER_VERSION, decode, hamming, prepare_images
+from tasks.prepare import NORMALISER_VERSION, are_near, decode, prepare_images
 from tasks.records import (
     Decision,
     InboxReading,
@@ -123,11 +123,6 @@ def freeze_night(night: Night) -> FrozenNight:
         )
 
 
-def are_near(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which of (N, 32) and (M, 32) uint8 perceptual hashes are near-duplicates: (N, M) bool."""
-    return np.asarray(hamming(ours, theirs) <= NEAR_DUPLICATE_BITS)
-
-
 def train_challenger(night: Night, frozen: FrozenNight) -> str:
     """Train a challenger on what is new, on the GPU pool when its worker is there, else here.
 
@@ -165,10 +160,14 @@ def decide_night(night: Night, frozen: FrozenNight, examined: Examination) -> De
             if frozen.info is None:
                 return Decision("nothing new", "no labelled images yet", cause="unlabelled")
             return Decision("nothing new", "no image or setting changed since last night", cause="unchanged")
-        if promote.is_rolled_back(night.store, examined.challenger):
+        if promote.is_rolled_back(night.store, examined.challenger, examined.snapshot):
             reason = f"{examined.challenger} was rolled back by hand; only a person can crown it again"
             return Decision("kept", reason, cause="rolled back", facts={"model": examined.challenger})
-        decision = promote.decide(examined.pairs, examined.regression, night.gate, is_first=examined.is_first)
+        decision = promote.decide(
+            examined.pairs, examined.regression, night.gate, learned=examined.learned, is_first=examined.is_first
+        )
+        if examined.challenger == champion_id(night.store):
+            return _tell_who_reigns(night, examined, decision)
         if decision.verdict == "promoted":
             action = "first" if decision.cause == "first" else "promoted"
             promote.promote(
@@ -181,6 +180,20 @@ def decide_night(night: Night, frozen: FrozenNight, examined: Examination) -> De
             )
         say(f"{decision.verdict}: {decision.reason}")
         return decision
+
+
+def _tell_who_reigns(night: Night, examined: Examination, decision: Decision) -> Decision:
+    """The challenger reigns already: its night was killed after it was crowned, or old settings are tried once more."""
+    with night.catalogue() as catalogue:
+        was_told = any(
+            record.get("challenger") == examined.challenger for record in catalogue.nights(night.settings.source)
+        )
+    if was_told:
+        return Decision(
+            "nothing new", f"{examined.challenger} was trained before and reigns already", cause="unchanged"
+        )
+    reign = promote.champion(night.store)
+    return decision if decision.verdict == "promoted" or reign is None else Decision("promoted", reign.why)
 
 
 def read_inbox(night: Night) -> tuple[InboxReading, ...]:

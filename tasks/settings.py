@@ -93,13 +93,17 @@ class GateSettings(_Form):
         title="Risk of a wrong promotion",
         description="Significance level of the one-sided mid-p test on won and lost images.",
     )
-    when_unsure: Literal["keep", "promote"] = Field(
-        "keep", title="When the evidence is thin", description="What happens when neither model is shown to be better."
+    when_unsure: Literal["keep", "grown", "promote"] = Field(
+        "grown",
+        title="When the evidence is thin",
+        description="keep: the champion stays. grown: a challenger that learned from a quarter more images takes over, "
+        "unless it reads fewer right by more than one. promote: any challenger that is ahead takes over.",
     )
     protect_regression_set: bool = Field(
         True,
         title="Protect the regression set",
-        description="Keep the champion if the challenger misreads a regression image that the champion reads.",
+        description="Keep the champion if the challenger misreads a regression image that the champion reads with even "
+        "odds or better.",
     )
 
 

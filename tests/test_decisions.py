@@ -82,6 +82,14 @@ def test_a_misread_images_name_tells_what_it_was_read_as_if_that_is_a_label():
     assert [case.was_read_as for case in cases] == ["5", "", ""]
 
 
+def test_what_the_champion_knows_by_heart_is_no_loss_to_a_challenger_that_never_saw_it():
+    image = Image("s", "a", "misread/4/a.png", Role.MISREAD, "4", "a" * 64, 1)
+    good, bad = Reading("4", 0.9, False), Reading("5", 0.9, False)
+    for now, status in ((bad, "still misread"), (good, "read")):
+        (case,) = judge_regression([image], [good], [now], by_heart={"a" * 64})
+        assert case.status == status
+
+
 def test_what_needs_attention_comes_first():
     images = [Image("s", n, f"misread/4/{n}.png", Role.MISREAD, "4", n * 64, 1) for n in "abc"]
     good, bad = Reading("4", 0.9, False), Reading("5", 0.9, False)
@@ -184,6 +192,13 @@ def test_a_lost_regression_image_outweighs_everything_and_is_named():
     )
 
 
+def test_a_lucky_guess_that_is_lost_is_told_and_does_not_outweigh_the_rest():
+    right, wrong = Reading("4", 0.49, True), Reading("5", 0.8, False)
+    guess = RegressionCase("misread/4/a.png", "a" * 64, "4", right, wrong, "newly misread")
+    assert decide(PairedCounts(9, 1, 80, 10), (guess,), GATE).verdict == "promoted"
+    assert decide(PairedCounts(9, 1, 80, 10), (guess, case("newly misread")), GATE).cause == "loses"
+
+
 def test_a_decision_tells_its_cause_and_what_its_sentence_mentions():
     better = decide(PairedCounts(9, 1, 80, 10), (), GATE)
     assert better.cause == "better"
@@ -204,6 +219,23 @@ def test_a_decision_tells_its_cause_and_what_its_sentence_mentions():
 def test_the_first_model_for_labels_that_nobody_could_read_is_promoted_without_a_test():
     decision = decide(PairedCounts(1, 0, 0, 1), (), GATE, is_first=True)
     assert (decision.verdict, decision.cause) == ("promoted", "first")
+
+
+def test_when_unsure_a_challenger_that_learned_from_notably_more_takes_over_unless_it_is_behind():
+    for pairs, learned, verdict in [
+        (PairedCounts(0, 0, 90, 3), (100, 125), "promoted"),
+        (PairedCounts(1, 2, 90, 3), (100, 125), "promoted"),
+        (PairedCounts(0, 2, 90, 3), (100, 125), "kept"),
+        (PairedCounts(0, 0, 90, 3), (100, 124), "kept"),
+        (PairedCounts(0, 0, 9, 0), (0, 20), "promoted"),
+        (PairedCounts(0, 0, 9, 0), (0, 19), "kept"),
+        (PairedCounts(0, 8, 90, 3), (0, 100), "kept"),
+    ]:
+        assert decide(pairs, (), GATE, learned=learned).verdict == verdict, (pairs, learned)
+    grown = decide(PairedCounts(1, 1, 90, 3), (), GATE, learned=(100, 125))
+    assert (grown.cause, grown.facts["num_learned"], grown.facts["num_learned_before"]) == ("grown", 125, 100)
+    assert decide(PairedCounts(1, 1, 90, 3), (), GateSettings(when_unsure="keep"), learned=(0, 99)).verdict == "kept"
+    assert decide(PairedCounts(0, 0, 90, 3), (case("newly misread"),), GATE, learned=(0, 99)).cause == "loses"
 
 
 def test_when_unsure_may_promote_but_never_what_fixed_nothing_and_won_nothing():
@@ -251,13 +283,6 @@ def test_a_model_that_never_reigned_cannot_be_put_back(store):
     with pytest.raises(ModelError, match="tenarai models"):
         promote.roll_back(store, to="m-9", base="base-1", why="", by="me")
     assert promote.champion(store).model == "m-1"
-
-
-def test_a_model_that_was_rolled_back_is_remembered_as_such(store):
-    promote.promote(store, "m-1", why="better", by="gate")
-    promote.roll_back(store, to=None, base="base-1", why="", by="me")
-    assert promote.is_rolled_back(store, "m-1")
-    assert not promote.is_rolled_back(store, "m-2")
 
 
 def test_a_damaged_history_is_one_clear_message(store):

@@ -5,10 +5,13 @@ Pure NumPy: models come in as arrays of probabilities, so the same counting serv
 
 from tasks.evaluate.counting import confusion_matrix, find_fair_rows, pair_up, read_labels, wilson_score
 from tasks.evaluate.regression import judge_regression, new_stories, tell_stories
+from tasks.evaluate.suspects import find_duplicates, find_wrong_labels
 
 __all__ = [
     "confusion_matrix",
+    "find_duplicates",
     "find_fair_rows",
+    "find_wrong_labels",
     "judge_regression",
     "new_stories",
     "pair_up",

@@ -23,6 +23,8 @@ def judge_regression(
     champion: Sequence[Reading],
     challenger: Sequence[Reading] | None,
     labels: Collection[str] = (),
+    *,
+    by_heart: Collection[str] = (),
 ) -> tuple[RegressionCase, ...]:
     """Judge each previously misread image, the ones that need attention first.
 
@@ -30,6 +32,8 @@ def judge_regression(
         images: Rows of the regression set, each with its true label.
         champion, challenger: What each reads in them, in the same order; no challenger on a night without one.
         labels: What an image can have been misread as; a file name that says otherwise is only a name.
+        by_heart: sha256 of images that the champion was trained on, before they were filed as misread: that it reads
+            those is no merit, and no loss if the challenger does not.
     """
     answers: Sequence[Reading | None] = challenger if challenger is not None else [None] * len(images)
     cases = [
@@ -39,7 +43,7 @@ def judge_regression(
             label=image.label or "",
             champion=before,
             challenger=now,
-            status=_status(image.label, before, now),
+            status=_status(image.label, now or before if image.sha256 in by_heart else before, now),
             was_read_as=image.was_read_as if image.was_read_as in labels else "",
         )
         for image, before, now in zip(images, champion, answers, strict=True)

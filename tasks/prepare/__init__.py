@@ -9,12 +9,13 @@ from tasks.prepare.decode import MAX_BYTES, MAX_PIXELS, decode
 from tasks.prepare.images import prepare_images
 from tasks.prepare.ink import has_dark_ink
 from tasks.prepare.normalise import NORMALISER_VERSION, normalise, run_stages
-from tasks.prepare.phash import NEAR_DUPLICATE_BITS, hamming, perceptual_hash
+from tasks.prepare.phash import NEAR_DUPLICATE_BITS, are_near, hamming, perceptual_hash
 from tasks.prepare.plain import squeeze
 
 __all__ = [
     "NEAR_DUPLICATE_BITS",
     "NORMALISER_VERSION",
+    "are_near",
     "decode",
     "hamming",
     "has_dark_ink",

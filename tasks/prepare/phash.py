@@ -30,6 +30,11 @@ def perceptual_hash(ink: NDArray[np.float32]) -> bytes:
     return np.packbits(low > np.median(low)).tobytes()
 
 
+def are_near(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which of (N, 32) and (M, 32) uint8 hashes are near-duplicates: (N, M) bool."""
+    return np.asarray(hamming(ours, theirs) <= NEAR_DUPLICATE_BITS)
+
+
 def hamming(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """Bits that differ between (N, 32) and (M, 32) uint8 hashes: (N, M) uint16, 0 to 256."""
     a, b = (np.ascontiguousarray(hashes).view(np.uint64) for hashes in (ours, theirs))

@@ -119,7 +119,8 @@ class Decision:
         reason: One sentence for people, in English.
         p_value: One-sided mid-p of the paired counts; None where no test was made.
         cause: The reason as a word that reports in other languages go by: `better`, `worse`, `loses`, `unsure`,
-            `bold` (promoted though unsure), `first`, `rolled back`, `unchanged`, `unlabelled`.
+            `grown` (promoted though unsure, having learned from more), `bold` (promoted though unsure), `first`,
+            `rolled back`, `unchanged`, `unlabelled`.
         facts: What the sentence mentions, by name, such as won, lost, num_images, p, path, read_as, num_more.
     """
 

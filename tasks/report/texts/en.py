@@ -14,6 +14,8 @@ EN: dict[str, str] = {
     "(p = {p}).",
     "because bold": "Not shown to be worse, and promoting when unsure is set: {won} won, {lost} lost of {num_images} "
     "(p = {p}).",
+    "because grown": "It learned from {num_learned} images instead of {num_learned_before}, and is not shown to be worse: "
+    "{won} won, {lost} lost of {num_images} images (p = {p}).",
     "because first": "No model could read these labels before.",
     "because worse": "The challenger is worse: {won} won, {lost} lost of {num_images} images (p = {p}).",
     "because unsure": "Not enough evidence that the challenger is better: {won} won, {lost} lost of {num_images} images "

@@ -11,6 +11,8 @@ JA: dict[str, str] = {
     "nothing new_lead": "学習はしていません。昨夜のモデルが引き続き読みます。",
     "because better": "どちらも学習していない {num_images} 枚で {won} 勝 {lost} 敗と、よりよく読みました(p = {p})。",
     "because bold": "劣るとは言えず、「迷ったら交代」の設定なので({num_images} 枚で {won} 勝 {lost} 敗、p = {p})。",
+    "because grown": "{num_learned_before} 枚ではなく {num_learned} 枚から学び、劣るとは言えません"
+    "({num_images} 枚で {won} 勝 {lost} 敗、p = {p})。",
     "because first": "これまで、この字を読めるモデルはありませんでした。",
     "because worse": "挑戦モデルの方が劣ります({num_images} 枚で {won} 勝 {lost} 敗、p = {p})。",
     "because unsure": "挑戦モデルの方がよいと言うには証拠が足りません({num_images} 枚で {won} 勝 {lost} 敗、p = {p})。",

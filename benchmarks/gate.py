@@ -1,0 +1,300 @@
+"""What the gate is worth: simulated nights on real digits, judged on images that no night ever had.
+
+.venv/bin/python -m benchmarks.gate seeds OWN POOL.npz…      1,000 nights on which only the seed changes
+.venv/bin/python -m benchmarks.gate nights OWN POOL.npz…     20 writers × 30 nights, this gate against two others
+.venv/bin/python -m benchmarks.gate power --png FILE         how many images show which gain
+
+OWN is a folder of <set>/<label>/<file>. The splits are those of `tasks.dataset`, fair pairs and decisions those of
+`tasks.evaluate` and `tasks.promote`; only the models are cheap (see `benchmarks.writers`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # such small products are fastest on one thread
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.writers import LABELS, Hand, Hands, Head, base_head, fit_head
+from tasks import evaluate, promote
+from tasks.dataset import REGRESSION, TEST, TRAIN, Snapshot, freeze
+from tasks.records import Decision, Fingerprint, Image, PairedCounts, Reading, RegressionCase, Role
+from tasks.settings import GateSettings
+from tasks.train import split_folds
+
+NUM_NIGHTS, PER_NIGHT = 30, 10
+FOLDS = 5
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Exam:
+    """One night: what there was, and what its challenger reads.
+
+    Attributes:
+        rows: (N,) the writer's images in the order of the snapshot.
+        snapshot: As frozen.
+        challenger: Trained on all training images.
+        cross_fitted: (N,) int64, what may be counted for the challenger; -1 where nothing may.
+    """
+
+    rows: NDArray[np.intp]
+    snapshot: Snapshot
+    challenger: Head
+    cross_fitted: NDArray[np.int64]
+
+    @property
+    def groups_trained_on(self) -> frozenset[str]:
+        return frozenset(self.snapshot.groups[self.snapshot.rows(TRAIN)].tolist())
+
+
+def hold_night(hand: Hand, rows: NDArray[np.intp], misread: set[int], seed: int) -> Exam:
+    """Freeze some of a writer's images, train a challenger, and cross-fit."""
+    snapshot, order = _freeze(hand, rows, misread)
+    train = snapshot.rows(TRAIN)
+    challenger = fit_head(hand, order[train], seed)
+    cross_fitted = np.full(len(order), -1, np.int64)
+    test = snapshot.rows(TEST)
+    cross_fitted[test] = challenger.read(hand.plain[order[test]])
+    for learn, held_out in split_folds(snapshot.targets[train], snapshot.groups[train], FOLDS, seed):
+        fold = fit_head(hand, order[train[learn]], seed)
+        cross_fitted[train[held_out]] = fold.read(hand.plain[order[train[held_out]]])
+    return Exam(order, snapshot, challenger, cross_fitted)
+
+
+def compare(hand: Hand, exam: Exam, champion: Head, known: frozenset[str]) -> tuple[PairedCounts, tuple[float, ...]]:
+    """The paired counts, and how sure the champion is of each regression image that the challenger loses."""
+    truth, splits = hand.targets[exam.rows], exam.snapshot.splits
+    counted = evaluate.find_fair_rows(
+        exam.snapshot.groups, splits == TEST, (splits == TRAIN) & (exam.cross_fitted >= 0), known
+    )
+    before = champion.read(hand.plain[exam.rows]) == truth
+    pairs = evaluate.pair_up(before[counted], exam.cross_fitted[counted] == truth[counted])
+    misread = exam.snapshot.rows(REGRESSION)
+    features = hand.plain[exam.rows[misread]]
+    lost = before[misread] & (exam.challenger.read(features) != truth[misread])
+    return pairs, tuple(champion.probabilities(features[lost]).max(axis=1).tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a policy decides by.
+
+    Attributes:
+        pairs: Champion and challenger on the same images.
+        lost: How sure the champion is of each regression image that it reads and the challenger does not, 0 to 1.
+        learned: From how many images the champion has learned, and from how many the challenger.
+    """
+
+    pairs: PairedCounts
+    lost: tuple[float, ...]
+    learned: tuple[int, int]
+
+
+Policy = Callable[[Evidence], bool]
+
+
+def by_gate(settings: GateSettings) -> Policy:
+    """The project's gate."""
+    return lambda evidence: _decide(evidence, settings).verdict == "promoted"
+
+
+POLICIES: dict[str, Policy] = {
+    "always promote": lambda evidence: True,
+    "accuracy ≥ champion": lambda evidence: evidence.pairs.won >= evidence.pairs.lost,
+    "gate, keep when unsure": by_gate(GateSettings(when_unsure="keep")),
+    "gate, promote when unsure": by_gate(GateSettings(when_unsure="promote")),
+    "default gate": by_gate(GateSettings()),
+}
+
+
+@dataclass
+class Record:
+    """What one policy made of one writer: accuracy after each night, images lost, promotions."""
+
+    accuracy: list[float] = field(default_factory=list)
+    flips: int = 0
+    promotions: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Life:
+    """The nights of a writer, and the images that no night has."""
+
+    hand: Hand
+    exams: tuple[Exam, ...]
+    judge: NDArray[np.intp]
+
+
+def live(hand: Hand, seed: int) -> Life:
+    """30 nights of one writer; every policy will see the same challengers."""
+    order = np.random.default_rng([seed, 3]).permutation(len(hand.targets))
+    arriving, judge = order[: NUM_NIGHTS * PER_NIGHT], order[NUM_NIGHTS * PER_NIGHT :]
+    at_first = base_head().read(hand.plain) == hand.targets
+    # every third image that the base misreads is filed as misread by its writer
+    misread = {int(n) for n in arriving[~at_first[arriving]][::3]}
+    nights = range(1, NUM_NIGHTS + 1)
+    exams = (hold_night(hand, arriving[: n * PER_NIGHT], misread, seed * 1000 + n) for n in nights)
+    return Life(hand, tuple(exams), judge)
+
+
+def replay(life: Life, policy: Policy) -> Record:
+    """Let a policy decide night by night; judged on the images that no night had."""
+    hand, judge, record = life.hand, life.judge, Record()
+    champion, known, learned = base_head(), frozenset[str](), 0
+    right = champion.read(hand.plain[judge]) == hand.targets[judge]
+    for exam in life.exams:
+        num_train = len(exam.snapshot.rows(TRAIN))
+        pairs, lost = compare(hand, exam, champion, known)
+        if policy(Evidence(pairs, lost, (learned, num_train))):
+            now = exam.challenger.read(hand.plain[judge]) == hand.targets[judge]
+            record.flips += int((right & ~now).sum())
+            record.promotions += 1
+            champion, known, learned, right = exam.challenger, exam.groups_trained_on, num_train, now
+        record.accuracy.append(float(right.mean()))
+    return record
+
+
+def run_nights(lives: Iterable[Life], policies: dict[str, Policy]) -> str:
+    """A markdown table: each policy's mean accuracy, negative flips and promotions."""
+    found: list[dict[str, Record]] = []
+    for number, life in enumerate(lives):
+        found.append({name: replay(life, policy) for name, policy in policies.items()})
+        told = ", ".join(f"{name} {np.mean(r.accuracy):.2%} −{r.flips}" for name, r in found[-1].items())
+        print(f"writer {number} ({life.hand.name}): {told}", flush=True)
+    lines = ["| | mean accuracy | last night | lost readings | promotions |", "| --- | ---: | ---: | ---: | ---: |"]
+    for name in policies:
+        records = [one[name] for one in found]
+        mean, last = np.mean([r.accuracy for r in records]), np.mean([r.accuracy[-1] for r in records])
+        flips, promotions = sum(r.flips for r in records), sum(r.promotions for r in records)
+        lines.append(f"| {name} | {mean:.2%} | {last:.2%} | {flips:,} | {promotions} |")
+    return "\n".join(lines)
+
+
+def run_seeds(hands: Hands, num_writers: int, num_each: int) -> str:
+    """On the same images, challengers that differ from their champion by the seed alone: how many are promoted?"""
+    promoted = better = 0
+    settings = GateSettings()
+    for writer in range(num_writers):
+        hand = hands.draw(writer)
+        rng = np.random.default_rng([writer, 4])
+        order = rng.permutation(len(hand.targets))
+        rows = order[: 60 + 30 * (writer % 8)]  # collections of 60 to 270 images
+        snapshot, mine = _freeze(hand, rows, set())
+        train, test = mine[snapshot.rows(TRAIN)], mine[snapshot.rows(TEST)]
+        champion = fit_head(hand, train, seed=0)
+        before = champion.read(hand.plain[test]) == hand.targets[test]
+        count = 0
+        for seed in range(1, num_each + 1):
+            now = fit_head(hand, train, seed).read(hand.plain[test]) == hand.targets[test]
+            count += (
+                _decide(Evidence(evaluate.pair_up(before, now), (), (len(train), len(train))), settings).verdict
+                == "promoted"
+            )
+            better += int(now.sum()) >= int(before.sum())
+        promoted += count
+        print(f"writer {writer} ({hand.name}, {len(rows)} images): {count} of {num_each}", flush=True)
+    nights = num_writers * num_each
+    return (
+        f"{nights:,} nights on which only the seed changed: {promoted} promoted ({promoted / nights:.1%}); "
+        f"by accuracy ≥ champion {better} ({better / nights:.1%})"
+    )
+
+
+def find_power(num_images: int, gain: float, lost: float, settings: GateSettings) -> float:
+    """Chance that the gate promotes a challenger that wins `lost + gain` and loses `lost` of all images, exactly."""
+    from scipy.stats import binom
+
+    share, total = lost + gain + lost, 0.0
+    differing = np.arange(num_images + 1)
+    for n, weight in zip(differing, binom.pmf(differing, num_images, share), strict=True):
+        if weight < 1e-9:
+            continue
+        won = np.arange(n + 1)
+        yes = [promote.decide(PairedCounts(int(w), int(n - w), num_images - n, 0), (), settings).verdict for w in won]
+        total += weight * float(binom.pmf(won, n, (lost + gain) / share)[np.array(yes) == "promoted"].sum())
+    return total
+
+
+def draw_power(png: Path, lost: float) -> str:
+    """Draw the power curve, and tell where each gain is seen four times in five."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    sizes = np.unique(np.geomspace(10, 1000, 28).astype(int))
+    figure, axes = plt.subplots(figsize=(6.4, 3.6), dpi=110)
+    told = []
+    for gain in (0.01, 0.02, 0.04, 0.08):
+        power = [find_power(int(n), gain, lost, GateSettings()) for n in sizes]
+        axes.plot(sizes, power, label=f"+{gain:.0%}")
+        enough = [int(n) for n, p in zip(sizes, power, strict=True) if p >= 0.8]
+        told.append(f"+{gain:.0%}: {f'from {enough[0]} images' if enough else 'more than 1,000 images'}")
+    axes.set(xscale="log", xlabel="images compared", ylabel="promoted", ylim=(0, 1.02))
+    axes.axhline(0.8, color="grey", linewidth=0.6, linestyle=":")
+    axes.grid(alpha=0.2)
+    axes.legend(title="truly better by", frameon=False)
+    figure.tight_layout()
+    figure.savefig(png, metadata={"Software": None})
+    return "seen in four nights of five: " + "; ".join(told)
+
+
+def _freeze(hand: Hand, rows: NDArray[np.intp], misread: set[int]) -> tuple[Snapshot, NDArray[np.intp]]:
+    """The project's snapshot of some of a writer's images, and which of the writer's images its rows are."""
+    images, digits, where = [], {}, {}
+    for row in rows.tolist():
+        sha = hashlib.sha256(f"{hand.name} {row}".encode()).hexdigest()
+        role = Role.MISREAD if row in misread else Role.DIGITS
+        label = LABELS[hand.targets[row]]
+        images.append(Image("folder:simulated", sha, f"{role}/{label}/{row}.png", role, label, sha, 1))
+        digits[sha] = Fingerprint(sha, bytes.fromhex(sha), sha)
+        where[sha] = row
+
+    def is_near(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> Flags:
+        return np.zeros((len(ours), len(theirs)), bool)
+
+    def load_pixels(shas: Sequence[str]) -> Iterator[bytes]:
+        return (hand.pixels[where[sha]].tobytes() for sha in shas)
+
+    snapshot = freeze(images, digits, load_pixels, normaliser=1, test_share=0.2, near=is_near).snapshot
+    order = np.array([where[sha] for sha in snapshot.sha256.tolist()], np.intp)
+    return snapshot, order
+
+
+def _decide(evidence: Evidence, settings: GateSettings) -> Decision:
+    cases = [
+        RegressionCase("x.png", "0" * 64, "4", Reading("4", sure, False), Reading("9", 1.0, False), "newly misread")
+        for sure in evidence.lost
+    ]
+    return promote.decide(evidence.pairs, cases, settings, learned=evidence.learned)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["seeds", "nights", "power"])
+    parser.add_argument("own", type=Path, nargs="?")
+    parser.add_argument("pools", type=Path, nargs="*")
+    parser.add_argument("--writers", type=int, default=20)
+    parser.add_argument("--lost", type=float, default=0.005, help="power: share of images a challenger loses")
+    parser.add_argument("--png", type=Path, default=Path("benchmarks/power.png"))
+    given = parser.parse_args()
+    if given.what == "power":
+        print(draw_power(given.png, given.lost))
+        return
+    hands = Hands(given.own, given.pools)
+    if given.what == "seeds":
+        print(run_seeds(hands, given.writers, 1000 // given.writers))
+    else:
+        print(run_nights((live(hands.draw(seed), seed) for seed in range(given.writers)), POLICIES))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""What models read: now, by loading them, or before, as the catalogue keeps it, so that quiet nights load none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.champion import champion_id, load_champion
+from flows.night import Night
+from tasks import evaluate
+from tasks.catalogue import Catalogue
+from tasks.prepare import NORMALISER_VERSION
+from tasks.records import InboxReading, Reading, Role
+
+if TYPE_CHECKING:
+    from tasks.model.bundle import LoadedModel
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What a model reads in N images: readings, their labels (N,) str, and probabilities (N, K) float32."""
+
+    readings: list[Reading]
+    labels: NDArray[np.str_]
+    probabilities: NDArray[np.float32]
+
+
+def read_with(model: LoadedModel, pixels: NDArray[np.uint8]) -> Readings:
+    """Let a model read (N, 28, 28) uint8 digits."""
+    probabilities = model.predict(pixels)
+    readings = evaluate.read_labels(probabilities, model.info.labels, model.info.unsure_below)
+    return Readings(readings, np.array([reading.label for reading in readings], dtype=np.str_), probabilities)
+
+
+def known_readings(night: Night, catalogue: Catalogue, model: str, sha256s: set[str]) -> dict[str, Reading]:
+    """What a model read before, by sha256; it is not loaded."""
+    from tasks.model.bundle import load_info
+
+    kept = catalogue.readings(model, sha256s)
+    if not kept:
+        return {}
+    threshold = load_info(night.store, model).unsure_below
+    return {sha: Reading(label, sure, sure < threshold) for sha, (label, sure) in kept.items()}
+
+
+def keep_readings(catalogue: Catalogue, model: str, readings: dict[str, Reading]) -> None:
+    """Keep what a model read, by sha256, for nights that will not load it."""
+    catalogue.put_readings(model, {sha: (reading.label, reading.probability) for sha, reading in readings.items()})
+
+
+def read_inbox_with(night: Night, catalogue: Catalogue) -> tuple[InboxReading, ...]:
+    """What the reigning champion reads in the inbox, least sure first; what it has read before is not read again."""
+    images = catalogue.images(night.settings.source, roles=(Role.INBOX,))
+    digits = catalogue.digits(NORMALISER_VERSION, {image.sha256 for image in images})
+    images = [image for image in images if image.sha256 in digits and digits[image.sha256].pixels]
+    if not images:
+        return ()
+    champion = champion_id(night.store)
+    known = known_readings(night, catalogue, champion, {image.sha256 for image in images})
+    unread = sorted({image.sha256 for image in images} - set(known))
+    if unread:
+        model = load_champion(night.store)
+        pixels = np.stack([np.frombuffer(digits[sha].pixels, np.uint8).reshape(28, 28) for sha in unread])
+        read = dict(zip(unread, read_with(model, pixels).readings, strict=True))
+        keep_readings(catalogue, champion, read)
+        known = {**known, **read}
+    found = [InboxReading(image.path, image.sha256, known[image.sha256]) for image in images]
+    return tuple(sorted(found, key=lambda item: (item.reading.probability, item.path)))

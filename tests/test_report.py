@@ -205,6 +205,7 @@ def test_every_cause_the_gate_may_give_has_its_sentence(language):
     assert {"better", "unsure", "rolled back", "unchanged"} <= set(causes)
     for cause in causes:
         facts = {"won": 3, "lost": 1, "num_images": 90, "p": 0.0312, "path": "misread/4/a.png", "read_as": "9"}
+        facts |= {"num_learned": 60, "num_learned_before": 40}
         decision = Decision("kept", "what the gate wrote", 0.03, cause, facts)
         said = make_view(night(decision=decision), language).because()
         assert said != "What the gate wrote", cause

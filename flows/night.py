@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
+from flows.fan_out import settings_of
 from tasks.catalogue import CATALOGUE_FILE, Catalogue, open_catalogue
 from tasks.errors import SettingsError
 from tasks.settings import ExamSettings, GateSettings, Settings, TrainingSettings
@@ -90,6 +91,7 @@ def begin_night(
     source: str,
     store: str,
     *,
+    collection: str = "",
     force: bool,
     training: TrainingSettings,
     exam: ExamSettings,
@@ -99,7 +101,8 @@ def begin_night(
     """Name the night and open its store.
 
     Args:
-        source, store: Addresses; empty ones are taken from the environment.
+        source, store: Addresses; empty ones are taken from the collection or the environment.
+        collection: Name of one of many. Default: none of them.
         force, training, exam, gate: As asked.
         run_id: Id of the flow run. Default: a random one.
 
@@ -107,7 +110,8 @@ def begin_night(
         SettingsError, StoreError: Address or store are off.
     """
     given = {name: value for name, value in {"source": source, "store": store}.items() if value}
-    settings = name_drive_by_id(Settings(**given))  # type: ignore[arg-type]
+    settings = settings_of(collection).model_copy(update=given) if collection else Settings(**given)  # type: ignore[arg-type]
+    settings = name_drive_by_id(settings)
     now = datetime.now(UTC)  # names of nights sort by time, also when the clocks are put back
     return Night(
         run=f"{now:%Y%m%d-%H%M%S}-{(run_id or uuid.uuid4().hex)[:4]}",

@@ -11,9 +11,10 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows import stages
+from flows.fan_out import order_nights
 from flows.night import Night, begin_night, name_tonight
 from flows.outcome import Outcome
-from tasks.settings import ExamSettings, GateSettings, TrainingSettings
+from tasks.settings import ExamSettings, GateSettings, Settings, TrainingSettings
 
 
 def spend_night(night: Night, *, as_task: Callable[[Any], Any] = lambda stage: stage) -> Outcome:
@@ -39,23 +40,37 @@ def spend_night(night: Night, *, as_task: Callable[[Any], Any] = lambda stage: s
 def nightly(
     source: str = "",
     store: str = "",
+    collection: str = "",
     force: bool = False,
     training: TrainingSettings = TrainingSettings(),
     exam: ExamSettings = ExamSettings(),
     gate: GateSettings = GateSettings(),
-) -> State[Outcome]:
+) -> State[Outcome] | State[None]:
     """One night: learn from what is new, sit the exam, hand in a report.
 
     Args:
         source: Where the images are: folder:PATH or drive:FOLDER_ID. Empty: as set on the worker (TENARAI_SOURCE).
         store: Where everything is kept: a path, s3://… or gs://…. Empty: as set on the worker (TENARAI_STORE).
+        collection: Name of one of many (TENARAI_COLLECTIONS), instead of source and store. Empty, with both empty, too,
+            where there are many: order a night for each.
         force: Train even when nothing is new, with another seed.
         training: How the challenger is trained.
         exam: What the models are examined on.
         gate: When a challenger becomes champion.
     """
+    if not (source or store or collection) and Settings().collections:
+        forms = {"training": training, "exam": exam, "gate": gate}
+        told = {name: form.model_dump(mode="json") for name, form in forms.items()}
+        return Completed(message=order_nights({"force": force, **told}, str(flow_run.id)))
     night = begin_night(
-        source, store, force=force, training=training, exam=exam, gate=gate, run_id=str(flow_run.id or "")
+        source,
+        store,
+        collection=collection,
+        force=force,
+        training=training,
+        exam=exam,
+        gate=gate,
+        run_id=str(flow_run.id or ""),
     )
     outcome = spend_night(night, as_task=stages.TASKS.__getitem__)
     return Completed(name=outcome.state, message=outcome.message, data=outcome)

@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     source: str = Field(DEFAULT_SOURCE, description="`folder:<path>` or `drive:<folder id>`.")
     store: str = Field(DEFAULT_STORE, description="A local path, or an `s3://`/`gs://` address.")
     catalogue: str = Field("", description="SQLAlchemy address of the catalogue; empty: SQLite inside the store.")
+    collections: str = Field("", description="TOML file of many collections, a table each; empty: just this one.")
     language: Literal["en", "ja"] = Field("en", description="Language of reports and messages.")
     timezone: str = Field("", description="Whose clock reports go by, such as Asia/Tokyo; empty: this machine's.")
     drive_api_root: str = Field(

@@ -51,7 +51,7 @@ def test_the_night_orders_its_training_under_the_name_that_is_deployed():
 
 def test_nights_run_on_the_cpu_pool_and_training_on_the_gpu_pool():
     pools = {deployment["name"]: deployment["work_pool"]["name"] for deployment in SPEC["deployments"]}
-    assert pools == {"nightly": CPU_POOL, "gpu": GPU_POOL, "study": CPU_POOL}
+    assert pools == {"nightly": CPU_POOL, "collection": CPU_POOL, "gpu": GPU_POOL, "study": CPU_POOL}
 
 
 def test_a_runs_process_is_told_what_it_cannot_read_from_pyproject():
@@ -80,12 +80,12 @@ def test_every_field_of_the_run_form_has_a_title_a_description_and_is_listed():
     from prefect.utilities.callables import parameter_schema
 
     schema = parameter_schema(flow_of(SPEC["deployments"][0]).fn)
-    assert list(schema.properties) == ["source", "store", "force", "training", "exam", "gate"]
+    assert list(schema.properties) == ["source", "store", "collection", "force", "training", "exam", "gate"]
     for name in ("TrainingSettings", "ExamSettings", "GateSettings"):
         for field, form in schema.definitions[name]["properties"].items():
             assert form.get("title"), field
             assert form.get("description"), field
-    for name in ("source", "store", "force"):
+    for name in ("source", "store", "collection", "force"):
         assert schema.properties[name].get("description"), name
 
 

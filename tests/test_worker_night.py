@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
@@ -131,6 +132,18 @@ def test_what_the_stages_say_is_in_the_runs_log(up, finished):
     mine = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[finished.id]))
     logged = wait(lambda: [log.message for log in client.read_logs(mine)], 30)
     assert any(line.startswith("sync: 83 files") for line in logged)
+
+
+def test_the_coming_nights_stand_on_the_schedule_for_two_in_the_morning(up):
+    client, _, _ = up
+    deployment = client.read_deployment_by_name("nightly/nightly")
+
+    def planned():
+        runs = [run for run in client.read_flow_runs() if run.deployment_id == deployment.id]
+        return [run.expected_start_time for run in runs if run.auto_scheduled]
+
+    for start in wait(planned, 120):
+        assert start.astimezone(ZoneInfo("Asia/Tokyo")).strftime("%H:%M") == "02:00"
 
 
 def test_a_second_run_finds_nothing_new(up, finished):

@@ -13,7 +13,9 @@ from tasks.errors import SettingsError
 from tasks.settings import DEFAULT_HOME, Settings, TrainingSettings
 
 
-def run_here(settings: Settings, *, force: bool, training: dict[str, Any], debug: bool) -> Outcome:
+def run_here(
+    settings: Settings, *, force: bool, training: dict[str, Any], debug: bool, allow_mass_deletion: bool = False
+) -> Outcome:
     """Run the `nightly` flow in this process and say how it ended.
 
     Args:
@@ -21,6 +23,7 @@ def run_here(settings: Settings, *, force: bool, training: dict[str, Any], debug
         force: Train even when nothing is new.
         training: Fields of `TrainingSettings` that differ from the defaults.
         debug: Leave Prefect's own log on.
+        allow_mass_deletion: Believe it when many files vanished. Default: False.
 
     Raises:
         TenaraiError: As the flow raised it.
@@ -32,6 +35,7 @@ def run_here(settings: Settings, *, force: bool, training: dict[str, Any], debug
         source=settings.source,
         store=settings.store,
         force=force,
+        allow_mass_deletion=allow_mass_deletion,
         training=TrainingSettings(**training),
         return_state=True,
     )

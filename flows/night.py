@@ -37,6 +37,7 @@ class Night:
         created: When it began, ISO 8601, by the clock that the settings name.
         settings: Where source, store and catalogue are.
         force: Train even when nothing is new.
+        allow_mass_deletion: Believe it when many files vanished.
         training, exam, gate: How it was asked to work.
         store: The open store.
         seconds: Seconds by stage, filled in as the night goes on.
@@ -46,6 +47,7 @@ class Night:
     created: str
     settings: Settings
     force: bool
+    allow_mass_deletion: bool
     training: TrainingSettings
     exam: ExamSettings
     gate: GateSettings
@@ -93,6 +95,7 @@ def begin_night(
     *,
     collection: str = "",
     force: bool,
+    allow_mass_deletion: bool = False,
     training: TrainingSettings,
     exam: ExamSettings,
     gate: GateSettings,
@@ -103,7 +106,7 @@ def begin_night(
     Args:
         source, store: Addresses; empty ones are taken from the collection or the environment.
         collection: Name of one of many. Default: none of them.
-        force, training, exam, gate: As asked.
+        force, allow_mass_deletion, training, exam, gate: As asked.
         run_id: Id of the flow run. Default: a random one.
 
     Raises:
@@ -118,6 +121,7 @@ def begin_night(
         created=local_time(settings, now).isoformat(timespec="seconds"),
         settings=settings,
         force=force,
+        allow_mass_deletion=allow_mass_deletion,
         training=training,
         exam=exam,
         gate=gate,

@@ -1,4 +1,4 @@
-"""The nightly flow: sync → cut sheets → prepare → freeze → train → examine → decide → read the inbox → publish."""
+"""The nightly flow: sync → cut sheets → prepare → freeze → train → examine → decide → read inbox → publish, send."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from flows import stages
 from flows.fan_out import order_nights
 from flows.night import Night, begin_night, name_tonight
 from flows.outcome import Outcome
+from flows.send import send_night
 from tasks.settings import ExamSettings, GateSettings, Settings, TrainingSettings
 
 
@@ -33,7 +34,8 @@ def spend_night(night: Night, *, as_task: Callable[[Any], Any] = lambda stage: s
         examined = as_task(stages.examine_night)(night, frozen, challenger)
         decision = as_task(stages.decide_night)(night, frozen, examined)
         inbox = as_task(stages.read_inbox)(night)
-        return as_task(stages.publish_night)(night, synced, frozen, examined, decision, inbox)  # type: ignore[no-any-return]
+        outcome = as_task(stages.publish_night)(night, synced, frozen, examined, decision, inbox)
+        return as_task(send_night)(night, outcome)  # type: ignore[no-any-return]
 
 
 @flow(name="nightly", flow_run_name=name_tonight, timeout_seconds=6 * 3600, retries=0)
@@ -42,6 +44,7 @@ def nightly(
     store: str = "",
     collection: str = "",
     force: bool = False,
+    allow_mass_deletion: bool = False,
     training: TrainingSettings = TrainingSettings(),
     exam: ExamSettings = ExamSettings(),
     gate: GateSettings = GateSettings(),
@@ -54,6 +57,7 @@ def nightly(
         collection: Name of one of many (TENARAI_COLLECTIONS), instead of source and store. Empty, with both empty, too,
             where there are many: order a night for each.
         force: Train even when nothing is new, with another seed.
+        allow_mass_deletion: Believe it, this once, when more than a fifth of the files vanished from the source.
         training: How the challenger is trained.
         exam: What the models are examined on.
         gate: When a challenger becomes champion.
@@ -61,12 +65,14 @@ def nightly(
     if not (source or store or collection) and Settings().collections:
         forms = {"training": training, "exam": exam, "gate": gate}
         told = {name: form.model_dump(mode="json") for name, form in forms.items()}
-        return Completed(message=order_nights({"force": force, **told}, str(flow_run.id)))
+        flags = {"force": force, "allow_mass_deletion": allow_mass_deletion}
+        return Completed(message=order_nights({**flags, **told}, str(flow_run.id)))
     night = begin_night(
         source,
         store,
         collection=collection,
         force=force,
+        allow_mass_deletion=allow_mass_deletion,
         training=training,
         exam=exam,
         gate=gate,

@@ -31,6 +31,7 @@ from flows.filed import find_filed
 from flows.night import Night
 from flows.outcome import Outcome, name_state
 from flows.readings import read_inbox_with
+from flows.send import send_night
 from flows.sheet import SHEET, draw_next_sheet
 from flows.train import challenger_id, hand_out_training
 from tasks import promote
@@ -62,6 +63,7 @@ def sync_night(night: Night) -> SyncResult:
             night.run,
             night.settings,
             on_progress=say,
+            allow_mass_deletion=night.allow_mass_deletion,
             read_secret=read_secret,
         )
         say(describe_sync(result))
@@ -266,5 +268,6 @@ TASKS: dict[Callable[..., Any], Callable[..., Any]] = {
     decide_night: _task(decide_night, name="decide"),
     read_inbox: _task(read_inbox, name="read inbox"),
     publish_night: _task(publish_night, name="publish"),
+    send_night: _task(send_night, name="send"),
 }
 """The Prefect task of each stage; training is a flow of its own."""

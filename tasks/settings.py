@@ -50,6 +50,12 @@ class Settings(BaseSettings):
         ge=0,
         description="Days after which Drive is listed in full though its changes feed says nothing; 0: always.",
     )
+    drive_reports: str = Field(
+        "auto",
+        description="Where reports go on Drive: `auto`, the source's reports/ folder if the account may write there; a "
+        "folder's id; `own`, a folder that Tenarai makes; `off`.",
+    )
+    drive_reports_kept: int = Field(14, ge=1, le=1000, description="Reports kept on Drive; older ones are trashed.")
     practice_sheet: Literal["a4", "letter", "none"] = Field(
         "a4", description="Paper of the practice sheet that comes with each report; none: no sheet."
     )

@@ -20,6 +20,7 @@ STATIONS = {
     "evaluate",
     "promote",
     "report",
+    "publish",
     "sample",
     "study",
     "backup",

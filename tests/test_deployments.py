@@ -80,12 +80,13 @@ def test_every_field_of_the_run_form_has_a_title_a_description_and_is_listed():
     from prefect.utilities.callables import parameter_schema
 
     schema = parameter_schema(flow_of(SPEC["deployments"][0]).fn)
-    assert list(schema.properties) == ["source", "store", "collection", "force", "training", "exam", "gate"]
+    plain = ["source", "store", "collection", "force", "allow_mass_deletion"]
+    assert list(schema.properties) == [*plain, "training", "exam", "gate"]
     for name in ("TrainingSettings", "ExamSettings", "GateSettings"):
         for field, form in schema.definitions[name]["properties"].items():
             assert form.get("title"), field
             assert form.get("description"), field
-    for name in ("source", "store", "collection", "force"):
+    for name in plain:
         assert schema.properties[name].get("description"), name
 
 

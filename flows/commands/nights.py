@@ -19,19 +19,29 @@ if TYPE_CHECKING:
 @source_option
 @store_option
 @click.option("--force", is_flag=True, help="Train even when nothing is new, with another seed.")
+@click.option("--allow-mass-deletion", is_flag=True, help="Believe it when more than a fifth of the files vanished.")
 @click.option("--recipe", type=click.Choice(["auto", "transfer", "cnn", "mlp"]), help="How to train. Default: auto.")
 @click.option("--max-epochs", type=click.IntRange(1, 1000), help="Epochs at most. Default: 60.")
 @click.option("--seed", type=click.IntRange(0), help="Seed of the training. Default: 0.")
 @click.option("--device", type=click.Choice(["auto", "gpu", "cpu"]), help="Where to train. Default: auto.")
 @click.pass_context
-def nightly(ctx: click.Context, /, source: str | None, store: str | None, force: bool, **training: Any) -> None:
+def nightly(
+    ctx: click.Context,
+    /,
+    source: str | None,
+    store: str | None,
+    force: bool,
+    allow_mass_deletion: bool,
+    **training: Any,
+) -> None:
     """One night, here and now: sync, prepare, train, examine, decide, report."""
     from flows.console import run_here
 
     settings = read_settings(source=source, store=store)
     make_sample_if_default(settings)
     chosen = {name: value for name, value in training.items() if value is not None}
-    outcome = run_here(settings, force=force, training=chosen, debug=bool(ctx.find_root().params.get("debug")))
+    debug = bool(ctx.find_root().params.get("debug"))
+    outcome = run_here(settings, force=force, training=chosen, debug=debug, allow_mass_deletion=allow_mass_deletion)
     click.secho(f"\n{outcome.message}", bold=True)
     click.echo(f"report: {outcome.report}")
 

@@ -1,8 +1,8 @@
 """Kill something at random while nights run, and see whether the next night makes everything whole: `make chaos`.
 
-Each round adds one image, starts a night through the API, kills two to five of its parts (kill -9) at random moments,
-starts again what a supervisor would start again, and waits for the night's end. Then an unharmed night must complete,
-with every image in the catalogue and in the store, one champion whose model can be loaded, and no slot left taken.
+Each round adds one image, starts a night through the API, and kills (-9) one of its parts at three to seven random
+moments, starting again what a supervisor would start again. When that night has ended, the next, unharmed one must
+complete, with every image in the catalogue and in the store, one champion whose model is there, and no slot left taken.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Chaos:
         assert first == "COMPLETED", first
         rounds: list[Round] = []
         while (dealt := sum(len(one.kills) for one in rounds)) < kills:
-            one = self.play(Round(len(rounds) + 1), min(kills - dealt, self.dice.choice((2, 3, 4, 5))))
+            one = self.play(Round(len(rounds) + 1), min(kills - dealt, self.dice.randint(3, 7)))
             rounds.append(one)
             say(as_row(one))
             if one.wrong:

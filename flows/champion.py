@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks import promote
+from tasks.errors import TenaraiError
 from tasks.prepare import NORMALISER_VERSION
 from tasks.store import Store
 
@@ -13,33 +14,45 @@ if TYPE_CHECKING:
 
 
 def champion_id(store: Store | None) -> str:
-    """Id of the reigning champion, without loading it; the base model's where none was crowned."""
-    reign = promote.champion(store) if store else None
-    if reign:
-        return reign.model
+    """Id of the model that reads, without loading it: the reigning champion.
+
+    It is the base model where none was crowned, and where the champion was trained with another normaliser and cannot
+    read today's digits.
+    """
     from tasks.model.bundle import base_info
 
-    return base_info().id
+    reign = promote.champion(store) if store else None
+    return reign.model if store and reign and can_read_today(store, reign.model) else base_info().id
+
+
+def can_read_today(store: Store, model_id: str) -> bool:
+    """Whether a model was trained with today's normaliser; of one that is damaged, loading it says what is wrong."""
+    from tasks.model.bundle import load_info
+
+    try:
+        return load_info(store, model_id).normaliser == NORMALISER_VERSION
+    except TenaraiError:
+        return True
 
 
 def load_model_by_id(store: Store | None, model_id: str) -> LoadedModel:
-    """A model of the store, or the base model by its id.
+    """A model of the store, or the base model by its id, or by the id of one that shipped earlier.
 
     Raises:
         ModelError: There is none, or it is damaged.
         NormaliserMismatch: It was trained with another normaliser than today's.
     """
-    from tasks.model.bundle import base_info, load_base, load_model
+    from tasks.model.bundle import is_base, load_base, load_model
 
-    if store is None or model_id == base_info().id:
+    if store is None or is_base(model_id):
         return load_base(normaliser=NORMALISER_VERSION)
     return load_model(store, model_id, normaliser=NORMALISER_VERSION)
 
 
 def load_champion(store: Store | None) -> LoadedModel:
-    """The reigning champion, ready to read.
+    """The model that `champion_id` names, ready to read.
 
     Raises:
-        ModelError, NormaliserMismatch: As `load_model_by_id`.
+        ModelError: As `load_model_by_id`.
     """
     return load_model_by_id(store, champion_id(store))

@@ -6,7 +6,6 @@ from flows.champion import champion_id, load_model_by_id
 from flows.examine import Examination
 from flows.night import Night
 from tasks.dataset import TRAIN, load_snapshot
-from tasks.errors import NormaliserMismatch
 from tasks.records import Explanation, RegressionCase
 
 MAX_EXPLAINED = 24
@@ -27,10 +26,7 @@ def explain_misread(night: Night, examined: Examination) -> tuple[Explanation, .
         return ()
     from tasks.model.explain import find_nearest, map_occlusion
 
-    try:
-        model = load_model_by_id(night.store, reigning)
-    except NormaliserMismatch:  # a champion that cannot read today's digits has nothing to explain
-        return ()
+    model = load_model_by_id(night.store, reigning)
     snapshot = load_snapshot(night.store, examined.snapshot)
     row_of = {sha256: row for row, sha256 in enumerate(snapshot.sha256.tolist())}
     pixels = snapshot.pixels[[row_of[sha256] for sha256 in misread]]

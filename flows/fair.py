@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.champion import champion_id, load_model_by_id
+from flows.champion import load_model_by_id
 from flows.night import Night
 from tasks import evaluate, promote
 from tasks.catalogue import Catalogue
@@ -28,7 +28,8 @@ def load_comparable_champion(night: Night, challenger: str) -> tuple[LoadedModel
     from tasks.model.bundle import base_info
 
     base = base_info().id
-    reigning = champion_id(night.store)
+    reign = promote.champion(night.store)
+    reigning = reign.model if reign else base
     if reigning == challenger:
         reigning = promote.champion_before(night.store, base)
     try:

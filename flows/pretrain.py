@@ -5,44 +5,31 @@ gather ─▶ every image through the normaliser, drawn strokes, things that are
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.errors import DatasetError, ImageError
-from tasks.prepare import NORMALISER_VERSION, normalise
+from flows.collection import LABELS, Digits, Say, Targets, gather, gather_tests, load_sources
+from tasks.prepare import NORMALISER_VERSION
 from tasks.records import ModelInfo
 
-Say = Callable[[str], None]
-Digits = NDArray[np.uint8]
-Targets = NDArray[np.int64]
 
-LABELS = tuple("0123456789")
-STROKES_EACH = 1500  # drawn digits a label
-NO_DIGITS = 4000  # drawn letters, signs and scribbles
-CHUNK = 500  # pictures a process makes at a time
-PHOTOGRAPHED = 0.5  # share of the training images that are also put on paper and photographed by program
-
-
-@dataclass(frozen=True, eq=False)
-class Collection:
-    """Normalised images and labels, -1 for what is no digit: (N, 28, 28) uint8 and (N,) int64."""
-
-    train: tuple[Digits, Targets]
-    tests: dict[str, tuple[Digits, Targets]]
-    notes: tuple[str, ...]
-
-
-def pretrain_base(mnist: Path | None, usps: Path | None, out: Path, *, epochs: int, seed: int, say: Say) -> ModelInfo:
+def pretrain_base(
+    mnist: Path | None,
+    usps: Path | None,
+    out: Path,
+    *,
+    epochs: int,
+    seed: int,
+    say: Say,
+    share: float = 1.0,
+    go_on: bool = False,
+) -> ModelInfo:
     """Train a base model and write it into a folder.
 
     Args:
@@ -52,106 +39,50 @@ def pretrain_base(mnist: Path | None, usps: Path | None, out: Path, *, epochs: i
         epochs: Passes over all images.
         seed: The same files and seed give the same weights on one machine.
         say: Receives progress.
+        share: Part of the training images that is used, 0 to 1. Default: all.
+        go_on: Go on from the shipped base, with a quarter of the learning rate. Default: a new network.
 
     Raises:
         DatasetError: A file is no such data set.
     """
-    import keras
+    from tasks.model.bundle import base_info, load_base, save_base
+    from tasks.model.pretrain import RATE, pretrain
 
-    from tasks.model.bundle import LoadedModel, save_base, versions
-    from tasks.model.pretrain import pretrain
-
-    collection = gather(mnist, usps, seed=seed, say=say)
+    collection = gather(mnist, usps, seed=seed, say=say, share=share)
     say(f"training on {len(collection.train[0])} images")
+    # its weights learn on from today's digits, whichever normaliser made those of before
+    earlier = load_base(normaliser=base_info().normaliser) if go_on else None
     network = pretrain(
-        *collection.train, held_out=collection.tests["MNIST test"], epochs=epochs, seed=seed, on_epoch=say
-    )
-    info = ModelInfo(
-        id="base",
-        labels=LABELS,
-        normaliser=NORMALISER_VERSION,
-        snapshot="",
-        recipe="base",
-        parameters={"epochs": epochs, "seed": seed},
-        versions=versions(),
+        *collection.train,
+        held_out=collection.tests["MNIST test"],
         epochs=epochs,
-        epochs_by_fold=(),
-        metrics=measure(LoadedModel(_blank_info(), network).predict, collection.tests),
-        weights_sha256="",
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        device=keras.distribution.list_devices()[0].split(":")[0].upper(),
-        notes=collection.notes,
+        seed=seed,
+        rate=RATE / 4 if earlier else RATE,
+        start=earlier.network if earlier else None,
+        on_epoch=say,
     )
-    return save_base(out, network, info)
+    parameters: dict[str, object] = {"epochs": epochs, "seed": seed, "share": share}
+    notes = collection.notes
+    if earlier:
+        parameters["went on from"] = {"id": earlier.info.id, **earlier.info.parameters}
+        notes = (*notes, f"went on from {earlier.info.id}, {earlier.info.epochs} epochs on:", *earlier.info.notes[:-1])
+    return save_base(out, network, _describe(network, collection.tests, epochs, parameters, notes))
 
 
-def gather(mnist: Path | None, usps: Path | None, *, seed: int, say: Say, share: float = 1.0) -> Collection:
-    """Everything that the base learns from and is measured on, normalised as every picture is.
+def measure_base(mnist: Path | None, usps: Path | None, out: Path, *, say: Say) -> ModelInfo:
+    """Measure the shipped base anew and write it into a folder: its weights stay, its card tells of today's normaliser.
 
-    Args:
-        mnist, usps: As in `pretrain_base`.
-        seed: Of the drawn strokes.
-        say: Receives progress.
-        share: Part of everything that is used, 0 to 1; tests use little.
-    """
-    sources = {"MNIST": load_npz(mnist) if mnist else _fetch_mnist()} | ({"USPS": load_npz(usps)} if usps else {})
-    pixels, targets, tests, notes = [], [], {}, []
-    for name, arrays in sources.items():
-        for split, into in (("train", None), ("test", f"{name} test")):
-            x, y = arrays[f"x_{split}"], arrays[f"y_{split}"].astype(np.int64)
-            count = max(100, round(share * len(x)))
-            say(f"normalising {count} images of {name}, {split}")
-            digits = _normalise_all(x[:count])
-            if into:
-                tests[into] = (digits, y[:count])
-            else:
-                pixels.append(digits)
-                targets.append(y[:count])
-                notes.append(f"{name}: {count} training images")
-                again = np.sort(np.random.default_rng([seed, 2]).permutation(count)[: round(PHOTOGRAPHED * count)])
-                say(f"photographing {len(again)} of them")
-                seen, kept = _photograph_all(x[again], seed)
-                pixels.append(seen)
-                targets.append(y[again][kept])
-                notes.append(f"{name}: {len(seen)} of them put on paper and photographed by program")
-    say("drawing strokes")
-    each, none = max(10, round(share * STROKES_EACH)), max(20, round(share * NO_DIGITS))
-    drawn = _map_chunks(_draw_chunk, [(k, n, [seed, 1, int(k), at]) for k in LABELS for at, n in _portions(each)])
-    labels = np.repeat(np.arange(len(LABELS)), each)
-    nothing = _map_chunks(_scribble_chunk, [(n, [seed, 4, at]) for at, n in _portions(none)])
-    notes.append(f"drawn by program: {len(drawn)} digits in styles rare in MNIST, {len(nothing)} things that are none")
-    notes.append(
-        "MNIST (LeCun, Cortes and Burges) and USPS (Hull, 1994) are free for research; the weights hold no image"
-    )
-    x = np.concatenate([*pixels, drawn, nothing])
-    y = np.concatenate([*targets, labels, np.full(len(nothing), -1)]).astype(np.int64)
-    return Collection((x, y), tests, tuple(notes))
-
-
-def load_npz(path: Path) -> dict[str, NDArray[np.uint8]]:
-    """Arrays of a data set, named as Keras names MNIST's; nothing pickled is ever loaded.
+    For a change of the normaliser that leaves clean digits nearly as they were. Arguments as in `pretrain_base`.
 
     Raises:
-        DatasetError: It is missing, or not laid out so.
+        DatasetError: A file is no such data set.
     """
-    names = ("x_train", "y_train", "x_test", "y_test")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise DatasetError(
-            f"{path} is no data set that can be learned from",
-            expected=f"an .npz file with the arrays {', '.join(names)}",
-            received=str(error),
-            mend="pass Keras' mnist.npz, or leave --mnist out to have it fetched",
-        ) from error
-    if found["x_train"].ndim != 3 or found["x_train"].dtype != np.uint8:
-        raise DatasetError(
-            f"{path} holds no images",
-            expected="x_train of (N, H, W) uint8, ink 255",
-            received=f"{found['x_train'].shape} {found['x_train'].dtype}",
-        )
-    return found
+    from tasks.model.bundle import base_info, load_base, save_base
+
+    base = load_base(normaliser=base_info().normaliser)
+    metrics = measure(base.predict, gather_tests(load_sources(mnist, usps), say))
+    info = ModelInfo(**{**asdict(base.info), "normaliser": NORMALISER_VERSION, "metrics": metrics})
+    return save_base(out, base.network, info)
 
 
 def measure(
@@ -165,81 +96,31 @@ def measure(
     return metrics
 
 
-def _fetch_mnist() -> dict[str, NDArray[np.uint8]]:
+def _describe(
+    network: Any,
+    tests: dict[str, tuple[Digits, Targets]],
+    epochs: int,
+    parameters: dict[str, object],
+    notes: tuple[str, ...],
+) -> ModelInfo:
     import keras
 
-    try:
-        (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
-    except Exception as error:  # Keras raises a bare Exception when a download fails
-        raise DatasetError(
-            "MNIST could not be fetched", received=str(error), mend="fetch mnist.npz elsewhere and pass --mnist FILE"
-        ) from error
-    return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+    from tasks.model.bundle import LoadedModel, versions
 
-
-def _normalise_all(images: Digits) -> Digits:
-    """Each image as if it were a picture of its own: white ink on black, with a rim of paper."""
-    return _map_chunks(_normalise_chunk, [(chunk,) for chunk in _chunks(images)])
-
-
-def _normalise_chunk(images: Digits) -> Digits:
-    return np.stack([_normalise_or_blank(np.pad(image, 4)) for image in images])
-
-
-def _photograph_all(images: Digits, seed: int) -> tuple[Digits, NDArray[np.bool_]]:
-    """Images on paper, normalised: those that the normaliser accepts, and (N,) bool which they are."""
-    jobs = [(chunk, [seed, 3, number]) for number, chunk in enumerate(_chunks(images))]
-    digits = _map_chunks(_photograph_chunk, jobs)
-    kept = np.asarray(digits.any(axis=(1, 2)), dtype=np.bool_)
-    return digits[kept], kept
-
-
-def _photograph_chunk(images: Digits, seed: list[int]) -> Digits:
-    from tasks.model.paper import photograph
-
-    rng = np.random.default_rng(seed)
-    return np.stack([_normalise_or_blank(photograph(image, rng)) for image in images])
-
-
-def _normalise_or_blank(picture: Digits) -> Digits:
-    try:
-        return normalise(picture)
-    except ImageError:
-        return np.zeros((28, 28), dtype=np.uint8)
-
-
-def _draw_chunk(label: str, num: int, seed: list[int]) -> Digits:
-    from tasks.model.strokes import draw_digits
-
-    return draw_digits(label, num, np.random.default_rng(seed), normalise)
-
-
-def _scribble_chunk(num: int, seed: list[int]) -> Digits:
-    from tasks.model.strokes import draw_no_digits
-
-    return draw_no_digits(num, np.random.default_rng(seed), normalise)
-
-
-def _portions(total: int) -> list[tuple[int, int]]:
-    """Start and length of each piece of work."""
-    return [(start, min(CHUNK, total - start)) for start in range(0, total, CHUNK)]
-
-
-def _chunks(images: Digits) -> list[Digits]:
-    return [images[start : start + length] for start, length in _portions(len(images))]
-
-
-def _map_chunks(job: Callable[..., Digits], arguments: list[tuple[Any, ...]]) -> Digits:
-    """Many small pictures: a process a core, each with one thread, beats threads that wait for one another."""
-    with ProcessPoolExecutor(os.cpu_count() or 1, get_context("spawn"), _one_thread) as pool:
-        return np.concatenate(list(pool.map(job, *zip(*arguments, strict=True))))
-
-
-def _one_thread() -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
-
-
-def _blank_info() -> ModelInfo:
-    return ModelInfo("base", LABELS, NORMALISER_VERSION, "", "base", {}, {}, 0, (), {}, "", "", "")
+    info = ModelInfo(
+        id="base",
+        labels=LABELS,
+        normaliser=NORMALISER_VERSION,
+        snapshot="",
+        recipe="base",
+        parameters=parameters,
+        versions=versions(),
+        epochs=epochs,
+        epochs_by_fold=(),
+        metrics={},
+        weights_sha256="",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        device=keras.distribution.list_devices()[0].split(":")[0].upper(),
+        notes=notes,
+    )
+    return ModelInfo(**{**asdict(info), "metrics": measure(LoadedModel(info, network).predict, tests)})

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -49,6 +51,20 @@ def test_what_cannot_be_read_is_said_of_each_file_and_the_others_are_still_read(
     assert [line["label"] for line in lines] == [None, None, "4"]
     assert "not a picture" in lines[0]["error"]
     assert lines[1]["error"]
+
+
+def test_a_reading_is_explained_stage_by_stage_in_one_picture(run, tmp_path):
+    blank = save(tmp_path / "blank.png", np.full((64, 64), 250, np.uint8))
+    four = save(tmp_path / "four.png", picture(4, side=160))
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    done = run("read", "--explain", tmp_path / "why.png", four, blank, tmp_path / "bad.png")
+    assert done.exit_code == 1
+    assert "four.png: 4" in done.output
+    sheet = cv2.imread(str(tmp_path / "why.png"), cv2.IMREAD_GRAYSCALE)
+    high, wide = (side // n for side, n in zip(sheet.shape, (3, 6), strict=True))
+    inked = [[(sheet[r * high :, c * wide :][: high - 24, :wide] < 128).mean() > 0.01 for c in range(6)] for r in (0,)]
+    assert inked == [[True] * 6]
+    assert (sheet[2 * high + 30 : 3 * high - 30, wide:] == 255).all()
 
 
 def test_errors_are_one_message_on_stderr_and_no_traceback(run, tmp_path):

@@ -1,6 +1,7 @@
 """Whole nights through the real flow on folders of real digits."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,12 @@ import numpy as np
 import pytest
 
 from flows.nightly import nightly
+from flows.rollback import promote_by_hand
 from tasks.catalogue import open_catalogue
 from tasks.dataset import load_snapshot
 from tasks.errors import DatasetError, SettingsError, SourceError, StoreError, StoreVersionError
-from tasks.settings import TrainingSettings
+from tasks.prepare import NORMALISER_VERSION
+from tasks.settings import Settings, TrainingSettings
 from tasks.store import open_store
 from tests.collections_of_digits import fill, picture, save
 
@@ -278,6 +281,23 @@ def test_a_disk_that_fills_up_while_a_model_is_kept_leaves_the_old_champion(pref
     after = (store / "champion.json").read_bytes() if (store / "champion.json").exists() else None
     assert after == before
     assert run_night(collection, store).verdict in {"promoted", "kept"}
+
+
+def test_a_store_of_an_older_normaliser_is_prepared_anew_and_its_champion_stands_down(prefect, collection, store):
+    run_night(collection, store)
+    old = report_of(store)["challenger"]
+    promote_by_hand(Settings(store=str(store)), old, why="to have one")
+    with sqlite3.connect(store / "catalogue.sqlite") as catalogue:
+        catalogue.execute("UPDATE digits SET normaliser = normaliser - 1, pixels = zeroblob(784)")
+    record = store / "models" / old / "model.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "normaliser": NORMALISER_VERSION - 1}))
+    save(collection / "digits" / "3" / "new.png", picture(1500))
+    assert run_night(collection, store).verdict in {"promoted", "kept"}
+    report = report_of(store)
+    snapshot = load_snapshot(open_store(str(store)), report["snapshot"])
+    assert snapshot.info.normaliser == NORMALISER_VERSION
+    assert (snapshot.pixels.max(axis=(1, 2)) > 0).all()
+    assert "compared with the base model" in json.dumps(report)
 
 
 def test_a_quiet_night_never_imports_keras(prefect, collection, store):

@@ -12,8 +12,8 @@ from PIL import Image
 
 from tasks.errors import ImageError
 from tasks.prepare import NEAR_DUPLICATE_BITS, decode, hamming, normalise, perceptual_hash, squeeze
-from tasks.prepare.ink import has_dark_ink, ink_strength
-from tasks.prepare.lines import remove_lines
+from tasks.prepare.ink import find_shadow, has_dark_ink, ink_strength
+from tasks.prepare.lines import find_slant, remove_lines, shear
 from tasks.prepare.normalise import run_stages, scale_to_work
 from tests.collections_of_digits import picture, real_digits
 
@@ -179,7 +179,27 @@ def dark_edge(image):
     return edged
 
 
-@pytest.mark.parametrize("disturb", [shade, rule, frame, pencil, dark_edge, lambda i: rule(i, squared=True)])
+def cast_shadow(image):
+    """The edge of a hand's shadow, aslant through the digit: a few pixels from light to half the light."""
+    high, wide = image.shape
+    y, x = np.mgrid[:high, :wide]
+    side = np.clip((x + 0.4 * y - 0.7 * wide) / 4 + 0.5, 0, 1)
+    return (image * (1 - 0.45 * side)).astype(np.uint8)
+
+
+def rule_aslant(image):
+    """Squared paper photographed from a corner: each line falls by a tenth."""
+    ruled = colour(image)
+    for start in range(-20, 320, 32):
+        cv2.line(ruled, (0, start), (image.shape[1], start + image.shape[1] // 10), (150, 170, 215), 1, cv2.LINE_AA)
+        cv2.line(ruled, (start, 0), (start - image.shape[0] // 10, image.shape[0]), (150, 170, 215), 1, cv2.LINE_AA)
+    return np.minimum(ruled, colour(image))
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [shade, rule, frame, pencil, dark_edge, lambda i: rule(i, squared=True), cast_shadow, rule_aslant],
+)
 def test_light_lines_frames_and_faint_ink_leave_the_digit_as_it_is(disturb):
     alike = [likeness(normalise(picture(n, side=160)), normalise(disturb(picture(n, side=160)))) for n in range(40)]
     assert np.mean(np.array(alike) > 0.8) >= 0.9, sorted(alike)[:6]
@@ -238,6 +258,49 @@ def test_a_single_bar_is_no_frame():
     cleaned, lines = remove_lines(1 - page.astype(np.float32) / 255)
     assert not lines.any()
     assert cleaned[9, 60] == 1
+
+
+def test_a_shadow_reaches_in_from_the_rim_and_a_broad_stroke_does_not():
+    paper = np.full((100, 100), 200, np.float32)
+    narrow = paper.copy()
+    narrow[:, 60:] = 110  # a shadow
+    narrow[20:50, 20:40] = 90  # a blot
+    found = find_shadow(narrow, paper)
+    assert found[:, 65:].all()
+    assert not found[20:50, 20:40].any()
+
+
+def slanted_lines(fall):
+    page = np.zeros((120, 160), np.float32)
+    for start in range(-30, 150, 24):
+        cv2.line(page, (0, start), (159, round(start + 159 * fall)), 0.3, 1, cv2.LINE_AA)
+    return page
+
+
+@pytest.mark.parametrize("fall", [-0.12, -0.04, 0.0, 0.06, 0.14])
+def test_the_slant_of_printed_lines_is_found(fall):
+    assert find_slant(slanted_lines(fall)) == pytest.approx(fall, abs=0.025)
+
+
+def test_a_page_without_lines_has_no_slant():
+    assert find_slant(np.zeros((90, 90), np.float32)) == 0
+
+
+def test_sheared_by_their_slant_lines_are_level_and_sheared_back_they_are_as_before():
+    page = slanted_lines(0.1)
+    level = shear(page, 0.1)
+    assert level.mean(axis=1).std() > 3 * page.mean(axis=1).std()
+    assert np.abs(shear(level, -0.1) - page)[20:-20].mean() < 0.02
+
+
+def test_a_stroke_along_a_printed_line_stays_where_it_is_clearly_stronger():
+    page = np.zeros((160, 160), np.float32)
+    page[20::40] = page[21::40] = 0.25
+    page[59:63, 50:110] = 0.8
+    cleaned, lines = remove_lines(page)
+    assert lines[100, 20]
+    assert cleaned[100].max() < 0.05
+    assert cleaned[61, 60:100].min() > 0.7
 
 
 def test_the_same_bytes_always_give_the_same_digit():

@@ -6,6 +6,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from flows.champion import load_champion
+from tasks import promote
 from tasks.errors import DatasetError, ModelError, NormaliserMismatch, TrainingError
 from tasks.model import bundle
 from tasks.model.augment import GENTLE, STRONG, augment
@@ -298,6 +300,13 @@ def test_a_model_that_is_not_there_is_one_clear_message(kept):
 # ---- the base model
 
 
+def test_where_an_earlier_base_was_put_back_todays_base_reads(tmp_path):
+    store = open_store(str(tmp_path / "store"))
+    promote.promote(store, "base-00000000", why="rolled back before an update", by="me", snapshot="")
+    assert load_champion(store).info.id == bundle.base_info().id
+    assert bundle.load_info(store, "base-00000000").labels == DIGITS
+
+
 def test_the_shipped_base_is_small_and_reads_digits_it_was_never_shown(lesson):
     assert (bundle._base() / "weights.npz").stat().st_size <= 3_000_000
     base = bundle.load_base(normaliser=NORMALISER_VERSION)
@@ -325,11 +334,11 @@ def small_mnist(tmp_path, lesson):
 
 
 def test_a_small_base_is_built_from_data_by_the_command_and_its_card_tells_of_it(small_mnist, tmp_path, monkeypatch):
-    from flows import pretrain
+    from flows import collection, pretrain
 
     monkeypatch.setattr("tasks.model.pretrain.BATCH", 16)  # enough steps for batch normalisation to settle
-    monkeypatch.setattr(pretrain, "STROKES_EACH", 10)
-    monkeypatch.setattr(pretrain, "NO_DIGITS", 30)
+    monkeypatch.setattr(collection, "STROKES_EACH", 10)
+    monkeypatch.setattr(collection, "NO_DIGITS", 30)
     lines = []
     info = pretrain.pretrain_base(small_mnist, None, tmp_path / "base", epochs=8, seed=0, say=lines.append)
     assert info.metrics["MNIST test: images"] == 100
@@ -358,7 +367,7 @@ def test_the_same_seed_takes_the_same_photograph_and_another_seed_another(lesson
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", None])
 def test_a_file_that_is_no_data_set_is_one_clear_message(tmp_path, content):
-    from flows.pretrain import load_npz
+    from flows.collection import load_npz
 
     path = tmp_path / "mnist.npz"
     if content is not None:

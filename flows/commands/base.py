@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -35,9 +36,17 @@ def score(draws: int, base_only: bool, sheet: Path | None, as_json: bool, data: 
 @click.option("--out", type=click.Path(path_type=Path), default=Path("tasks/model/base"), show_default=True)
 @click.option("--epochs", type=click.IntRange(1), default=18, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-def pretrain(mnist: Path | None, usps: Path | None, out: Path, epochs: int, seed: int) -> None:
+@click.option(
+    "--share", type=click.FloatRange(0.001, 1), default=1.0, show_default=True, help="Of the training images."
+)
+@click.option("--go-on", is_flag=True, help="Go on from the shipped base instead of a new network.")
+@click.option("--measure-only", is_flag=True, help="Keep the shipped weights; measure them with today's normaliser.")
+def pretrain(mnist: Path | None, usps: Path | None, out: Path, measure_only: bool, **training: Any) -> None:
     """Train the base model anew (hours on a CPU), and write weights, record and card to OUT."""
-    from flows.pretrain import pretrain_base
+    from flows.pretrain import measure_base, pretrain_base
 
-    info = pretrain_base(mnist, usps, out, epochs=epochs, seed=seed, say=click.echo)
+    if measure_only:
+        info = measure_base(mnist, usps, out, say=click.echo)
+    else:
+        info = pretrain_base(mnist, usps, out, say=click.echo, **training)
     click.secho(f"{info.id}: {info.metrics}", bold=True)

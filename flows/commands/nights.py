@@ -50,19 +50,26 @@ def nightly(
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per image: file, label, probability, unsure.")
 @click.option("--model", metavar="ID", help="Read with this model instead of the champion.")
+@click.option(
+    "--explain", type=click.Path(path_type=Path), metavar="PNG", help="Draw what the normaliser made of them."
+)
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE…")
-def read(store: str | None, as_json: bool, model: str | None, images: tuple[Path, ...]) -> None:
+def read(store: str | None, as_json: bool, model: str | None, explain: Path | None, images: tuple[Path, ...]) -> None:
     """What the champion reads in IMAGE…, and how sure it is."""
     from flows.read import read_files
+    from flows.stage_sheet import draw_readings
 
-    failed = False
-    for result in read_files(images, read_settings(store=store), model=model):
-        failed = failed or bool(result.error)
+    settings = read_settings(store=store)
+    results = []
+    for result in read_files(images, settings, model=model):
+        results.append(result)
         if as_json:
             click.echo(json.dumps(result.as_json(), ensure_ascii=False))
         else:
             click.echo(result.as_line())
-    if failed:
+    if explain:
+        explain.write_bytes(draw_readings(results, settings))
+    if any(result.error for result in results):
         sys.exit(1)
 
 

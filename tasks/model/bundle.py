@@ -83,7 +83,7 @@ def load_info(store: Store, model_id: str) -> ModelInfo:
     Raises:
         ModelError: There is no such model, or its record is damaged.
     """
-    if model_id == base_info().id:
+    if is_base(model_id):
         return base_info()
     if not store.exists("models", model_id, "model.json"):
         raise ModelError(
@@ -153,6 +153,11 @@ def load_seeds(store: Store, model_id: str) -> NDArray[np.float32]:
 def base_info() -> ModelInfo:
     """What the shipped base model is; needs no Keras."""
     return _parse_info(json.loads((_base() / "model.json").read_bytes()), "base")
+
+
+def is_base(model_id: str) -> bool:
+    """Whether an id names the base model: today's, or one that shipped earlier, in whose place today's reads."""
+    return model_id.startswith("base-")
 
 
 def load_base(*, normaliser: int) -> LoadedModel:

@@ -19,6 +19,7 @@ from tasks.model.networks import build_base
 
 BATCH = 256
 SMOOTHING = 0.05
+RATE = 2e-3
 
 
 def pretrain(
@@ -28,7 +29,7 @@ def pretrain(
     held_out: tuple[NDArray[np.uint8], NDArray[np.int64]] | None,
     epochs: int,
     seed: int,
-    rate: float = 2e-3,
+    rate: float = RATE,
     start: Any = None,
     on_epoch: Callable[[str], None] = print,
 ) -> Any:

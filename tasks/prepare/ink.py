@@ -12,6 +12,9 @@ SMALL = 64  # side at which polarity is judged
 GREY = 8  # channels that differ by at most this show no colour, 0 to 255
 PAPER = 128  # side at which the paper is estimated
 MAX_MISFIT = 0.04  # a surface that misses the paper by more than this share is not how the light falls
+NARROW = 0.16  # a stroke is narrower than this share of the picture's longest side
+MIN_SHADOW = 0.1  # share of the paper's light that a shadow takes at least
+SHADOW_RIM = 0.3  # a shadow takes at least this share of the picture's shorter side along the rim
 MIN_CONTRAST = 0.03  # ink that stands out less from its paper is no ink, 0 to 1
 
 Float = NDArray[np.float32]
@@ -95,7 +98,8 @@ def _strength(channel: Float, darkest: float) -> Float:
 def local_paper(channel: Float) -> Float:
     """Brightness of the paper under each pixel: the fall of light over the page, then a closing wider than any stroke.
 
-    The closing follows the edges of shadows; the surface keeps it from taking a corner in the dark for ink.
+    The surface keeps the closing from taking a corner in the dark for ink; where a shadow reaches in from the rim, a
+    narrow closing follows its edge.
 
     Args:
         channel: (H, W) float32, dark ink on lighter paper.
@@ -109,7 +113,29 @@ def local_paper(channel: Float) -> Float:
     kernel = np.ones((round(0.42 * PAPER),) * 2, np.uint8)
     closed = cv2.morphologyEx(small / light, cv2.MORPH_CLOSE, kernel, borderType=cv2.BORDER_REPLICATE)
     smooth = cv2.GaussianBlur(closed, (0, 0), 1.5, borderType=cv2.BORDER_REPLICATE) * light
-    return np.asarray(cv2.resize(smooth, (wide, high), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+    paper = np.asarray(cv2.resize(smooth, (wide, high), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+    kernel = np.ones((round(NARROW * max(high, wide)),) * 2, np.uint8)
+    narrow = cv2.morphologyEx(channel, cv2.MORPH_CLOSE, kernel, borderType=cv2.BORDER_REPLICATE)
+    return np.where(find_shadow(narrow, paper), narrow, paper)
+
+
+def find_shadow(narrow: Float, paper: Float) -> Mask:
+    """Where a hard-edged shadow or the table beside the sheet lies: dark, broader than a stroke, in from the rim.
+
+    Args:
+        narrow: (H, W) float32, brightness closed just wider than a stroke.
+        paper: (H, W) float32, brightness closed much wider.
+    """
+    high, wide = narrow.shape
+    dark = np.uint8(narrow < (1 - MIN_SHADOW) * paper)
+    count, parts = cv2.connectedComponents(dark, connectivity=4)
+    rim = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+    at_rim = np.bincount(rim, minlength=count)
+    is_shadow = at_rim >= SHADOW_RIM * min(high, wide)
+    is_shadow[0] = False
+    found = np.uint8(is_shadow[parts])
+    reach = 2 * round(0.03 * max(high, wide)) + 1
+    return np.asarray(cv2.dilate(found, np.ones((reach, reach), np.uint8)).astype(bool))
 
 
 def _fit_light(small: Float) -> Float:

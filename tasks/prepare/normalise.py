@@ -22,7 +22,7 @@ from tasks.prepare.ink import Float, Mask, has_dark_ink, ink_strength
 from tasks.prepare.layout import lay_out
 from tasks.prepare.lines import heal_crossings, remove_lines
 
-NORMALISER_VERSION = 1
+NORMALISER_VERSION = 2
 
 MIN_SIDE = 8
 WORK = 256  # longest side that the stages work at

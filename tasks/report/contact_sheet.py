@@ -40,9 +40,37 @@ def draw_contact_sheet(cells: Sequence[Cell], *, columns: int = COLUMNS) -> byte
         sheet[top : top + SIDE, left : left + SIDE] = _fit(cell.picture)
         digit = cv2.resize(255 - cell.digit, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)
         sheet[top + SIDE : top + 2 * SIDE, left : left + SIDE] = digit[..., None]
-        caption = cell.caption.encode("ascii", "replace").decode()
-        spot = (left + 2, top + 2 * SIDE + 15)
-        cv2.putText(sheet, caption, spot, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (60, 60, 60), 1, cv2.LINE_AA)
+        _write(sheet, cell.caption, left + 2, top + 2 * SIDE + 15)
+    return _to_png(sheet)
+
+
+def draw_strips(strips: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]], headings: Sequence[str]) -> bytes:
+    """Draw strips of pictures one below the other, as PNG: a caption, then its pictures from left to right.
+
+    Args:
+        strips: Captions and pictures of (H, W) or (H, W, 3) uint8; a strip may have fewer pictures than headings.
+        headings: What each column shows.
+    """
+    wide, high = SIDE + MARGIN, SIDE + MARGIN + CAPTION
+    sheet = np.full((CAPTION + len(strips) * high + MARGIN, len(headings) * wide + MARGIN, 3), 255, dtype=np.uint8)
+    for column, heading in enumerate(headings):
+        _write(sheet, heading, column * wide + MARGIN, CAPTION - 4)
+    for number, (caption, pictures) in enumerate(strips):
+        top = CAPTION + number * high + MARGIN
+        for column, picture in enumerate(pictures):
+            left = column * wide + MARGIN
+            grey = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
+            sheet[top : top + SIDE, left : left + SIDE] = _fit(grey)
+        _write(sheet, caption, MARGIN, top + SIDE + CAPTION - 6)
+    return _to_png(sheet)
+
+
+def _write(sheet: NDArray[np.uint8], text: str, left: int, bottom: int) -> None:
+    plain = text.encode("ascii", "replace").decode()
+    cv2.putText(sheet, plain, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (60, 60, 60), 1, cv2.LINE_AA)
+
+
+def _to_png(sheet: NDArray[np.uint8]) -> bytes:
     done, data = cv2.imencode(".png", sheet[..., ::-1])
     if not done:
         raise ValueError(f"OpenCV could not encode a sheet of {sheet.shape}")

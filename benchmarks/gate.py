@@ -183,7 +183,7 @@ def run_seeds(hands: Hands, num_writers: int, num_each: int) -> str:
     promoted = better = 0
     settings = GateSettings()
     for writer in range(num_writers):
-        hand = hands.draw(writer)
+        hand = hands.draw(writer, 270)
         rng = np.random.default_rng([writer, 4])
         order = rng.permutation(len(hand.targets))
         rows = order[: 60 + 30 * (writer % 8)]  # collections of 60 to 270 images
@@ -283,6 +283,7 @@ def main() -> None:
     parser.add_argument("own", type=Path, nargs="?")
     parser.add_argument("pools", type=Path, nargs="*")
     parser.add_argument("--writers", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first writer")
     parser.add_argument("--lost", type=float, default=0.005, help="power: share of images a challenger loses")
     parser.add_argument("--png", type=Path, default=Path("benchmarks/power.png"))
     given = parser.parse_args()
@@ -293,7 +294,11 @@ def main() -> None:
     if given.what == "seeds":
         print(run_seeds(hands, given.writers, 1000 // given.writers))
     else:
-        print(run_nights((live(hands.draw(seed), seed) for seed in range(given.writers)), POLICIES))
+        print(
+            run_nights(
+                (live(hands.draw(seed), seed) for seed in range(given.first, given.first + given.writers)), POLICIES
+            )
+        )
 
 
 if __name__ == "__main__":

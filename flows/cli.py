@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from flows.commands.base import pretrain, score
-from flows.commands.champions import models, promote, rollback
+from flows.commands.champions import models, promote, rollback, why
 from flows.commands.exports import export
 from flows.commands.keeping import backup, restore
 from flows.commands.nights import nightly, read
@@ -56,6 +56,7 @@ for command in (
     models,
     rollback,
     promote,
+    why,
     score,
     study,
     pretrain,

@@ -92,6 +92,7 @@ def describe_night(
         num_images=frozen.num_images,
         newly_found=examined.newly_found,
         suspects=examined.suspects,
+        changes=examined.changes,
         filed=filed,
         explanations=explanations,
         history=tuple(nights[-60:]),

@@ -21,11 +21,13 @@ from flows.fair import (
 )
 from flows.night import Night
 from flows.readings import Readings, keep_readings, known_readings, read_with
+from flows.why import describe_changes
 from tasks import evaluate
 from tasks.catalogue import Catalogue
 from tasks.dataset import REGRESSION, Snapshot, load_snapshot
 from tasks.prepare import NORMALISER_VERSION, are_near
 from tasks.records import (
+    Change,
     Curves,
     Image,
     Misreading,
@@ -63,6 +65,7 @@ class Examination:
     fresh: Score | None = None
     newly_found: tuple[Misreading, ...] = ()
     suspects: tuple[Suspect, ...] = ()
+    changes: tuple[Change, ...] = ()
     is_first: bool = False
     regression: tuple[RegressionCase, ...] = ()
     seeds: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -110,6 +113,7 @@ def examine_challenger(
         challenger_score=evaluate.wilson_score(int(right_now.sum()), len(counted)),
         fresh=evaluate.wilson_score(int((~is_misread).sum()), len(fresh)),
         newly_found=_newly_found(night, catalogue, snapshot, fresh[is_misread], theirs),
+        changes=describe_changes(night.store, champion.info, challenger.info),
         suspects=_find_suspects(night, catalogue, snapshot, fair),
         is_first=not set(champion.info.labels) & set(info.labels),
         regression=_judge_regression(catalogue, night, snapshot, (champion, theirs), (challenger, ours)),

@@ -41,3 +41,24 @@ def promote(store: str | None, why: str, model: str) -> None:
     from flows.rollback import promote_by_hand
 
     click.echo(promote_by_hand(read_settings(store=store), model, why=why))
+
+
+@click.command()
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per change and per model.")
+@click.option("--no-train", is_flag=True, help="Only tell what differs; retrain nothing.")
+@click.argument("model", metavar="ID", required=False)
+def why(store: str | None, as_json: bool, no_train: bool, model: str | None) -> None:
+    """What differs between champion and challenger (default: the newest), and which of it made the difference."""
+    from dataclasses import asdict
+
+    from flows.why import describe_changes, find_models, try_causes
+
+    place, champion, challenger = find_models(read_settings(store=store), model)
+    for change in describe_changes(place, champion, challenger):
+        told = f"{change.kind} {change.name}: {change.before} → {change.after}"
+        click.echo(json.dumps(asdict(change), ensure_ascii=False) if as_json else told)
+    if no_train:
+        return
+    for line in try_causes(place, champion, challenger, lambda words: click.echo(words, err=True)):
+        click.echo(json.dumps(line.as_json(), ensure_ascii=False) if as_json else line.as_line())

@@ -1,0 +1,117 @@
+"""Why a challenger differs from its champion: what changed, and one cause at a time."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from flows.cli import main
+from flows.train import challenger_id, train_from_snapshot
+from tasks import promote
+from tasks.dataset import freeze, save_snapshot
+from tasks.evaluate import find_changes, plan_trials
+from tasks.prepare import NORMALISER_VERSION, are_near, normalise
+from tasks.records import Change, Fingerprint, Image, ModelInfo, Role
+from tasks.settings import TrainingSettings
+from tasks.store import open_store
+from tests.collections_of_digits import picture, real_digits
+
+INFO = ModelInfo(
+    "m-1", ("4", "9"), 1, "s-1", "mlp", {"seed": 0, "recipe": "auto"}, {"keras": "3"}, 1, (), {}, "", "", ""
+)
+BEFORE = {"a": "4", "b": "4", "c": "9"}
+
+
+def test_images_added_gone_and_relabelled_are_told_with_their_counts():
+    now = {"a": "4", "c": "4", "d": "9", "e": "9"}
+    assert find_changes(INFO, INFO, BEFORE, now) == (
+        Change("added", "9", "1", "3"),
+        Change("gone", "4", "2", "1"),
+        Change("relabelled", "1", "9", "4"),
+    )
+
+
+def test_settings_the_recipe_that_auto_took_and_versions_are_told():
+    other = replace(INFO, parameters={"seed": 3, "recipe": "auto"}, recipe="cnn", versions={"keras": "4"}, normaliser=2)
+    assert find_changes(INFO, other, BEFORE, BEFORE) == (
+        Change("setting", "recipe taken", "mlp", "cnn"),
+        Change("setting", "seed", "0", "3"),
+        Change("version", "keras", "3", "4"),
+        Change("version", "normaliser", "1", "2"),
+    )
+
+
+def test_against_the_base_model_only_images_and_versions_are_compared():
+    base = replace(INFO, id="base-1", snapshot="", parameters={"epochs": 14})
+    assert {change.kind for change in find_changes(base, INFO, {}, BEFORE)} == {"added"}
+
+
+def test_each_trial_takes_over_one_difference():
+    other = replace(INFO, parameters={"seed": 3, "recipe": "mlp"})
+    trials = {t.cause: t for t in plan_trials(INFO, other, BEFORE, {"a": "4", "c": "4", "d": "9"})}
+    assert trials["images added"].images == {**BEFORE, "d": "9"}
+    assert trials["images gone"].images == {"a": "4", "c": "9"}
+    assert trials["images relabelled"].images == {"a": "4", "b": "4", "c": "4"}
+    assert trials["settings"].images == trials["seed"].images == BEFORE
+    assert trials["settings"].parameters == {"seed": 0, "recipe": "mlp"}
+    assert trials["seed"].parameters == {"seed": 3, "recipe": "auto"}
+    assert all(trials[cause].parameters == INFO.parameters for cause in ("images added", "images gone"))
+
+
+def test_where_one_thing_differs_there_is_nothing_to_tell_apart():
+    assert plan_trials(INFO, INFO, BEFORE, {**BEFORE, "d": "9"}) == ()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A store with two models: the second learned from more images, with other settings."""
+    store = open_store(str(tmp_path_factory.mktemp("why") / "store"))
+    _, targets = real_digits()
+    numbers = [int(n) for k in (3, 5, 8) for n in np.flatnonzero(targets == k)[:9]]
+    images, prints, pixels = [], {}, {}
+    for number in numbers:
+        sha = f"{number:064x}"
+        label = str(targets[number])
+        images.append(Image("s", sha, f"digits/{label}/{number}.png", Role.DIGITS, label, sha, 1))
+        prints[sha] = Fingerprint(sha, np.random.default_rng(number).bytes(32), sha)
+        pixels[sha] = normalise(picture(number)).tobytes()
+    for kept, settings in ((18, {"max_epochs": 1}), (27, {"max_epochs": 2})):
+        chosen = [image for n, image in enumerate(images) if n % 9 < kept // 3]
+        snapshot = freeze(
+            chosen,
+            prints,
+            lambda shas: [pixels[sha] for sha in shas],
+            normaliser=NORMALISER_VERSION,
+            test_share=0.3,
+            near=are_near,
+        ).snapshot
+        save_snapshot(store, snapshot)
+        training = TrainingSettings(recipe="mlp", folds=2, patience=1, **settings)
+        model = challenger_id(snapshot.info.id, training)
+        train_from_snapshot(store.address, snapshot.info.id, model, training, lambda line: None)
+        if kept == 18:
+            promote.promote(store, model, why="better", by="gate", snapshot=snapshot.info.id)
+    return store
+
+
+def test_why_tells_what_differs_and_tries_each_cause_on_the_same_exam(store):
+    done = CliRunner().invoke(main, ["why", "--store", store.address, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {(line["kind"], line["name"]) for line in lines if "kind" in line} >= {
+        ("added", "3"),
+        ("setting", "max_epochs"),
+    }
+    tried = [line for line in lines if "right" in line]
+    assert [line["name"].split()[0] for line in tried] == ["champion", "challenger", "images", "settings"]
+    assert len({line["images"] for line in tried}) == 1
+    assert (tried[0]["won"], tried[0]["lost"]) == (0, 0)
+
+
+def test_why_without_a_trained_model_is_one_clear_message(tmp_path):
+    open_store(str(tmp_path))
+    done = CliRunner().invoke(main, ["why", "--store", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "no night has trained a model" in done.output

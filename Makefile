@@ -9,7 +9,7 @@ EXTRAS := dev postgres redis s3 onnx litert tensorboard mlflow  # what the tests
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help nightly test test-slow test-services chaos audit check up score lock clean
+.PHONY: help nightly test test-slow test-ui test-services chaos audit check up score lock clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /' | sort
@@ -22,6 +22,13 @@ test: $(READY)  ## all tests that are not slow
 
 test-slow: $(READY)  ## the slow ones: server, workers, a night through the API
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-ui: $(READY)  ## in a browser: the report, and the Prefect UI; installs chromium with apt where it may
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing chromium" \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium \
+			fonts-noto-cjk >/dev/null; } \
+		|| { echo "make test-ui needs chromium: sudo apt-get install chromium fonts-noto-cjk"; exit 1; }
+	@$(BIN)/python -m pytest -m ui $(ARGS)
 
 test-services: $(READY)  ## those on a real PostgreSQL, Redis and S3 endpoint: many machines, migrations
 	@$(BIN)/python -m pytest -m services $(ARGS)

@@ -15,6 +15,7 @@ from flows.commands.champions import models, promote, rollback, why
 from flows.commands.exports import export
 from flows.commands.keeping import backup, restore
 from flows.commands.nights import nightly, read
+from flows.commands.notices import notify
 from flows.commands.serving import deploy, up
 from flows.commands.sheets import sheet
 from flows.commands.studies import study
@@ -64,6 +65,7 @@ for command in (
     sheet,
     up,
     deploy,
+    notify,
     backup,
     restore,
 ):

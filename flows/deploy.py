@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,11 @@ def deploy(*, pool_type: str = "process", template: Path | None = None) -> None:
     apply_automations()
 
 
-def apply_automations() -> None:
-    """Make each automation of deployments/automations.yaml, or replace the one of its name.
+def apply_automations(automations: Sequence[Any] = ()) -> None:
+    """Make each automation, or replace the one of its name.
+
+    Args:
+        automations: Prefect's own records. Default: those of deployments/automations.yaml.
 
     `triggers:` in prefect.yaml would be tidier, but can only start a deployment, never change a run's state.
 
@@ -50,7 +54,7 @@ def apply_automations() -> None:
 
     with get_client(sync_client=True) as client:
         try:
-            for automation in read_automations():
+            for automation in automations or read_automations():
                 known = client.read_automations_by_name(automation.name)
                 if not known:
                     client.create_automation(automation)

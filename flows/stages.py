@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -29,6 +30,7 @@ from flows.examine import Examination, examine_challenger, examine_quietly
 from flows.explain import explain_misread
 from flows.filed import find_filed
 from flows.night import Night
+from flows.notices import announce_expiry, announce_night
 from flows.outcome import Outcome, name_state
 from flows.readings import read_inbox_with
 from flows.send import send_night
@@ -236,6 +238,8 @@ def publish_night(
         catalogue.put_night(night.run, night.settings.source, remember_night(record, frozen.fingerprint))
         place = f"{night.store.root}/reports/{night.run}/report.html"
         say(place)
+        announce_night(record, nights, place, night.settings.language)
+        announce_expiry(night.settings.drive_credentials, datetime.now(UTC), night.settings.language)
         message = f"{decision.verdict}: {decision.reason}"
         return Outcome(night.run, decision.verdict, message, name_state(decision), place)
 

@@ -2,11 +2,8 @@
 
 import base64
 import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
@@ -19,16 +16,11 @@ from prefect.states import Scheduled
 
 from flows.deploy import read_automations
 from tests.collections_of_digits import fill, picture, save
+from tests.serving import finish, serve, start, wait
 
 PROJECT = Path(__file__).resolve().parents[1]
 SPEC = yaml.safe_load((PROJECT / "prefect.yaml").read_text())
 pytestmark = pytest.mark.slow
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -38,54 +30,8 @@ def up(tmp_path_factory):
     folder = fill(home / "folder", num_each=8)
     fill(folder, num_each=1, labels="47", first=50, under="misread")
     save(folder / "inbox" / "what is this.png", picture(1700))
-    port = free_port()
-    env = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
-        "PREFECT_HOME": str(home / "prefect"),
-        "PREFECT_WORKER_QUERY_SECONDS": "2",
-        "TENARAI_SOURCE": f"folder:{folder}",
-        "TENARAI_STORE": str(home / "store"),
-    }
-    log = (home / "up.log").open("w")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "up", "--port", str(port)],
-        cwd=PROJECT,
-        env=env,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    end = time.monotonic() + 400
-    while "is ready" not in (home / "up.log").read_text():
-        assert process.poll() is None, (home / "up.log").read_text()
-        assert time.monotonic() < end, (home / "up.log").read_text()
-        time.sleep(1)
-    from prefect.client.orchestration import get_client
-    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
-
-    login = (home / "prefect/login").read_text().strip()
-    told = {PREFECT_API_URL: f"http://127.0.0.1:{port}/api", PREFECT_API_AUTH_STRING: login}
-    with temporary_settings(told), get_client(sync_client=True) as client:
-        wait(lambda: all(client.read_work_pool(pool).status == "READY" for pool in ("cpu", "gpu")), 120)
+    with serve(home, folder) as (client, port):
         yield client, home, port
-    process.send_signal(signal.SIGINT)
-    assert process.wait(90) == 0
-
-
-def wait(done, seconds):
-    end = time.monotonic() + seconds
-    while not (found := done()):
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(1)
-    return found
-
-
-def start(client, **parameters):
-    deployment = client.read_deployment_by_name("nightly/nightly")
-    return client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
-
-
-def finish(client, run, seconds=300):
-    return wait(lambda: (found := client.read_flow_run(run.id)).state.is_final() and found, seconds)
 
 
 @pytest.fixture(scope="module")

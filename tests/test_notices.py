@@ -1,0 +1,107 @@
+"""Being told of nights: what is worth a word, and automations that are set up once however often one asks."""
+
+from datetime import UTC, datetime
+
+import pytest
+from click.testing import CliRunner
+
+from flows.cli import main
+from flows.notices import (
+    BLOCK,
+    KINDS,
+    announce_expiry,
+    find_expiry,
+    is_another_quiet_week,
+    name_automation,
+    remove_notices,
+)
+
+
+def nights(*days, verdict="nothing new"):
+    return [{"created": f"2026-01-{day:02}T02:00:00+09:00", "verdict": verdict} for day in days]
+
+
+def test_a_quiet_week_is_told_once_and_again_after_another():
+    kept = nights(1, verdict="kept")
+    told = [
+        day
+        for day in range(2, 24)
+        if is_another_quiet_week(nights(day)[0]["created"], [*kept, *nights(*range(2, day))])
+    ]
+    assert told == [8, 15, 22]
+
+
+def test_a_quiet_week_is_told_though_nights_were_missed():
+    assert is_another_quiet_week("2026-01-20T02:00:00+09:00", [*nights(1, verdict="kept"), *nights(2, 3)])
+
+
+def test_what_is_new_begins_the_week_anew_and_the_first_night_is_never_quiet():
+    assert not is_another_quiet_week("2026-01-09T02:00:00+09:00", [*nights(1, 2), *nights(5, verdict="promoted")])
+    assert not is_another_quiet_week("2026-01-09T02:00:00+09:00", [])
+
+
+def test_a_permission_that_runs_out_is_found_where_it_is_kept(tmp_path):
+    file = tmp_path / "me.json"
+    for text, found in (
+        ('{"expires": "2026-01-09T10:00:00+00:00"}', datetime(2026, 1, 9, 10, tzinfo=UTC)),
+        ('{"type": "service_account"}', None),
+        ("no json", None),
+    ):
+        file.write_text(text)
+        assert find_expiry(str(file)) == found
+    assert find_expiry("") is None
+    assert find_expiry("block:drive") is None
+
+
+def test_it_is_told_two_days_before_it_runs_out_and_not_earlier(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr("flows.notices.announce", lambda *words: told.append(words))
+    (tmp_path / "me.json").write_text('{"expires": "2026-01-09T10:00:00+00:00"}')
+    for day in range(5, 11):
+        announce_expiry(str(tmp_path / "me.json"), datetime(2026, 1, day, 2, tzinfo=UTC), "en")
+    assert [words[0] for words in told] == ["token"] * 3
+    assert "2026-01-09" in told[0][2]
+
+
+@pytest.fixture
+def notify(prefect):
+    yield lambda *arguments: CliRunner().invoke(main, ["notify", *arguments])
+    remove_notices()
+
+
+def automations():
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        return {kind: client.read_automations_by_name(name_automation(kind)) for kind in KINDS}
+
+
+def test_setting_notices_up_again_changes_nothing_and_off_removes_them(notify):
+    for _ in range(2):
+        done = notify("--webhook", "http://127.0.0.1:9/secret-path")
+        assert done.exit_code == 0, done.output
+        first = automations()
+        assert {kind: len(found) for kind, found in first.items()} == dict.fromkeys(KINDS, 1)
+    assert automations() == first
+    assert notify("--webhook", "http://127.0.0.1:9/", "--on", "failed").exit_code == 0
+    assert [kind for kind, found in automations().items() if found] == ["failed"]
+    assert notify("--off").exit_code == 0
+    assert not any(automations().values())
+
+
+def test_where_notices_go_is_kept_as_a_secret(notify):
+    from prefect.blocks.core import Block
+    from prefect.client.orchestration import get_client
+
+    assert notify("--slack", "http://127.0.0.1:9/secret-path").exit_code == 0
+    with get_client(sync_client=True) as client:
+        shown = client.read_block_document_by_name(BLOCK, "custom-webhook", include_secrets=False)
+    assert "secret-path" not in str(shown.data)
+    assert "secret-path" in str(Block.load(f"custom-webhook/{BLOCK}")._build_request_args("b", "s"))
+
+
+@pytest.mark.parametrize("arguments", [(), ("--slack", "http://a", "--webhook", "http://b"), ("--email", "a@b.c")])
+def test_without_one_way_to_tell_it_says_what_is_missing(notify, arguments):
+    done = notify(*arguments)
+    assert done.exit_code == 1
+    assert "To mend it" in done.output

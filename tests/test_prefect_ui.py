@@ -1,0 +1,123 @@
+"""The Prefect UI as a person uses it: log in, fill in the form, watch the run end, look at what it shows."""
+
+import re
+
+import pytest
+
+from tests.browser import chromium
+from tests.collections_of_digits import fill, picture, save
+from tests.serving import finish, serve, wait
+
+pytestmark = pytest.mark.ui
+HOSTILE = "<img src=x onerror=alert(1)>.png"
+MARKDOWN = "*bold* _x_ [link](javascript:alert(1)) | `code`.png"
+PATIENCE = 120_000  # milliseconds
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory):
+    home = tmp_path_factory.mktemp("up")
+    folder = fill(home / "folder", num_each=8)
+    fill(folder, num_each=1, labels="47", first=50, under="misread")
+    save(folder / "inbox" / "a.png", picture(1700)).rename(folder / "inbox" / HOSTILE)
+    save(folder / "misread" / "3" / "b.png", picture(4)[::-1]).rename(folder / "misread" / "3" / MARKDOWN)
+    with serve(home, folder) as (client, port):
+        yield client, f"http://127.0.0.1:{port}", (home / "prefect/login").read_text().strip()
+
+
+@pytest.fixture(scope="module")
+def page(up):
+    """A page that is logged in; it reaches this machine's server and nothing else."""
+    _, root, login = up
+    with chromium() as browser:
+        context = browser.new_context(viewport={"width": 1280, "height": 1000})
+        context.route(re.compile(f"^(?!{re.escape(root)})"), lambda route: route.abort())
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.dialogs = []
+        page.on("dialog", lambda dialog: (page.dialogs.append(dialog.message), dialog.dismiss()))
+        page.goto(root)
+        page.locator("input[type=password]").fill(login)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/dashboard**")
+        yield page
+
+
+@pytest.fixture(scope="module")
+def finished(up, page):
+    """The run that was started from the form with two of its fields changed."""
+    client, root, _ = up
+    deployment = client.read_deployment_by_name("nightly/nightly")
+    page.goto(f"{root}/v2/deployments/deployment/{deployment.id}")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Custom run").click()
+    page.get_by_label("Epochs at most").fill("6")
+    page.get_by_label("Folds").fill("2")
+    page.get_by_role("button", name="Submit").click()
+    page.wait_for_url(re.compile("/run(?!\\?parameters)|tab=Runs"))
+    run = wait(
+        lambda: next(
+            (r for r in client.read_flow_runs() if r.deployment_id == deployment.id and not r.auto_scheduled), 0
+        ),
+        60,
+    )
+    return finish(client, run, seconds=600)
+
+
+def open_latest(page):
+    """From an artifact's history to its latest version."""
+    page.locator("a[href*='/artifacts/artifact/']").first.click()
+
+
+def test_the_form_says_what_every_field_means(up, page):
+    client, root, _ = up
+    deployment = client.read_deployment_by_name("nightly/nightly")
+    page.goto(f"{root}/v2/deployments/deployment/{deployment.id}/run?parameters=%7B%7D")
+    for words in (
+        "Epochs at most",
+        "EarlyStopping usually ends sooner.",
+        "Risk of a wrong promotion",
+        "Share held out",
+    ):
+        page.get_by_text(words).first.wait_for()
+
+
+def test_the_run_was_given_what_the_form_said_and_completes(finished):
+    assert finished.parameters["training"] == {**finished.parameters["training"], "max_epochs": 6, "folds": 2}
+    assert finished.state.is_completed(), finished.state.message
+
+
+def test_the_list_of_runs_tells_date_verdict_and_how_it_ended(up, page, finished):
+    _, root, _ = up
+    page.goto(f"{root}/v2/runs/flow-run/{finished.id}")
+    page.get_by_text(finished.state.name).first.wait_for()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d (promoted|kept)", finished.name)
+    page.get_by_text(finished.name).first.wait_for()
+
+
+def test_the_artifacts_tab_shows_curves_and_gallery_and_names_as_text(up, page, finished):
+    _, root, _ = up
+    page.goto(f"{root}/v2/runs/flow-run/{finished.id}?tab=Artifacts")
+    for key in ("per-digit", "regression-set"):
+        page.get_by_text(key).first.wait_for()
+    page.get_by_text("nightly-report").first.click()
+    open_latest(page)
+    page.get_by_role("heading", name="How it learned").wait_for()
+    wait(lambda: page.evaluate("[...document.images].every(image => image.complete)"), 60)
+    sizes = page.evaluate("[...document.images].map(image => image.naturalWidth)")
+    assert all(sizes)
+    assert sum(size > 400 for size in sizes) >= 3  # accuracy, loss, and what is taken for what
+    assert sum(size == 28 for size in sizes) >= 4  # once misread, and the inbox
+    for name in (f"inbox/{HOSTILE}", f"misread/3/{MARKDOWN}"):
+        assert page.get_by_text(name, exact=True).count() == 1
+    assert page.locator("img[src='x'], a[href^='javascript']").count() == 0
+    assert page.dialogs == []
+
+
+def test_the_rows_of_the_regression_set_show_names_as_text_too(up, page, finished):
+    _, root, _ = up
+    page.goto(f"{root}/v2/artifacts/key/regression-set")
+    open_latest(page)
+    page.get_by_text(f"misread/3/{MARKDOWN}").first.wait_for()
+    assert page.locator("img[src='x'], a[href^='javascript']").count() == 0
+    assert page.dialogs == []

@@ -41,19 +41,21 @@ def announce_night(night: NightReport, nights: Sequence[Mapping[str, object]], r
 
 
 def announce(kind: str, subject: str, body: str) -> None:
-    """Send an event that an automation may turn into a notice.
+    """Send an event that an automation may turn into a notice; outside of a run there is nobody to send it to.
 
     Args:
         kind: One of `KINDS`.
         subject, body: What the notice says.
     """
     from prefect.events import emit_event
+    from prefect.runtime import flow_run
 
-    emit_event(
-        event=_EVENTS[kind],
-        resource={"prefect.resource.id": "tenarai.nightly", "prefect.resource.name": "Tenarai"},
-        payload={"subject": f"Tenarai: {subject}", "body": body},
-    )
+    if flow_run.id:
+        emit_event(
+            event=_EVENTS[kind],
+            resource={"prefect.resource.id": "tenarai.nightly", "prefect.resource.name": "Tenarai"},
+            payload={"subject": f"Tenarai: {subject}", "body": body},
+        )
 
 
 def announce_expiry(credentials: str, now: datetime, language: str) -> None:

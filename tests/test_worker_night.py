@@ -88,8 +88,8 @@ def test_the_coming_nights_stand_on_the_schedule_for_two_in_the_morning(up):
         runs = [run for run in client.read_flow_runs() if run.deployment_id == deployment.id]
         return [run.expected_start_time for run in runs if run.auto_scheduled]
 
-    for start in wait(planned, 120):
-        assert start.astimezone(ZoneInfo("Asia/Tokyo")).strftime("%H:%M") == "02:00"
+    for planned_start in wait(planned, 120):
+        assert planned_start.astimezone(ZoneInfo("Asia/Tokyo")).strftime("%H:%M") == "02:00"
 
 
 def test_a_second_run_finds_nothing_new(up, finished):

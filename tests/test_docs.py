@@ -7,12 +7,21 @@ from flows.cli import main
 
 PROJECT = Path(__file__).resolve().parents[1]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
+JAPANESE = (PROJECT / "README.ja.md").read_text(encoding="utf-8")
 MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
 
 
 def test_every_command_is_in_the_readme_and_every_command_of_the_readme_exists():
     named = set(re.findall(r"`tenarai ([a-z]+)", README))
     assert named == set(main.commands)
+
+
+def test_the_japanese_readme_has_the_same_commands_and_no_figure_of_its_own():
+    assert set(re.findall(r"`tenarai ([a-z]+)", JAPANESE)) == set(main.commands)
+    for figure in re.findall(r"\d+\.\d+ %|\d+,\d+", JAPANESE):
+        assert figure in README, figure
+    for path in re.findall(r"\]\(((?!http)[^)#]+)", JAPANESE):
+        assert (PROJECT / path).exists(), path
 
 
 def test_every_make_target_that_a_text_names_exists():

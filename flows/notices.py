@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def announce(kind: str, subject: str, body: str) -> None:
 
 
 def announce_expiry(credentials: str, now: datetime, language: str) -> None:
-    """Send an event when the permission to read Drive runs out within two days; each night until it is renewed.
+    """Send an event when the permission to read Drive may run out within two days; each night until it is renewed.
 
     Args:
         credentials: The setting `drive_credentials`; only a file can be looked into without asking Google.
@@ -69,24 +69,24 @@ def announce_expiry(credentials: str, now: datetime, language: str) -> None:
     from tasks.report.texts import TEXTS
 
     runs_out = find_expiry(credentials)
-    if runs_out and runs_out - now < timedelta(days=2):
+    if runs_out and timedelta(0) < runs_out - now < timedelta(days=2):
         told = TEXTS[language]
         announce("token", told["token_expires"], told["token_expires_note"].format(day=f"{runs_out:%Y-%m-%d %H:%M}"))
 
 
 def find_expiry(credentials: str) -> datetime | None:
-    """When a person's permission runs out, as `expires` in the file that `tenarai connect` wrote tells; None if never.
+    """When a person's permission runs out if their app is in testing: a week after `tenarai connect`; None if never.
 
-    Google ends it after seven days as long as the app is in testing.
+    Whether it is in testing, Google does not say; a permission that outlived the week lasts.
     """
     path = Path(credentials).expanduser()
     if not credentials or credentials.startswith("block:") or not path.is_file():
         return None
     try:
-        expires = datetime.fromisoformat(str(json.loads(path.read_text(encoding="utf-8"))["expires"]))
+        connected = datetime.fromisoformat(str(json.loads(path.read_text(encoding="utf-8"))["connected"]))
     except (OSError, ValueError, KeyError, TypeError):  # what is damaged or silent is told of when it is used
         return None
-    return expires if expires.tzinfo else expires.replace(tzinfo=UTC)
+    return connected + timedelta(days=_DAYS)
 
 
 def is_another_quiet_week(created: str, nights: Sequence[Mapping[str, object]]) -> bool:

@@ -43,7 +43,7 @@ def test_what_is_new_begins_the_week_anew_and_the_first_night_is_never_quiet():
 def test_a_permission_that_runs_out_is_found_where_it_is_kept(tmp_path):
     file = tmp_path / "me.json"
     for text, found in (
-        ('{"expires": "2026-01-09T10:00:00+00:00"}', datetime(2026, 1, 9, 10, tzinfo=UTC)),
+        ('{"connected": "2026-01-02T10:00:00+00:00"}', datetime(2026, 1, 9, 10, tzinfo=UTC)),
         ('{"type": "service_account"}', None),
         ("no json", None),
     ):
@@ -56,10 +56,12 @@ def test_a_permission_that_runs_out_is_found_where_it_is_kept(tmp_path):
 def test_it_is_told_two_days_before_it_runs_out_and_not_earlier(tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr("flows.notices.announce", lambda *words: told.append(words))
-    (tmp_path / "me.json").write_text('{"expires": "2026-01-09T10:00:00+00:00"}')
-    for day in range(5, 11):
+    (tmp_path / "me.json").write_text('{"connected": "2026-01-02T10:00:00+00:00"}')
+    for day in range(3, 14):
         announce_expiry(str(tmp_path / "me.json"), datetime(2026, 1, day, 2, tzinfo=UTC), "en")
-    assert [words[0] for words in told] == ["token"] * 3
+    assert [words[0] for words in told] == [
+        "token"
+    ] * 2  # on the eighth and the ninth; after that it has outlived the week
     assert "2026-01-09" in told[0][2]
 
 

@@ -129,7 +129,7 @@ JA: dict[str, str] = {
     "quiet_week": "一週間、新しい画像がありません",
     "quiet_week_note": "一週間、新しい画像が届いていません。誤読されやすい字をもう少し書いて入れると、いちばん役に立ちます。",
     "token_expires": "Google ドライブを読む許可がまもなく切れます",
-    "token_expires_note": "{day} に切れます。その前に `tenarai connect` を実行してください。切れると新しい画像が届きません。",
+    "token_expires_note": "Google で「テスト中」のアプリなら {day} に切れます。その前に `tenarai connect` を実行するか、アプリを公開してください。切れるとその後の夜は失敗します。",
     "weekdays": "月,火,水,木,金,土,日",
     "months": "1,2,3,4,5,6,7,8,9,10,11,12",
     "when": "{year}年{month}月{day}日({weekday}){time}",

@@ -52,7 +52,10 @@ def keep_readings(catalogue: Catalogue, model: str, readings: dict[str, Reading]
 
 
 def read_inbox_with(night: Night, catalogue: Catalogue) -> tuple[InboxReading, ...]:
-    """What the reigning champion reads in the inbox, least sure first; what it has read before is not read again."""
+    """What the reigning champion reads in the inbox; what it has read before is not read again.
+
+    The least sure come first, diverse among themselves: those are worth most when they are filed.
+    """
     images = catalogue.images(night.settings.source, roles=(Role.INBOX,))
     digits = catalogue.digits(NORMALISER_VERSION, {image.sha256 for image in images})
     images = [image for image in images if image.sha256 in digits and digits[image.sha256].pixels]
@@ -67,5 +70,9 @@ def read_inbox_with(night: Night, catalogue: Catalogue) -> tuple[InboxReading, .
         read = dict(zip(unread, read_with(model, pixels).readings, strict=True))
         keep_readings(catalogue, champion, read)
         known = {**known, **read}
-    found = [InboxReading(image.path, image.sha256, known[image.sha256]) for image in images]
-    return tuple(sorted(found, key=lambda item: (item.reading.probability, item.path)))
+    found = sorted(
+        (InboxReading(image.path, image.sha256, known[image.sha256]) for image in images), key=lambda item: item.path
+    )
+    sure = np.array([item.reading.probability for item in found], dtype=np.float32)
+    looks = np.stack([np.frombuffer(digits[item.sha256].pixels, np.uint8).reshape(28, 28) for item in found])
+    return tuple(found[row] for row in evaluate.order_inbox(sure, looks))

@@ -3,12 +3,14 @@
 Pure NumPy: models come in as arrays of probabilities, so the same counting serves every backend and every test.
 """
 
+from tasks.evaluate.advice import choose_hints, order_inbox, rank_styles
 from tasks.evaluate.changes import find_changes, plan_trials
 from tasks.evaluate.counting import confusion_matrix, find_fair_rows, pair_up, read_labels, wilson_score
 from tasks.evaluate.regression import judge_regression, new_stories, tell_stories
 from tasks.evaluate.suspects import find_duplicates, find_wrong_labels
 
 __all__ = [
+    "choose_hints",
     "confusion_matrix",
     "find_changes",
     "find_duplicates",
@@ -16,8 +18,10 @@ __all__ = [
     "find_wrong_labels",
     "judge_regression",
     "new_stories",
+    "order_inbox",
     "pair_up",
     "plan_trials",
+    "rank_styles",
     "read_labels",
     "tell_stories",
     "wilson_score",

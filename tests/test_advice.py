@@ -1,0 +1,57 @@
+"""What to do next: what to file first, and in which style to write more."""
+
+import numpy as np
+
+from tasks.evaluate import choose_hints, order_inbox, rank_styles
+from tasks.evaluate.advice import MAX_HINTS, MAX_SPREAD, soften
+from tasks.prepare import normalise
+from tasks.records import Reading, RegressionCase
+from tests.collections_of_digits import picture, real_digits
+
+
+def digits(*numbers):
+    return np.stack([normalise(picture(number)) for number in numbers])
+
+
+def test_the_least_sure_is_filed_first():
+    sure = np.array([0.99, 0.4, 0.9], np.float32)
+    assert order_inbox(sure, digits(0, 1, 2)).tolist()[0] == 1
+
+
+def test_a_copy_of_what_is_to_be_filed_already_waits_for_what_looks_different():
+    sure = np.array([0.40, 0.41, 0.7, 0.95], np.float32)
+    assert order_inbox(sure, digits(1, 1, 2, 3)).tolist() == [0, 2, 3, 1]
+
+
+def test_every_image_of_the_inbox_is_listed_once_and_what_comes_late_by_how_sure():
+    numbers = MAX_SPREAD + 12
+    sure = np.linspace(0.99, 0.3, numbers).astype(np.float32)
+    order = order_inbox(sure, digits(*range(numbers)))
+    assert sorted(order.tolist()) == list(range(numbers))
+    late = sure[order[MAX_SPREAD:]]
+    assert (np.diff(late) >= 0).all()
+    assert order_inbox(sure[:0], np.empty((0, 28, 28), np.uint8)).tolist() == []
+
+
+def test_the_style_that_is_least_like_what_was_trained_on_comes_first():
+    _, targets = real_digits()
+    fours = np.flatnonzero(targets == 4)[:6]
+    known = digits(*fours[:4])
+    common, rare = known[0].copy(), np.flip(digits(fours[5])[0], axis=0).copy()
+    order = rank_styles(np.stack([common, rare]), np.array([4, 4]), known, np.array([4] * 4))
+    assert order.tolist() == [1, 0]
+    unknown = rank_styles(np.stack([common, rare]), np.array([4, 9]), known, np.array([4] * 4))
+    assert unknown.tolist() == [1, 0]  # nothing of that label was ever seen
+
+
+def test_hints_name_the_misread_images_rarest_first():
+    reading = Reading("5", 0.9, False)
+    cases = [RegressionCase(f"misread/4/{n}", f"{n:064}", "4", reading, None, "still misread") for n in range(9)]
+    hints = choose_hints(cases, [3, 1, 0, 2, 4, 5, 6, 7, 8])
+    assert [hint.path for hint in hints[:2]] == ["misread/4/3", "misread/4/1"]
+    assert len(hints) == MAX_HINTS
+
+
+def test_looks_are_of_one_length_and_blank_paper_is_no_trouble():
+    looks = soften(np.concatenate([digits(0, 5), np.zeros((1, 28, 28), np.uint8)]))
+    np.testing.assert_allclose(np.linalg.norm(looks, axis=1), [1, 1, 0], atol=1e-5)

@@ -17,6 +17,7 @@ from flows.commands.keeping import backup, restore
 from flows.commands.nights import nightly, read
 from flows.commands.notices import notify
 from flows.commands.serving import deploy, up
+from flows.commands.setup import connect, doctor
 from flows.commands.sheets import sheet
 from flows.commands.studies import study
 from tasks.errors import TenaraiError
@@ -68,6 +69,8 @@ for command in (
     notify,
     backup,
     restore,
+    doctor,
+    connect,
 ):
     main.add_command(command)
 

@@ -37,6 +37,7 @@ class Account:
         name: For people: an address, or what kind of account it is. Never a secret.
         kind: `service_account`, `authorized_user` or `default`.
         scopes: What a person allowed, or what is asked for; empty when not known.
+        connected: When a person gave their permission, ISO 8601; empty when not known.
         identity: Differs where the account may be another one: each has a changes feed of its own. No secret.
     """
 
@@ -45,6 +46,7 @@ class Account:
     kind: str
     scopes: tuple[str, ...] = ()
     identity: str = ""
+    connected: str = ""
 
     @property
     def may_make_files(self) -> bool:
@@ -100,7 +102,14 @@ def to_account(info: Mapping[str, Any], where: str, scopes: Sequence[str]) -> Ac
             )
             name = info.get("account") or "the person who connected"
             granted = hashlib.sha256(str(info["refresh_token"]).encode()).hexdigest()[:12]
-            return Account(user, str(name), "authorized_user", tuple(info.get("scopes") or ()), identity=granted)
+            return Account(
+                user,
+                str(name),
+                "authorized_user",
+                tuple(info.get("scopes") or ()),
+                identity=granted,
+                connected=str(info.get("connected") or ""),
+            )
     except (KeyError, ValueError, TypeError, google.auth.exceptions.GoogleAuthError) as error:
         missing = f"no {error}" if isinstance(error, KeyError) else "a key or field in it is damaged"
         raise CredentialsError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import b64decode
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
@@ -91,14 +92,15 @@ class People:
         self.codes[code] = frozenset(scopes.split())
         return code
 
-    def exchange(self, body: str) -> tuple[int, dict[str, Any]]:
+    def exchange(self, body: str, authorisation: str = "") -> tuple[int, dict[str, Any]]:
         """A token for an assertion, a refresh token or a code; status and answer."""
         self.num_exchanges += 1
         form = {name: values[0] for name, values in parse_qs(body).items()}
         kind = form.get("grant_type", "")
         if kind == "urn:ietf:params:oauth:grant-type:jwt-bearer":
             return self._exchange_assertion(form["assertion"])
-        if form.get("client_secret") != SECRET:
+        by_header = b64decode(authorisation.removeprefix("Basic ")).decode().partition(":")[2]
+        if SECRET not in {form.get("client_secret"), by_header}:
             return 401, {"error": "invalid_client", "error_description": "Unauthorized"}
         if kind == "authorization_code" and form.get("code") in self.codes:
             scopes = self.codes.pop(form["code"])

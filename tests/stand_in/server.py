@@ -67,7 +67,7 @@ def _make_handler(drive: StandInDrive) -> type[BaseHTTPRequestHandler]:
                 self._ask_person(dict(parse_qsl(address.query)))
                 return
             if address.path == "/token":
-                status, told = drive.people.exchange(body.decode())
+                status, told = drive.people.exchange(body.decode(), self.headers.get("Authorization", ""))
                 self._send(status, json.dumps(told).encode(), {"Content-Type": "application/json"})
                 return
             request = Request(self.command, address.path, dict(parse_qsl(address.query)), self.headers, body)

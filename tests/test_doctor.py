@@ -1,0 +1,222 @@
+"""`tenarai doctor`: what it looks at, and what to do about each thing that is off."""
+
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from flows.cli import main
+from flows.doctor import examine
+from flows.doctor.machine import check_prefect
+from tasks.settings import Settings
+from tasks.store import open_store
+from tests.collections_of_digits import fill
+from tests.drives import settings_for
+from tests.stand_in import ROBOT, StandInDrive
+from tests.stand_in.api import Refused
+from tests.stand_in.people import OWN_FILES, READ, REFRESH_TOKEN, SECRET, WRITE
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """No settings of this machine; and no model library is loaded to look for a GPU."""
+    from contextlib import nullcontext
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tasks.train.choose_device", lambda wish: nullcontext("cpu"))
+    for name in ("TENARAI_SOURCE", "TENARAI_STORE", "PREFECT_API_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def server():
+    with StandInDrive() as drive:
+        for label in "123":
+            drive.tree.put(f"digits/{label}/a.png", label)
+        drive.tree.put("misread/4/b.png", "b")
+        drive.tree.put("inbox/c.png", "c")
+        drive.tree.put("digits/1/empty.png", "")
+        yield drive
+
+
+def look(settings, about="source"):
+    """Findings as {state: text with what to do}."""
+    found = [finding for finding in examine(settings) if finding.about == about]
+    return found, "\n".join(finding.as_line() for finding in found)
+
+
+def drive_settings(server, tmp_path, key=None, **given):
+    options = {"source": f"drive:{server.tree.root.id}", "store": str(tmp_path / "store"), **given}
+    return settings_for(server, tmp_path, key, **options)
+
+
+def test_a_drive_that_is_well_is_described_account_folder_counts_and_rights(server, tmp_path):
+    found, told = look(drive_settings(server, tmp_path))
+    assert not [finding for finding in found if finding.state == "wrong"]
+    assert f"credentials of {ROBOT} (a service account)" in told
+    assert "clock agrees" in told
+    assert f"Google Drive answers Tenarai <{ROBOT}>" in told
+    assert "the Drive folder 'handwriting': 4 in digits, 1 in misread, 1 in inbox; 4 labels; 1 cannot be used" in told
+    assert "'digits/1/empty.png': it is an empty file (0 bytes)" in told
+    assert f"reports stay in the store: {ROBOT} may write nothing there" in told
+    assert "does not run out" in told
+
+
+def test_it_changes_nothing_on_drive_and_makes_no_store(server, tmp_path):
+    look(drive_settings(server, tmp_path))
+    assert not server.count("POST") + server.count("PATCH")
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_person_may_have_reports_on_drive(server, tmp_path):
+    _, told = look(drive_settings(server, tmp_path, server.people.authorised_user(WRITE)))
+    assert "reports are sent to reports on Drive" in told
+    _, told = look(drive_settings(server, tmp_path, server.people.authorised_user(READ, OWN_FILES)))
+    assert "reports are sent to Tenarai reports on Drive" in told
+    _, told = look(drive_settings(server, tmp_path, server.people.authorised_user(READ)))
+    assert "reports stay in the store" in told
+    _, told = look(drive_settings(server, tmp_path, drive_reports="off"))
+    assert "TENARAI_DRIVE_REPORTS is off" in told
+
+
+def test_it_says_when_a_permission_ends_if_its_app_is_in_testing(server, tmp_path):
+    user = server.people.authorised_user(READ)
+    found, told = look(drive_settings(server, tmp_path, user | {"connected": "2026-11-20T10:00:00+00:00"}))
+    assert "given on 2026-11-20" in told
+    recently = (datetime.now(UTC) - timedelta(days=2)).isoformat(timespec="seconds")
+    ends = f"{datetime.now(UTC) + timedelta(days=5):%Y-%m-%d}"
+    found, told = look(drive_settings(server, tmp_path, user | {"connected": recently}))
+    assert f"it ends on {ends} if its OAuth app is in testing" in told
+    assert found[-1].state == "note"
+    assert "Publish app" in told
+    _, told = look(drive_settings(server, tmp_path, user))
+    assert "ends 7 days after it was given if" in told
+
+
+def wrong(server, tmp_path, **given):
+    """The one finding that stops the night."""
+    found, _ = look(drive_settings(server, tmp_path, **given))
+    (last,) = [finding for finding in found if finding.state == "wrong"]
+    assert last is found[-1]
+    return last.as_line()
+
+
+def test_a_folder_that_is_not_shared_says_with_whom_to_share_it(server, tmp_path):
+    server.tree.unshare(server.tree.root, ROBOT)
+    assert f"share the folder with {ROBOT} (Viewer is enough)" in wrong(server, tmp_path)
+
+
+def test_a_wrong_id_is_told_as_drive_tells_it(server, tmp_path):
+    assert "check the id" in wrong(server, tmp_path, source="drive:1nothing")
+    assert "copy its link" in wrong(server, tmp_path, source="drive:a b")
+    file = next(item for item in server.tree.items.values() if item.name == "c.png")
+    assert "is no folder" in wrong(server, tmp_path, source=f"drive:{file.id}")
+
+
+def test_an_api_that_is_not_enabled_is_enabled_at_this_address(server, tmp_path):
+    server.api.refusal = Refused(403, "accessNotConfigured", "Google Drive API has not been used in project 1 before")
+    assert "https://console.cloud.google.com/apis/library/drive.googleapis.com" in wrong(server, tmp_path)
+
+
+def test_a_clock_that_is_off_says_by_how_much(server, tmp_path):
+    server.people.clock_is_off_by = 7200
+    found, told = look(drive_settings(server, tmp_path))
+    assert "1:59:59 behind Google's" in told or "2:00:00 behind Google's" in told
+    assert "by NTP" in told
+    assert [finding.state for finding in found].count("wrong") == 2  # and Google refuses the key
+
+
+def test_a_permission_that_ran_out_says_why_it_may_do_so_every_week(server, tmp_path):
+    settings = drive_settings(server, tmp_path, server.people.authorised_user())
+    server.people.refresh_tokens.clear()
+    _, told = look(settings)
+    assert "✗" in told
+    assert "after 7 days" in told
+    assert SECRET not in told
+    assert REFRESH_TOKEN not in told
+
+
+def test_a_service_account_without_space_is_told_the_ways_out(server, tmp_path):
+    server.tree.folder("reports").shares[ROBOT] = "writer"
+    _, told = look(drive_settings(server, tmp_path))
+    assert "a shared drive, a placeholder, or `tenarai connect --reports`" in told
+    server.tree.put("reports/report.html", "placeholder")
+    _, told = look(drive_settings(server, tmp_path))
+    assert "reports are sent to reports on Drive, into the files that were made there by hand" in told
+
+
+def test_without_a_network_it_says_so(server, tmp_path):
+    settings = drive_settings(server, tmp_path, drive_api_root="http://127.0.0.1:9/")
+    _, told = look(settings)
+    assert "✗ source   http://127.0.0.1:9/ cannot be reached" in told
+
+
+def test_a_local_folder_is_described_or_said_to_be_missing(tmp_path):
+    fill(tmp_path / "folder", num_each=2, labels="47")
+    _, told = look(Settings(source=f"folder:{tmp_path / 'folder'}"))
+    assert "4 in digits; 2 labels" in told
+    _, told = look(Settings(source=f"folder:{tmp_path / 'nowhere'}"))
+    assert "✗ source   the folder" in told
+    (tmp_path / "empty").mkdir()
+    _, told = look(Settings(source=f"folder:{tmp_path / 'empty'}"))
+    assert "holds no files" in told
+    _, told = look(Settings(source="ftp://x"))
+    assert "✗ source" in told
+    _, told = look(Settings())
+    assert "makes a sample folder" in told
+
+
+def test_a_store_is_looked_at_without_being_made(tmp_path, monkeypatch):
+    settings = Settings(store=str(tmp_path / "store"))
+    _, told = look(settings, "store")
+    assert "is not there yet; the first night makes it" in told
+    assert not (tmp_path / "store").exists()
+    store = open_store(settings.store)
+    _, told = look(settings, "store")
+    assert "knows 0 images of this source and 0 nights" in told
+    with store.lock():
+        _, told = look(settings, "store")
+    assert "a night is at work" in told
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**12, 10**12, 10**6))
+    _, told = look(settings, "store")
+    assert "✗ store    0.0 GB free" in told
+    (tmp_path / "store/store.json").write_text('{"format": 99}')
+    _, told = look(settings, "store")
+    assert "newer version" in told
+
+
+def test_without_a_server_nights_are_run_by_hand():
+    (finding,) = [finding for finding in examine(Settings()) if finding.about == "prefect"]
+    assert finding.state == "note"
+    assert "tenarai up" in finding.mend
+
+
+def test_a_server_without_the_deployment_says_how_to_deploy(prefect):
+    told = "\n".join(finding.as_line() for finding in check_prefect())
+    assert "answers at" in told
+    assert "tenarai deploy" in told
+
+
+def test_a_server_that_does_not_answer_is_wrong(monkeypatch):
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        found = [finding for finding in examine(Settings()) if finding.about == "prefect"]
+    assert [finding.state for finding in found] == ["wrong"]
+    assert "PREFECT_API_URL" in found[0].mend
+
+
+def test_the_command_exits_with_one_when_something_stops_the_night_and_zero_otherwise(server, tmp_path, monkeypatch):
+    settings = drive_settings(server, tmp_path)
+    monkeypatch.setenv("TENARAI_DRIVE_API_ROOT", server.root)
+    monkeypatch.setenv("TENARAI_DRIVE_CREDENTIALS", settings.drive_credentials)
+    monkeypatch.setenv("TENARAI_DRIVE_FIRST_WAIT", "0")
+    done = CliRunner().invoke(main, ["doctor", "--source", settings.source, "--store", settings.store])
+    assert done.exit_code == 0, done.output
+    assert "nothing stops the night" in done.output
+    (tmp_path / "key.json").write_text(json.dumps({}))
+    done = CliRunner().invoke(main, ["doctor", "--source", settings.source, "--store", settings.store])
+    assert done.exit_code == 1
+    assert "1 of this stops the night" in done.output

@@ -117,7 +117,7 @@ def test_the_settings_for_prefect_are_ones_it_has(monkeypatch):
 
 def test_the_automations_are_ones_that_prefect_takes_and_have_names_of_their_own():
     automations = read_automations()
-    assert len({automation.name for automation in automations}) == len(automations) == 2
+    assert len({automation.name for automation in automations}) == len(automations) == 3
     for automation in automations:
         assert automation.description
         assert automation.trigger.posture == "Proactive"  # each waits for something that does not come
@@ -128,6 +128,12 @@ def test_a_run_is_given_more_time_by_the_automation_than_by_itself():
     hung = next(one for one in read_automations() if "hang" in one.name)
     for deployment in SPEC["deployments"]:
         assert flow_of(deployment).timeout_seconds < hung.trigger.within.total_seconds()
+
+
+def test_a_run_is_given_up_as_never_begun_when_its_slot_is_given_up():
+    stuck = next(one for one in read_automations() if "never began" in one.name)
+    graces = {one["concurrency_limit"]["grace_period_seconds"] for one in SPEC["deployments"]}
+    assert graces == {stuck.trigger.within.total_seconds()}
 
 
 def test_a_dead_run_is_noticed_after_missing_several_heartbeats():

@@ -16,11 +16,13 @@ from flows.commands.exports import export
 from flows.commands.keeping import backup, restore
 from flows.commands.nights import nightly, read
 from flows.commands.notices import notify
+from flows.commands.options import read_language, say
 from flows.commands.serving import deploy, up
 from flows.commands.setup import connect, doctor
 from flows.commands.sheets import sheet
 from flows.commands.studies import study
 from tasks.errors import TenaraiError
+from tasks.words import tell_error
 
 
 class OneMessageGroup(click.Group):
@@ -33,16 +35,11 @@ class OneMessageGroup(click.Group):
         except TenaraiError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            click.secho(f"{_kind(error)}: {error}", fg="red", err=True)
+            click.secho(tell_error(error, read_language()), fg="red", err=True)
             ctx.exit(1)
         except KeyboardInterrupt:
-            click.echo("stopped; the next run goes on from here", err=True)
+            say("stopped; the next run goes on from here", err=True)
             ctx.exit(1)
-
-
-def _kind(error: TenaraiError) -> str:
-    words = "".join(f" {c.lower()}" if c.isupper() else c for c in type(error).__name__.removesuffix("Error"))
-    return f"{words.strip()} error" if words else "error"
 
 
 @click.group(cls=OneMessageGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

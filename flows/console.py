@@ -8,9 +8,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from flows.commands.options import read_language
 from flows.outcome import Outcome
 from tasks.errors import SettingsError
 from tasks.settings import DEFAULT_HOME, Settings, TrainingSettings
+from tasks.words import translate
+
+
+class InTheirLanguage(logging.Formatter):
+    """Says a night's progress in the language that the settings name."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The record's line, translated where there is a translation."""
+        return translate(super().formatMessage(record), read_language())
 
 
 def run_here(
@@ -70,6 +80,6 @@ def quiet_prefect(*, debug: bool) -> None:
     log.setLevel(logging.INFO)
     if not log.handlers:
         handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setFormatter(InTheirLanguage("%(message)s"))
         log.addHandler(handler)
     log.propagate = False

@@ -6,8 +6,11 @@ import string
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from tasks.words import translate
+from flows.cli import main
+from tasks.errors import StoreError
+from tasks.words import tell_error, translate
 from tasks.words.japanese import JAPANESE
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -86,3 +89,56 @@ def test_a_sentence_within_a_sentence_is_said_in_japanese_too():
 def test_an_unknown_sentence_and_english_stay_as_they_are():
     assert translate("nobody said this", "ja") == "nobody said this"
     assert translate("the file is empty", "en") == "the file is empty"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("sync: 83 files, 60 added, 3 relabelled", "同期:83 ファイル、追加 60、ラベル変更 3"),
+        ("sync: 83 files, nothing new", "同期:83 ファイル、変わりなし"),
+        (
+            "kept: not enough evidence (won 3, lost 0 of 90 images, p = 0.062)",
+            "続投:証拠が足りません(90 枚で 3 勝 0 敗、p = 0.062)",
+        ),
+        ("four.png: 4  (99.0%, sure)", "four.png:4(99.0%、自信あり)"),
+    ],
+)
+def test_a_night_tells_its_progress_in_japanese(line, said):
+    assert translate(line, "ja") == said
+
+
+def test_the_gates_sentences_have_their_japanese():
+    from tasks.promote import decide
+    from tasks.records import PairedCounts, Reading, RegressionCase
+    from tasks.settings import GateSettings
+
+    lost = RegressionCase(
+        "misread/4/a.png", "a", "4", Reading("4", 0.9, False), Reading("9", 0.8, False), "newly misread"
+    )
+    many, few = PairedCounts(30, 1, 100, 3), PairedCounts(1, 0, 100, 3)
+    decisions = [
+        decide(many, (), GateSettings()),
+        decide(PairedCounts(1, 30, 100, 3), (), GateSettings()),
+        decide(few, (), GateSettings()),
+        decide(few, (), GateSettings(when_unsure="promote")),
+        decide(few, (lost,), GateSettings()),
+        decide(few, (lost, lost), GateSettings()),
+        decide(few, (), GateSettings(), is_first=True),
+    ]
+    for decision in decisions:
+        assert "枚で" in translate(decision.reason, "ja"), decision.reason
+
+
+def test_an_error_is_told_part_by_part():
+    error = StoreError("there is no store at /x", mend="run `tenarai nightly` once, or check --store")
+    assert tell_error(error, "en") == f"store error: {error}"
+    assert tell_error(error, "ja") == (
+        "保管庫の誤り:/x に保管庫がありません。直し方:`tenarai nightly` を一度実行するか、--store を確かめてください"
+    )
+
+
+def test_commands_speak_the_language_that_is_set(tmp_path, monkeypatch):
+    monkeypatch.setenv("TENARAI_LANGUAGE", "ja")
+    done = CliRunner().invoke(main, ["models", "--store", str(tmp_path / "nowhere")])
+    assert done.exit_code == 1
+    assert "保管庫がありません" in done.output

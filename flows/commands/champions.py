@@ -6,7 +6,7 @@ import json
 
 import click
 
-from flows.commands.options import read_settings, store_option
+from flows.commands.options import read_settings, say, store_option
 
 
 @click.command()
@@ -29,7 +29,7 @@ def rollback(store: str | None, model: str | None, why: str) -> None:
     """Put an earlier champion back; the next reading uses it."""
     from flows.rollback import roll_back_champion
 
-    click.echo(roll_back_champion(read_settings(store=store), to=model, why=why))
+    say(roll_back_champion(read_settings(store=store), to=model, why=why))
 
 
 @click.command()
@@ -40,7 +40,7 @@ def promote(store: str | None, why: str, model: str) -> None:
     """Make a model champion against the gate's verdict."""
     from flows.rollback import promote_by_hand
 
-    click.echo(promote_by_hand(read_settings(store=store), model, why=why))
+    say(promote_by_hand(read_settings(store=store), model, why=why))
 
 
 @click.command()

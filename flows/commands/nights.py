@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands.options import read_settings, source_option, store_option
+from flows.commands.options import read_settings, say, source_option, store_option
 
 if TYPE_CHECKING:
     from tasks.settings import Settings
@@ -42,8 +42,9 @@ def nightly(
     chosen = {name: value for name, value in training.items() if value is not None}
     debug = bool(ctx.find_root().params.get("debug"))
     outcome = run_here(settings, force=force, training=chosen, debug=debug, allow_mass_deletion=allow_mass_deletion)
-    click.secho(f"\n{outcome.message}", bold=True)
-    click.echo(f"report: {outcome.report}")
+    click.echo()
+    say(outcome.message, bold=True)
+    say(f"report: {outcome.report}")
 
 
 @click.command()
@@ -66,7 +67,7 @@ def read(store: str | None, as_json: bool, model: str | None, explain: Path | No
         if as_json:
             click.echo(json.dumps(result.as_json(), ensure_ascii=False))
         else:
-            click.echo(result.as_line())
+            say(result.as_line())
     if explain:
         explain.write_bytes(draw_readings(results, settings))
     if any(result.error for result in results):
@@ -82,5 +83,5 @@ def make_sample_if_default(settings: Settings) -> None:
         return
     from tasks.sample import make_sample
 
-    click.echo(f"no source named: making a sample folder of real digits in {folder}")
+    say(f"no source named: making a sample folder of real digits in {folder}")
     make_sample(folder)

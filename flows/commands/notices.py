@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows.commands.options import say
 from flows.notices import KINDS
 from tasks.errors import SettingsError
 
@@ -40,13 +41,13 @@ def notify(
 
     if off:
         remove_notices()
-        click.echo("no notices any more")
+        say("no notices any more")
         return
     block = _make_block(slack, webhook, email, sender)
     set_up_notices(block, kinds or KINDS)
     if try_it:
         block.notify("This is how Tenarai will tell you.", subject="Tenarai")
-    click.echo(f"notices set up: {', '.join(kinds or KINDS)}")
+    say(f"notices set up: {', '.join(kinds or KINDS)}")
 
 
 def _make_block(slack: str | None, webhook: str | None, email: Sequence[str], sender: str | None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,25 @@ if TYPE_CHECKING:
 
 store_option = click.option("--store", metavar="P", help="Where everything is kept: a path, s3://… or gs://…")
 source_option = click.option("--source", metavar="S", help="folder:<path> or drive:<folder id>.")
+
+
+def say(sentence: str, **style: Any) -> None:
+    """Print a sentence in the person's language (`TENARAI_LANGUAGE`); `style` is what `click.secho` takes."""
+    from tasks.words import translate
+
+    click.secho(translate(sentence, read_language()), **style)
+
+
+def read_language() -> str:
+    """The language that the settings name; English where they cannot be read."""
+    from pydantic import ValidationError
+
+    from tasks.settings import Settings
+
+    try:
+        return Settings().language  # type: ignore[call-arg]
+    except (ValidationError, ValueError):  # what is off with them is told by whoever needs them
+        return "en"
 
 
 def read_settings(**given: str | None) -> Settings:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from flows.commands.options import read_settings, source_option, store_option
+from flows.commands.options import read_settings, say, source_option, store_option
 
 
 @click.command()
@@ -25,7 +25,7 @@ def sheet(source: str | None, store: str | None, labels: str, paper: Literal["a4
     settings = settings.model_copy(update={"practice_sheet": asked})
     chosen = [label.strip() for label in labels.replace("、", ",").split(",") if label.strip()]
     _write(out, draw_sheet_now(settings, labels=chosen))
-    click.echo(f"{out}: print it at any size, fill it in, and put a photo of it into sheets/")
+    say(f"{out}: print it at any size, fill it in, and put a photo of it into sheets/")
 
 
 def _write(out: Path, data: bytes) -> None:

@@ -1,9 +1,13 @@
-"""English sentences and their Japanese: `{name}` marks what varies, `{name:ja}` what is a sentence itself.
+"""English sentences and their Japanese: `{name}` marks what varies, `{name:n}` a number.
+
+In the Japanese, `{name:ja}` marks a sentence within the sentence, and `{name:list}` several, between commas.
 
 What varies may stand in another order in Japanese, and may be left out.
 """
 
 from __future__ import annotations
+
+from tasks.words.messages import MESSAGES
 
 REJECTIONS: dict[str, str] = {
     # what a file is
@@ -92,4 +96,4 @@ NOTES: dict[str, str] = {
     "the model {model} was trained with another normaliser": "モデル {model} は別の版の前処理で学習されています",
 }
 
-JAPANESE: dict[str, str] = REJECTIONS | NOTES
+JAPANESE: dict[str, str] = MESSAGES | REJECTIONS | NOTES

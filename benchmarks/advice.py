@@ -3,7 +3,8 @@
 .venv/bin/python -m benchmarks.advice OWN POOL.npz…
 
 Each writer begins with two samples a digit, then files or writes twenty more: any digit evenly; in the style of images
-that were misread; what the model is least sure of in an inbox, alike or not. Judged on what nobody chose.
+that were misread; what the model is least sure of in an inbox, alike or not. Judged on later images, which nobody could
+choose, and on the inbox itself: what was filed is right, the rest is read.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.writers import Hand, Hands, Head, fit_head
 from tasks.evaluate.advice import order_inbox, rank_styles, soften
 
-START_EACH, MORE, NUM_MISREAD_FROM = 2, 20, 100
+START_EACH, MORE, NUM_MISREAD_FROM = 2, 20, 60
 Rows = NDArray[np.intp]
 
 
@@ -51,13 +52,14 @@ def least_sure(hand: Hand, pool: Rows, model: Head, *, diverse: bool) -> Rows:
     return pool[order[:MORE]]
 
 
-def try_writer(hand: Hand, seed: int) -> dict[str, float]:
-    """Accuracy on what nobody chose, by what was done next."""
+def try_writer(hand: Hand, seed: int) -> dict[str, tuple[float, float]]:
+    """By what was done next: accuracy on later images, and the share of the inbox that is filed or read right."""
     order = np.random.default_rng([seed, 5]).permutation(len(hand.targets))
     start = np.concatenate([order[hand.targets[order] == digit][:START_EACH] for digit in range(10)])
     others = np.setdiff1d(order, start, assume_unique=True)
     others = others[np.random.default_rng([seed, 6]).permutation(len(others))]
-    seen, pool = others[:NUM_MISREAD_FROM], others[NUM_MISREAD_FROM:]
+    seen, rest = others[:NUM_MISREAD_FROM], others[NUM_MISREAD_FROM:]
+    pool, judge = rest[: len(rest) // 2], rest[len(rest) // 2 :]
     model = fit_head(hand, start, seed)
     misread = seen[model.read(hand.plain[seen]) != hand.targets[seen]]
     choices = {
@@ -67,11 +69,11 @@ def try_writer(hand: Hand, seed: int) -> dict[str, float]:
         "least sure": least_sure(hand, pool, model, diverse=False),
         "least sure, diverse": least_sure(hand, pool, model, diverse=True),
     }
-    judge = np.setdiff1d(pool, np.concatenate(list(choices.values())))
     found = {}
     for name, more in choices.items():
         heads = [fit_head(hand, np.concatenate([start, more]), seed * 10 + n) for n in range(3)]
-        found[name] = float(np.mean([(h.read(hand.plain[judge]) == hand.targets[judge]).mean() for h in heads]))
+        right = np.mean([h.read(hand.plain) == hand.targets for h in heads], axis=0)
+        found[name] = (float(right[judge].mean()), float(np.where(np.isin(pool, more), 1.0, right[pool]).mean()))
     return found
 
 
@@ -84,17 +86,19 @@ def main() -> None:
     hands = Hands(given.own, given.pools)
     found = []
     for seed in range(given.writers):
-        hand = hands.draw(seed, 400)
+        hand = hands.draw(seed, 320)
         found.append(try_writer(hand, seed))
-        print(f"writer {seed} ({hand.name}): " + ", ".join(f"{n} {a:.1%}" for n, a in found[-1].items()), flush=True)
+        told = ", ".join(f"{name} {later:.1%} ({inbox:.1%})" for name, (later, inbox) in found[-1].items())
+        print(f"writer {seed} ({hand.name}): {told}", flush=True)
+    print("| | later images | against evenly | inbox, filed or read right | against evenly |")
+    print("| --- | ---: | ---: | ---: | ---: |")
     even = np.array([one["evenly"] for one in found])
     for name in found[0]:
-        gain = np.array([one[name] for one in found]) - even
-        around = 1.96 * gain.std(ddof=1) / np.sqrt(len(gain))
-        mean = np.mean([one[name] for one in found])
-        print(
-            f"{name}: {mean:.2%}, against evenly {gain.mean():+.2%} ± {around:.2%} ({(gain > 0).sum()} writers better)"
-        )
+        shares = np.array([one[name] for one in found])
+        gains = shares - even
+        around = 1.96 * gains.std(axis=0, ddof=1) / np.sqrt(len(gains))
+        cells = [f"{shares[:, n].mean():.2%} | {gains[:, n].mean():+.2%} ± {around[n]:.2%}" for n in (0, 1)]
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

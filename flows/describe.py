@@ -93,6 +93,7 @@ def describe_night(
         newly_found=examined.newly_found,
         suspects=examined.suspects,
         changes=examined.changes,
+        write_next=examined.write_next,
         filed=filed,
         explanations=explanations,
         history=tuple(nights[-60:]),

@@ -24,7 +24,7 @@ from flows.readings import Readings, keep_readings, known_readings, read_with
 from flows.why import describe_changes
 from tasks import evaluate
 from tasks.catalogue import Catalogue
-from tasks.dataset import REGRESSION, Snapshot, load_snapshot
+from tasks.dataset import REGRESSION, TRAIN, Snapshot, load_snapshot
 from tasks.prepare import NORMALISER_VERSION, are_near
 from tasks.records import (
     Change,
@@ -36,6 +36,7 @@ from tasks.records import (
     Role,
     Score,
     SnapshotInfo,
+    StyleHint,
     Suspect,
 )
 
@@ -66,6 +67,7 @@ class Examination:
     newly_found: tuple[Misreading, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     changes: tuple[Change, ...] = ()
+    write_next: tuple[StyleHint, ...] = ()
     is_first: bool = False
     regression: tuple[RegressionCase, ...] = ()
     seeds: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -103,6 +105,7 @@ def examine_challenger(
     right_before, right_now = theirs.labels[counted] == truth[counted], ours_fair[counted] == truth[counted]
     fresh = find_fresh_rows(night, catalogue, snapshot)
     is_misread = theirs.labels[fresh] != truth[fresh]
+    regression = _judge_regression(catalogue, night, snapshot, (champion, theirs), (challenger, ours))
     return Examination(
         champion=champion.info.id,
         challenger=challenger.info.id,
@@ -116,7 +119,8 @@ def examine_challenger(
         changes=describe_changes(night.store, champion.info, challenger.info),
         suspects=_find_suspects(night, catalogue, snapshot, fair),
         is_first=not set(champion.info.labels) & set(info.labels),
-        regression=_judge_regression(catalogue, night, snapshot, (champion, theirs), (challenger, ours)),
+        regression=regression,
+        write_next=_find_styles(snapshot, regression) if night.exam.style_hints else (),
         seeds=_count_seeds(snapshot, load_seeds(night.store, challenger_id)),
         confusion=evaluate.confusion_matrix(truth[counted], ours_fair[counted], info.labels),
         confusion_labels=info.labels,
@@ -197,3 +201,15 @@ def _find_suspects(
     wrong = evaluate.find_wrong_labels(filed, fair[rows], snapshot.targets[rows], snapshot.info.labels)
     copies = evaluate.find_duplicates(images, catalogue.fingerprints(NORMALISER_VERSION), are_near)
     return (*wrong, *copies)
+
+
+def _find_styles(snapshot: Snapshot, regression: tuple[RegressionCase, ...]) -> tuple[StyleHint, ...]:
+    """Styles to write more in: of the images that the challenger misreads, those least like what it learned from."""
+    cases = [case for case in regression if case.status in {"still misread", "newly misread"}]
+    row_of = {sha: row for row, sha in enumerate(snapshot.sha256.tolist())}
+    rows = np.array([row_of[case.sha256] for case in cases], dtype=np.intp)
+    train = snapshot.rows(TRAIN)
+    order = evaluate.rank_styles(
+        snapshot.pixels[rows], snapshot.targets[rows], snapshot.pixels[train], snapshot.targets[train]
+    )
+    return evaluate.choose_hints(cases, order.tolist())

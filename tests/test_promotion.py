@@ -1,15 +1,26 @@
 """The title changes hands whole or not at all, and what a person undid stays undone."""
 
+import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from flows.describe import FrozenNight
+from flows.examine import Examination
+from flows.fair import count_learned, find_counted_rows
+from flows.night import begin_night
+from flows.stages import decide_night
 from tasks import promote
+from tasks.dataset import freeze, save_snapshot
 from tasks.errors import ModelError
+from tasks.prepare import are_near
+from tasks.records import Fingerprint, Image, PairedCounts, Role, SnapshotInfo
+from tasks.settings import ExamSettings, GateSettings, TrainingSettings
 from tasks.store import open_store
 from tests.collections_of_digits import picture, save
 
@@ -76,6 +87,81 @@ def store(tmp_path):
 
 def crown(store, model, snapshot=""):
     promote.promote(store, model, why="better", by="gate", snapshot=snapshot)
+
+
+def test_a_night_that_was_killed_after_it_crowned_goes_on_and_crowns_nobody_twice(tmp_path):
+    forms = {"training": TrainingSettings(), "exam": ExamSettings(), "gate": GateSettings()}
+    night = begin_night("folder:/photos", str(tmp_path / "store"), force=False, **forms)
+    frozen = FrozenNight(SnapshotInfo("s-1", ("4", "9"), 80, 20, 0, 0, 1), True, "f", (), (), 100)
+    examined = Examination("base-1", "m-1", "s-1", PairedCounts(9, 1, 80, 10))
+    first = decide_night(night, frozen, examined)
+    assert first.verdict == "promoted"
+    assert decide_night(night, frozen, examined) == first
+    assert [reign.model for reign in promote.history(night.store)] == ["m-1"]
+    with night.catalogue() as catalogue:
+        catalogue.put_night("r1", "folder:/photos", {"challenger": "m-1", "verdict": "promoted"})
+    again = decide_night(night, frozen, examined)  # old settings, tried once more on another night
+    assert (again.verdict, again.cause) == ("nothing new", "unchanged")
+    assert len(promote.history(night.store)) == 1
+
+
+def test_a_rolled_back_model_is_kept_out_under_any_name_on_the_same_snapshot(tmp_path):
+    forms = {"training": TrainingSettings(), "exam": ExamSettings(), "gate": GateSettings()}
+    night = begin_night("folder:/photos", str(tmp_path / "store"), force=True, **forms)
+    frozen = FrozenNight(SnapshotInfo("s-1", ("4", "9"), 80, 20, 0, 0, 1), True, "f", (), (), 100)
+    for challenger, verdict in (("m-1", "promoted"), ("m-seed-2", "kept")):
+        examined = Examination("base-1", challenger, "s-1", PairedCounts(9, 1, 80, 10))
+        decision = decide_night(night, frozen, examined)
+        assert decision.verdict == verdict
+        if verdict == "promoted":
+            promote.roll_back(night.store, to=None, base="base-1", why="odd fours", by="me")
+    assert decision.cause == "rolled back"
+    assert promote.champion(night.store).model == "base-1"
+
+
+def freeze_some(store, names, relabelled=()):
+    """A snapshot of made-up images, two labels in turn."""
+    images, prints = [], {}
+    for name in names:
+        sha = hashlib.sha256(str(name).encode()).hexdigest()
+        label = "49"[(name + (name in relabelled)) % 2]
+        images.append(Image("s", sha, f"digits/{label}/{name}", Role.DIGITS, label, sha, 1))
+        prints[sha] = Fingerprint(sha, bytes.fromhex(sha), sha)
+    blank = [bytes(784)] * len(images)
+    snapshot = freeze(
+        images, prints, lambda shas: blank[: len(shas)], normaliser=1, test_share=0.3, near=are_near
+    ).snapshot
+    save_snapshot(store, snapshot)
+    return snapshot
+
+
+def test_what_a_rolled_back_model_was_crowned_on_does_not_count_twice_unless_its_label_is_another_now(tmp_path):
+    forms = {"training": TrainingSettings(), "exam": ExamSettings(), "gate": GateSettings()}
+    night = begin_night("folder:/photos", str(tmp_path / "store"), force=False, **forms)
+    before, now = freeze_some(night.store, range(30)), freeze_some(night.store, range(50), relabelled={3})
+    base = SimpleNamespace(info=SimpleNamespace(id="base-1", snapshot=""))
+    read = np.full(50, "4")
+    crown(night.store, "m-1", before.info.id)
+    with night.catalogue() as catalogue:
+        rows, notes = find_counted_rows(night, now, base, read)
+        assert (len(rows), notes) == (50, ())
+        assert count_learned(night, catalogue, base, now) == (0, now.info.num_train)
+        promote.roll_back(night.store, to=None, base="base-1", why="odd fours", by="me")
+        rows, notes = find_counted_rows(night, now, base, read)
+        assert len(rows) == 21
+        assert hashlib.sha256(b"3").hexdigest() in now.sha256[rows].tolist()
+        assert "29 images are not counted" in notes[0]
+        assert count_learned(night, catalogue, base, now) == (before.info.num_train, now.info.num_train)
+
+
+def test_having_learned_from_more_is_no_argument_twice_on_the_same_snapshot(tmp_path):
+    forms = {"training": TrainingSettings(), "exam": ExamSettings(), "gate": GateSettings()}
+    night = begin_night("folder:/photos", str(tmp_path / "store"), force=True, **forms)
+    now = freeze_some(night.store, range(50))
+    base = SimpleNamespace(info=SimpleNamespace(id="base-1", snapshot=""))
+    with night.catalogue() as catalogue:
+        catalogue.put_night("r1", "folder:/photos", {"snapshot": now.info.id, "challenger": "m-1"})
+        assert count_learned(night, catalogue, base, now) == (now.info.num_train, now.info.num_train)
 
 
 def test_what_was_rolled_back_is_not_promoted_again_nor_anything_on_the_same_evidence(store):

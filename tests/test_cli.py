@@ -159,3 +159,18 @@ def test_a_folder_that_prefect_may_not_write_to_is_one_clear_message(tmp_path, m
     (tmp_path / ".tenarai").write_text("a file in its place")
     with pytest.raises(SettingsError, match="cannot be kept"):
         quiet_prefect(debug=False)
+
+
+@pytest.mark.parametrize("meant", [True, False])
+def test_a_mass_deletion_is_believed_only_when_the_command_line_says_so(run, monkeypatch, meant):
+    from flows.outcome import Outcome
+
+    told = {}
+
+    def run_here(settings, **options):
+        told.update(options)
+        return Outcome("r", "nothing new", "nothing new: no image changed", "Completed", "report.html")
+
+    monkeypatch.setattr("flows.console.run_here", run_here)
+    assert run("nightly", "--source", "folder:x", *["--allow-mass-deletion"] * meant).exit_code == 0
+    assert told["allow_mass_deletion"] is meant

@@ -149,3 +149,11 @@ def test_another_file_is_named_for_what_it_is(server, tmp_path, content, told):
     done = connect()
     assert done.exit_code == 1
     assert told in done.output
+
+
+def test_a_person_who_says_no_is_not_connected(server, browser, tmp_path):
+    server.people.says_yes = False
+    done = connect()
+    assert done.exit_code == 1
+    assert "Google did not give the permission" in done.output
+    assert not (tmp_path / ".tenarai").exists()

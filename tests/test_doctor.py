@@ -25,7 +25,7 @@ def elsewhere(tmp_path, monkeypatch):
     from contextlib import nullcontext
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tasks.train.choose_device", lambda wish: nullcontext("cpu"))
+    monkeypatch.setattr("tasks.train.choose_device", lambda wish: nullcontext("CPU (tensorflow)"))
     for name in ("TENARAI_SOURCE", "TENARAI_STORE", "PREFECT_API_URL"):
         monkeypatch.delenv(name, raising=False)
 
@@ -185,6 +185,15 @@ def test_a_store_is_looked_at_without_being_made(tmp_path, monkeypatch):
     (tmp_path / "store/store.json").write_text('{"format": 99}')
     _, told = look(settings, "store")
     assert "newer version" in told
+
+
+@pytest.mark.parametrize(("device", "state"), [("CPU (tensorflow)", "note"), ("GPU:0 (tensorflow)", "well")])
+def test_what_would_train_is_named(monkeypatch, device, state):
+    from contextlib import nullcontext
+
+    monkeypatch.setattr("tasks.train.choose_device", lambda wish: nullcontext(device))
+    (finding,) = [finding for finding in examine(Settings()) if finding.about == "device"]
+    assert finding.state == state
 
 
 def test_without_a_server_nights_are_run_by_hand():

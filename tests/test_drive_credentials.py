@@ -132,3 +132,22 @@ def test_secrets_are_in_no_log_no_error_and_no_traceback(server, tmp_path, caplo
 def test_a_persons_own_permission_is_taken_as_it_was_given(server):
     account = to_account(server.people.authorised_user("a", "b"), "the file", ["c"])
     assert account.scopes == ("a", "b")
+
+
+def test_a_token_that_google_cannot_hand_out_for_a_moment_is_asked_for_again(server, tmp_path):
+    honest, answers = server.people.exchange, [(503, {"error": "internal_failure"})]
+    server.people.exchange = lambda *given: answers.pop() if answers else honest(*given)
+    assert client_for(server, tmp_path).get(server.tree.root.id).name == "handwriting"
+    assert not answers
+
+
+def test_a_secret_block_of_prefect_is_read_by_its_name(prefect, server, tmp_path):
+    from prefect.blocks.system import Secret
+
+    from flows.blocks import read_secret
+
+    Secret(value=server.people.service_account_key()).save("drive-key")
+    settings = settings_for(server, tmp_path, drive_credentials="block:drive-key")
+    assert open_drive(settings, read_secret=read_secret).get(server.tree.root.id).name == "handwriting"
+    with pytest.raises(CredentialsError, match="secret/no-such-key cannot be read.*Prefect UI"):
+        read_secret("no-such-key")

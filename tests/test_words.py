@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli import main
+from tasks.drive.faults import DAMAGED, REFUSALS
 from tasks.errors import StoreError
 from tasks.words import tell_error, translate
 from tasks.words.japanese import JAPANESE
@@ -51,7 +52,10 @@ def reasons(folder):
                     yield path.name, text
 
 
-ALL = [pair for room in ("prepare", "sync", "dataset", "train") for pair in reasons(PROJECT / "tasks" / room)]
+OF_DRIVE = [("faults.py", text) for text in (*REFUSALS.values(), DAMAGED)]
+ALL = OF_DRIVE + [
+    pair for room in ("prepare", "sync", "dataset", "train") for pair in reasons(PROJECT / "tasks" / room)
+]
 
 
 def test_the_reasons_are_found_in_the_code():

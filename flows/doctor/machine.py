@@ -57,10 +57,11 @@ def _check_lock(store: Store) -> Finding:
 
 def check_device() -> Iterator[Finding]:
     """What this machine would train on."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own words would drown the doctor's
     from tasks.train import choose_device
 
     with choose_device("auto") as device:
-        if device.startswith("cpu"):
+        if device.lower().startswith("cpu"):
             yield Finding("device", "note", "no GPU is visible: training takes minutes on the CPU, which is enough")
         else:
             yield Finding("device", "well", f"trains on {device}")

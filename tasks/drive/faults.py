@@ -25,7 +25,8 @@ LONGEST_ASKED_WAIT_SECONDS = 300.0
 
 _SLOWER = {"userRateLimitExceeded", "rateLimitExceeded", "sharingRateLimitExceeded"}
 _PASSING = _SLOWER | {"backendError", "internalError", "transientError"}
-_OF_ONE_FILE = {
+DAMAGED = "it does not arrive as Google Drive lists it: upload it again"
+REFUSALS = {
     "cannotDownloadFile": "its owner does not allow it to be downloaded: allow it in Share, Settings",
     "cannotDownloadAbusiveFile": "Google takes it for malware or spam and does not hand it out",
     "fileNotDownloadable": "it has no bytes that could be downloaded: put a picture in its place",
@@ -98,8 +99,8 @@ def refuse_file(error: SourceError) -> str:
     """Why Drive does not hand out this one file, for people; empty when the failure is not about the file."""
     cause = error.__cause__
     if isinstance(cause, BadBody):
-        return "it does not arrive as Google Drive lists it: upload it again"
-    return _OF_ONE_FILE.get(reason_of(cause), "") if isinstance(cause, HttpError) else ""
+        return DAMAGED
+    return REFUSALS.get(reason_of(cause), "") if isinstance(cause, HttpError) else ""
 
 
 def explain(error: BaseException, what: str, account: str) -> TenaraiError:

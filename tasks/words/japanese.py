@@ -66,6 +66,15 @@ REJECTIONS: dict[str, str] = {
     "its owner does not allow it to be downloaded: allow it in Share, Settings": (
         "所有者がダウンロードを許可していません。「共有」の設定で許可してください"
     ),
+    "it does not arrive as Google Drive lists it: upload it again": (
+        "Google ドライブの記録どおりに届きません。アップロードし直してください"
+    ),
+    "Google takes it for malware or spam and does not hand it out": (
+        "Google が不正なファイルと見なしていて、渡してくれません"
+    ),
+    "it has no bytes that could be downloaded: put a picture in its place": (
+        "ダウンロードできる中身がありません。画像に置き換えてください"
+    ),
     "the same picture lies under {number} labels ({labels}): keep the right one": (
         "同じ画像が {number} 個のラベル({labels})にあります。正しい方だけを残してください"
     ),

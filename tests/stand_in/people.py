@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from base64 import b64decode
 from functools import cache
@@ -46,6 +45,7 @@ class People:
         self.tokens: dict[str, tuple[str, frozenset[str], float]] = {}
         self.refresh_tokens = {REFRESH_TOKEN: (ANN, frozenset({READ}))}
         self.codes: dict[str, frozenset[str]] = {}
+        self.says_yes = True
         self.num_exchanges = 0
         self.clock_is_off_by = 0.0
         self.seconds_of_a_token = 3600
@@ -131,6 +131,3 @@ class People:
         token = f"ya29.{len(self.tokens)}-a-token-that-nobody-may-see"
         self.tokens[token] = (email, scopes, time.time() + self.seconds_of_a_token)
         return {"access_token": token, "expires_in": self.seconds_of_a_token, "token_type": "Bearer"}
-
-    def json(self, value: dict[str, Any]) -> str:
-        return json.dumps(value)

@@ -83,7 +83,9 @@ def _make_handler(drive: StandInDrive) -> type[BaseHTTPRequestHandler]:
 
         def _ask_person(self, query: dict[str, str]) -> None:
             """The page with the button Allow, already clicked: back to the application with a code."""
-            answer = {"state": query["state"], "code": drive.people.allow(query["scope"]), "scope": query["scope"]}
+            answer = {"state": query["state"], "error": "access_denied"}
+            if drive.people.says_yes:
+                answer = {"state": query["state"], "code": drive.people.allow(query["scope"]), "scope": query["scope"]}
             self._send(302, b"", {"Location": f"{query['redirect_uri']}?{urlencode(answer, quote_via=quote)}"})
 
         def _answer(self, request: Request, fault: str) -> None:

@@ -61,10 +61,12 @@ def test_every_recipes_network_has_features(build, digits, base):
 def test_a_fine_tuned_base_has_features_too_also_after_it_was_kept(digits, base, tmp_path):
     import keras
 
+    keras.utils.clear_session()  # names begin anew in each process: trained in one, explained in another
     convolutions = keras.Model(base.network.input, base.network.get_layer(FEATURES).output)
     inputs = keras.Input((28, 28), dtype="uint8")
     head = build_head(convolutions.output.shape[1], 192, 10)
     keras.Model(inputs, head(convolutions(inputs, training=False))).save(tmp_path / "model.keras")
     kept = keras.saving.load_model(tmp_path / "model.keras")
+    keras.utils.clear_session()
     nearest = find_nearest(LoadedModel(base.info, kept), digits[0][:4], digits[0], number=2)
     assert nearest[:, 0].tolist() == [0, 1, 2, 3]

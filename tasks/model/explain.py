@@ -67,7 +67,8 @@ def feature_network(network: Any) -> Any:
         if inside is network.layers[0]
         else network.layers[network.layers.index(inside) - 1](network.input, training=False)
     )
-    return keras.Model(network.input, keras.Model(inside.input, inside.get_layer(HEAD[0]).output)(before))
+    hidden = keras.Model(inside.input, inside.get_layer(HEAD[0]).output, name="to_features")
+    return keras.Model(network.input, hidden(before))
 
 
 def _has_head(network: Any) -> bool:

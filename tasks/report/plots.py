@@ -122,7 +122,8 @@ def draw_history(nights: Sequence[NightOfNew], theme: Theme) -> Figure:
     shown = sorted({round(step) for step in np.linspace(0, len(nights) - 1, min(5, len(nights)))})
     axes.set_xticks(shown, [nights[number].day[5:] for number in shown])
     axes.set_xlim(-0.5, len(nights) - 0.5)
-    axes.set_ylim(max(0.0, min(low.min(), *(night.night.accuracy for night in nights)) - 0.03), 1.02)
+    bottom = max(0.0, min(low.min(), *(night.night.accuracy for night in nights)) - 0.03)
+    axes.set_ylim(bottom, 1 + 0.04 * (1 - bottom))
     _in_percent(axes)
     return figure
 

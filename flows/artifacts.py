@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.records import NightReport
+from tasks.records import NightReport, Score
 
 
 def publish_artifacts(night: NightReport, markdown: str) -> None:
@@ -41,7 +41,7 @@ def name_run(night: NightReport) -> None:
 
 
 def per_digit_rows(night: NightReport) -> list[dict[str, object]]:
-    """One row a label: images, right answers, share in percent, what it is taken for most."""
+    """One row a label: images, right answers, share and interval in percent, what it is taken for."""
     rows: list[dict[str, object]] = []
     for number, (label, counts) in enumerate(zip(night.confusion_labels, night.confusion, strict=True)):
         total, right = sum(counts), counts[number]
@@ -49,8 +49,17 @@ def per_digit_rows(night: NightReport) -> list[dict[str, object]]:
         taken_for = ", ".join(
             f"{read} ({n})" for read, n in sorted(wrong.items(), key=lambda item: (-item[1], item[0]))
         )
-        share = f"{right / total:.1%}" if total else "–"
-        rows.append({"written": label, "images": total, "right": right, "share": share, "taken for": taken_for or "–"})
+        score = Score.of(right, total)
+        rows.append(
+            {
+                "written": label,
+                "images": total,
+                "right": right,
+                "share": f"{score.accuracy:.1%}" if total else "–",
+                "95 % interval": f"{score.low:.1%} – {score.high:.1%}" if total else "–",
+                "taken for": taken_for or "–",
+            }
+        )
     return rows
 
 

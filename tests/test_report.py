@@ -281,6 +281,7 @@ def test_the_tables_in_the_ui_count_by_label_and_list_the_regression_set():
         "images": 10,
         "right": 9,
         "share": "90.0%",
+        "95 % interval": "59.6% – 98.2%",
         "taken for": "5 (1)",
     }
     assert regression_rows(night())[0]["challenger reads"] == "4"

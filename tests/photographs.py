@@ -223,3 +223,20 @@ def spoil(paper, sheet, rng) -> np.ndarray:
         left, top, side = (round(v * DENSITY) for v in (box.x - 2, box.y - 2, box.side + 4))
         spoilt[max(top, 0) : top + side, max(left, 0) : left + side // 2] = 250
     return spoilt
+
+
+def bend(photo, *, lens=0.0, wave=0.0) -> np.ndarray:
+    """The same photo through a lens that is not straight, or of paper that is not flat.
+
+    Args:
+        photo: (H, W, 3) uint8.
+        lens: Barrel (positive) or cushion, by the square of the distance from the middle.
+        wave: Height of a wave across the paper, as a share of the photo's height.
+    """
+    high, wide = photo.shape[:2]
+    y, x = np.mgrid[:high, :wide].astype(np.float32)
+    across, down = (x - wide / 2) / wide, (y - high / 2) / wide
+    grown = 1 + lens * (across**2 + down**2)
+    bulge = wave * high * np.sin(1.5 * np.pi * x / wide)
+    maps = wide / 2 + wide * across * grown, high / 2 + wide * down * grown + bulge
+    return cv2.remap(photo, *(np.float32(m) for m in maps), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -34,6 +34,7 @@ from tests.photographs import (
     FILLED,
     STRUCK,
     Camera,
+    bend,
     draw_camera,
     fill_in,
     photograph,
@@ -155,6 +156,14 @@ def test_what_is_cut_is_the_digit_and_nothing_of_frame_label_or_shadow(inks):
         after = np.pad(normalise(cell.picture), 2)
         alike.append(cv2.matchTemplate(after, before, cv2.TM_CCOEFF_NORMED).max())
     assert np.mean(np.array(alike) > 0.8) > 0.98
+
+
+@pytest.mark.parametrize("how", [{"lens": 0.08}, {"lens": -0.08}, {"wave": 0.005}], ids=str)
+def test_a_crooked_lens_and_bent_paper_are_followed_along_the_printed_frames(how, inks):
+    sheet = sheet_of()
+    paper = written(sheet, inks, 4, share_empty=0.3)
+    cells = places(bend(photograph(paper.paper, STRAIGHT, np.random.default_rng(5)), **how))
+    assert set(cells) == {place for place, state in paper.truth.items() if state == FILLED}
 
 
 @pytest.mark.skipif(not shutil.which("pdftoppm"), reason="pdftoppm (poppler-utils) prints the PDF to pixels")

@@ -21,6 +21,9 @@ FAINTEST = 0.10  # of the way from paper to the markers' black: fainter is no in
 FIRM = 0.30  # ink that is told from pale print by strength alone
 MIN_LENGTH, MIN_AREA = 1.8, 0.35  # millimetres and square millimetres of the smallest character
 OVER = 0.8  # millimetres beyond the frame that a line must go on both sides to strike a box out
+STRAY = 1.0  # millimetres that a frame may lie off the place that its neighbour tells; less than to the next frame
+PALE = 0.3  # of the way to black, as strong as print is
+FAINT_LINE = 0.01  # of the way to black: a frame's line over the paper beside it
 NOOK = 1.3  # millimetres from a corner of the frame that such a line reaches if it stays inside
 SCRIBBLE = 0.45  # share of ink that no character has
 
@@ -49,8 +52,7 @@ def cut_cells(found: FoundSheet) -> Iterator[Cell]:
     inked, firm = strength.max(axis=2), strength.mean(axis=2) > FIRM
     layout = found.sheet.layout
     for row in range(layout.rows):
-        for column in range(layout.columns):
-            box = place_box(found, row, column)
+        for column, box in enumerate(_place_row(found, row, inked)):
             inside = _slice(box, -INSET)
             if _is_filled(inked[inside]) and not _is_struck(firm, box):
                 picture = np.uint8(np.rint(255 * np.clip(flat[inside], 0, 1)))
@@ -65,6 +67,45 @@ def place_box(found: FoundSheet, row: int, column: int) -> Box:
     share = (box.centre[0] - left) / (right - left)
     x, y = (1 - share) * found.shifts[row, 0] + share * found.shifts[row, 1]
     return Box(box.x + float(x), box.y + float(y), box.side)
+
+
+def _place_row(found: FoundSheet, row: int, inked: Float) -> list[Box]:
+    """The boxes of a row, moved onto their printed frames, which bend with the paper and with the lens.
+
+    Each frame is looked for where the one beside it was found, from both ends of the row to its middle. One may be
+    hidden by what is written over it; the median of five neighbours is not.
+    """
+    boxes = [place_box(found, row, column) for column in range(found.sheet.layout.columns)]
+    half = len(boxes) // 2
+    off = [*_follow_frames(inked, boxes[:half]), *_follow_frames(inked, boxes[half:][::-1])[::-1]]
+    padded = np.pad(np.array(off), ((2, 2), (0, 0)), mode="edge")
+    smooth = np.median(np.stack([padded[n : n + len(off)] for n in range(5)]), axis=0)
+    return [Box(box.x + float(x), box.y + float(y), box.side) for box, (x, y) in zip(boxes, smooth, strict=True)]
+
+
+def _follow_frames(inked: Float, boxes: list[Box]) -> list[tuple[float, float]]:
+    """How far the frames lie off their boxes, the first of which is the surest."""
+    found, x, y = [], 0.0, 0.0
+    for box in boxes:
+        dx, dy = _find_frame(inked, Box(box.x + x, box.y + y, box.side))
+        x, y = x + dx, y + dy
+        found.append((x, y))
+    return found
+
+
+def _find_frame(inked: Float, box: Box) -> tuple[float, float]:
+    """How far the frame lies off a box, across and down, in millimetres; 0 where none is to be seen."""
+    part = np.minimum(inked[_slice(box, STRAY + 0.4)], PALE)  # ink counts no more than print
+    middle = slice(round((STRAY + 1) * SCALE), -round((STRAY + 1) * SCALE))
+    side, reach = round(box.side * SCALE), round(STRAY * SCALE)
+    found = []
+    for profile in (part[middle].mean(axis=0), part[:, middle].mean(axis=1)):
+        line = cv2.GaussianBlur(profile[None], (0, 0), 0.15 * SCALE)[0]
+        start = round((STRAY + 0.4) * SCALE) - reach
+        both = np.minimum(line[start : start + 2 * reach + 1], line[start + side : start + side + 2 * reach + 1])
+        best = int(both.argmax())
+        found.append((best - reach) / SCALE if both[best] > np.median(both) + FAINT_LINE else 0.0)
+    return found[0], found[1]
 
 
 def _divide_by_paper(page: Picture) -> Float:

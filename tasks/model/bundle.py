@@ -220,6 +220,12 @@ def write_card(info: ModelInfo) -> str:
         "",
         *[f"* {note}" for note in info.notes],
         "",
+        f"Meant for pictures of one handwritten character each, laid out by normaliser version {info.normaliser} as",
+        "(28, 28) uint8, ink 255 on paper 0. Whatever it is shown, it reads as one of its labels. What it is worth was",
+        "measured on the images named above; on other people's writing, expect less.",
+        "",
+        "Trained with: "
+        + (", ".join(f"{name} {value}" for name, value in sorted(info.parameters.items())) or "unknown"),
         "Versions: " + ", ".join(f"{name} {version}" for name, version in sorted(info.versions.items())),
         f"sha256 of the weights: {info.weights_sha256}",
         "",

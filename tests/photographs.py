@@ -152,21 +152,19 @@ def photograph(paper, camera, rng) -> np.ndarray:
     if abs(np.cos(np.radians(camera.turn))) > 0.7:
         wide, high = high, wide  # the phone is held along the sheet
     matrix = _look(paper.shape, (high, wide), camera)
-    lit = _light(paper.shape, camera, rng)[..., None] * paper
+    lit = np.uint8(_light(paper.shape, camera, rng)[..., None] * paper * np.float32(rng.uniform(0.88, 1.0, 3)))
     scale = float(np.sqrt(abs(np.linalg.det(matrix / matrix[2, 2]))))
     if scale < 0.7:
         lit = cv2.GaussianBlur(lit, (0, 0), 0.45 / scale)
-    desk = rng.uniform(40, 190) + rng.uniform(-20, 20, 3)
+    desk = rng.uniform(60, 180) + rng.uniform(-20, 20, 3)
     grain = cv2.resize(rng.normal(0, 8, (high // 40 + 1, wide // 300 + 1)).astype(np.float32), (wide, high))
-    picture = np.float32(desk) + grain[..., None]
-    mask = cv2.warpPerspective(np.ones(paper.shape[:2], np.float32), matrix, (wide, high), flags=cv2.INTER_LINEAR)
-    seen = cv2.warpPerspective(np.float32(lit), matrix, (wide, high), flags=cv2.INTER_LINEAR)
-    picture = picture * (1 - mask[..., None]) + seen * mask[..., None] * np.float32(rng.uniform(0.88, 1.0, 3))
+    picture = np.uint8(np.clip(desk + grain[..., None], 0, 255))
+    cv2.warpPerspective(lit, matrix, (wide, high), picture, cv2.INTER_LINEAR, cv2.BORDER_TRANSPARENT)
     picture = cv2.GaussianBlur(picture, (0, 0), max(0.2, camera.blur * np.sqrt(camera.megapixels / 12)))
-    picture += rng.normal(0, camera.noise, picture.shape[:2])[..., None].astype(np.float32)
-    _, data = cv2.imencode(
-        ".jpg", np.uint8(np.clip(picture, 0, 255))[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, camera.quality]
-    )
+    tile = rng.normal(0, camera.noise, (512, 512)).astype(np.float32)
+    noise = np.tile(tile, (high // 512 + 1, wide // 512 + 1))[:high, :wide]
+    picture = cv2.add(picture, cv2.merge([noise] * 3), dtype=cv2.CV_8U)
+    _, data = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, camera.quality])
     return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 

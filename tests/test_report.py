@@ -253,6 +253,13 @@ def test_what_the_exam_found_out_is_shown_and_nothing_where_it_found_nothing(rep
         assert title not in html(report)
 
 
+def test_the_next_practice_sheet_is_linked_where_there_is_one():
+    offered = html(build_report(night(sheet="sheet.pdf"), NoPictures()))
+    assert 'href="sheet.pdf"' in offered
+    assert "What to write next" in offered
+    assert "sheet.pdf" not in html(build_report(night(), NoPictures()))
+
+
 def test_in_japanese_the_page_says_so_and_reads_so():
     page = build_report(night(), NoPictures(), language="ja").files["report.html"].decode()
     assert '<html lang="ja">' in page

@@ -54,6 +54,9 @@ def describe(night: NightReport) -> dict[str, Any]:
             {"sha256": item.sha256, "nearest": [{"sha256": sha, "label": label} for sha, label in item.nearest]}
             for item in night.explanations
         ],
+        "suspects": [asdict(item) for item in night.suspects],
+        "write_next": [asdict(item) for item in night.write_next],
+        "sheet": night.sheet,
         "filed": [asdict(item) for item in night.filed],
         "rejected": [asdict(rejection) for rejection in night.rejections],
         "withheld": list(night.withheld),

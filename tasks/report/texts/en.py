@@ -72,6 +72,7 @@ EN: dict[str, str] = {
     "on; move one to misread/ to have it examined every night instead.",
     "newly_found_counts": "{number} new ones misread",
     "write_next": "What to write next",
+    "sheet": "A practice sheet to print (PDF): fill it in, and put a photo of it into sheets/",
     "write_next_note": "More that look like these: the way they are written is rare in your training images.",
     "suspects": "Please look at these",
     "suspects_note": "Nothing was done to them. Move what lies under the wrong label; leave what is right.",

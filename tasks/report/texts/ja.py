@@ -67,6 +67,7 @@ JA: dict[str, str] = {
     "毎晩試験したいものは misread/ へ移してください。",
     "newly_found_counts": "新着の誤読 {number} 枚",
     "write_next": "次に書くとよい字",
+    "sheet": "印刷できる練習用紙(PDF):記入して、写真を sheets/ に入れてください",
     "write_next_note": "このような字をもっと書いてください。学習した画像にはこの書き方が少ないのです。",
     "suspects": "確かめてほしい画像",
     "suspects_note": "何も変えていません。ラベルが違うものは移し、正しいものはそのままにしてください。",

@@ -125,12 +125,13 @@ def tell_after_own_samples(writers: list[Writer], each: int, draws: int) -> None
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--draws", type=int, default=2)
+    parser.add_argument("--draws", type=int, default=2, help="0 trains nothing")
     parser.add_argument("--each", type=int, default=10)
     given = parser.parse_args()
     base, writers = load_base(normaliser=NORMALISER_VERSION), list(load_writers(given.data))
     tell_by_confidence(base, writers)
-    tell_after_own_samples(writers, given.each, given.draws)
+    if given.draws:
+        tell_after_own_samples(writers, given.each, given.draws)
     tell_what_is_no_digit(base)
 
 

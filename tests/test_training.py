@@ -175,6 +175,18 @@ def test_a_network_fed_from_0_to_255_is_another_than_one_fed_from_0_to_1(lesson)
     assert not np.allclose(raw.predict(lesson[0], verbose=0), scaled.predict(lesson[0], verbose=0), atol=0.1)
 
 
+def test_a_fit_leaves_nothing_behind_for_the_next_one(lesson):
+    pixels, targets = lesson[0][::4], lesson[1][::4]
+    fitter = RECIPES["transfer"].prepare(Lesson(pixels, targets, names(len(pixels)), DIGITS, NORMALISER_VERSION), 0)
+    everything = np.arange(len(pixels))
+    histories = [
+        fitter.fit(rows, None, epochs=3, patience=0, say=lambda *_: None).history
+        for rows in (everything, everything[:20], everything)
+    ]
+    assert histories[0] == histories[2]
+    assert histories[0] != histories[1]
+
+
 def test_labels_without_a_pattern_are_not_learned(lesson):
     pixels, targets = lesson
     shuffled = np.random.default_rng(0).permutation(targets)

@@ -129,7 +129,8 @@ class TransferFitter:
     """The base model with its dense layers fine-tuned; its convolutions stay as they are.
 
     What they make of each image and of `COPIES` augmented copies is computed once for all folds, and an
-    epoch is one pass over another copy of everything: seconds for hundreds of images.
+    epoch is one pass over another copy of everything: seconds for hundreds of images. All fits use one network, put
+    back to its beginning each time: compiling it anew would take longer than a fit.
     """
 
     COPIES = 16
@@ -149,8 +150,14 @@ class TransferFitter:
         self._plain = self._see(lesson.pixels)
         self._copies = [self._plain]
         if how is not None:
-            self._copies = [self._see(augment(lesson.pixels, rng, how)) for _ in range(self.COPIES)]
-        self._head: Any = None
+            copies = [augment(lesson.pixels, rng, how) for _ in range(self.COPIES)]
+            self._copies = np.split(self._see(np.concatenate(copies)), self.COPIES)
+        self._head = self._new_head()
+        self._head.compile(
+            keras.optimizers.Adam(self.RATE), "categorical_crossentropy", metrics=["accuracy"], jit_compile=False
+        )
+        self._head.optimizer.build(self._head.trainable_variables)
+        self._beginning = [keras.ops.convert_to_numpy(variable) for variable in self._variables()]
 
     def fit(self, train: Rows, held_out: Rows | None, *, epochs: int, patience: int | None, say: Say) -> Fit:
         """See `Fitter`."""
@@ -159,10 +166,8 @@ class TransferFitter:
         keras.utils.set_random_seed(self._seed)
         lesson = self._lesson
         targets = one_hot(lesson.targets, len(lesson.labels), smoothing=0.05)
-        head = self._new_head()
-        head.compile(
-            keras.optimizers.Adam(self.RATE), "categorical_crossentropy", metrics=["accuracy"], jit_compile=False
-        )
+        for variable, value in zip(self._variables(), self._beginning, strict=True):
+            variable.assign(value)
         batches = feature_batches(
             [copy[train] for copy in self._copies],
             targets[train],
@@ -173,9 +178,8 @@ class TransferFitter:
         watched = None
         if held_out is not None:
             watched = (self._plain[held_out], one_hot(lesson.targets[held_out], len(lesson.labels)))
-        history = _run(head, batches, watched, epochs=epochs, patience=patience, say=say)
-        self._head = head
-        return Fit(history, _read(head, self._plain[held_out]) if held_out is not None else _nothing(lesson))
+        history = _run(self._head, batches, watched, epochs=epochs, patience=patience, say=say)
+        return Fit(history, _read(self._head, self._plain[held_out]) if held_out is not None else _nothing(lesson))
 
     def read(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `Fitter`."""
@@ -190,6 +194,10 @@ class TransferFitter:
         whole = keras.Model(inputs, self._head(self._convolutions(inputs, training=False)), name="transfer")
         whole.trainable = False
         return whole
+
+    def _variables(self) -> list[Any]:
+        """Everything that a fit changes: weights, the optimizer's state, and the dice of dropout."""
+        return [*self._head.variables, *self._head.optimizer.variables]
 
     def _see(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.asarray(self._convolutions.predict(pixels, batch_size=BATCH, verbose=0), dtype=np.float32)

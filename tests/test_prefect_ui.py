@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser import chromium
 from tests.collections_of_digits import fill, picture, save
@@ -51,16 +52,17 @@ def finished(up, page):
     page.goto(f"{root}/v2/deployments/deployment/{deployment.id}")
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Custom run").click()
-    page.get_by_label("Epochs at most").fill("6")
-    page.get_by_label("Folds").fill("2")
+    page.wait_for_load_state("networkidle")  # what is typed before the form's defaults arrive is lost
+    for field, value in (("Epochs at most", "6"), ("Folds", "2")):
+        page.get_by_label(field).fill(value)
+        expect(page.get_by_label(field)).to_have_value(value)
     page.get_by_role("button", name="Submit").click()
-    page.wait_for_url(re.compile("/run(?!\\?parameters)|tab=Runs"))
-    run = wait(
-        lambda: next(
-            (r for r in client.read_flow_runs() if r.deployment_id == deployment.id and not r.auto_scheduled), 0
-        ),
-        60,
-    )
+
+    def find_run():
+        mine = (run for run in client.read_flow_runs() if run.deployment_id == deployment.id)
+        return next((run for run in mine if not run.auto_scheduled), None)
+
+    run = wait(find_run, 120)
     return finish(client, run, seconds=600)
 
 

@@ -226,12 +226,13 @@ def choose_device(wish: str) -> AbstractContextManager[str]:
     """
     import keras
 
-    gpus = [str(name) for name in keras.distribution.list_devices("gpu")]
+    seen = [str(name) for name in keras.distribution.list_devices()]  # asked for "gpu" where there is none, JAX raises
+    gpus = [name for name in seen if name.startswith(("gpu", "cuda", "rocm"))]
     if wish == "gpu" and not gpus:
         raise TrainingError(
             "no GPU is visible to the training",
             expected="at least one GPU, since device is gpu",
-            received=f"{keras.backend.backend()} sees {', '.join(map(str, keras.distribution.list_devices()))}",
+            received=f"{keras.backend.backend()} sees {', '.join(seen)}",
             mend="install the driver and `tensorflow[and-cuda]` on the GPU worker, or set device to auto",
         )
     if gpus and wish != "cpu":

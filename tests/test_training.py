@@ -233,6 +233,23 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_one_clear_message():
         choose_device("gpu")
 
 
+@pytest.mark.parametrize("seen", [["gpu:0", "gpu:1"], ["cpu:0", "gpu:0", "gpu:1"]])  # as JAX and as TensorFlow tell it
+def test_a_gpu_is_taken_where_one_is_seen_and_left_alone_when_asked_to(monkeypatch, seen):
+    import keras
+
+    def list_devices(kind=None):
+        if kind:
+            raise RuntimeError("Unknown backend: JAX raises when asked for a kind that is not there")
+        return seen
+
+    monkeypatch.setattr(keras.distribution, "list_devices", list_devices)
+    for wish in ("auto", "gpu"):
+        with choose_device(wish) as device:
+            assert device.startswith("2 GPU")
+    with choose_device("cpu") as device:
+        assert device.startswith("CPU")
+
+
 def test_sure_readings_are_wrong_at_most_as_often_as_promised():
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 10, 4000)

@@ -36,19 +36,23 @@ FOLDS = 3  # of the EarlyStopping; a night uses five, a study repeats everything
 PATIENCE = 8
 
 
-def train_cells(material: Material, cells: Sequence[Cell], on_done: OnDone, *, workers: int | None = None) -> None:
+def count_workers(asked: int | None, cells: Sequence[Cell]) -> int:
+    """How many processes train cells: as asked, or one a core; never more than there are cells."""
+    return min(asked or os.cpu_count() or 1, max(1, len(cells)))
+
+
+def train_cells(material: Material, cells: Sequence[Cell], on_done: OnDone, *, workers: int) -> None:
     """Train cells; each that is done is told at once, in the order they end.
 
     Args:
         material: What they are trained on.
         cells: What is to do.
         on_done: Receives each cell and its outcome, in this process.
-        workers: Processes; 1 trains in this one. Default: one a core.
+        workers: Processes; 1 trains in this one.
 
     Raises:
         TrainingError: A process was killed, or a loss became no number.
     """
-    workers = min(workers or os.cpu_count() or 1, max(1, len(cells)))
     if workers == 1:
         laboratory = Laboratory(material)
         for cell in cells:

@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +21,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.experiment import train_cells
+from flows.experiment import count_workers, train_cells
 from flows.material import gather_material
 from tasks.evaluate import wilson_score
 from tasks.model.bundle import base_info
@@ -82,7 +81,7 @@ def study(
     given = {name: value for name, value in {"source": source, "store": store}.items() if value}
     settings = Settings(**given)  # type: ignore[arg-type]
     result = run_study(settings, form, log.info, image=Path(image) if image else None, label=label)
-    message = result.study.sentences[0] if result.study.sentences else "nothing was asked"
+    message = result.study.headline or "nothing could be tried on so few images"
     create_markdown_artifact(result.report.markdown, key="study", description=message)
     return Completed(message=message, data=result.place)
 
@@ -133,12 +132,13 @@ def train_plan(
     outcomes = dict(kept)
     if kept:
         say(f"{len(kept)} of {len(cells)} trainings were done before; going on with the other {len(todo)}")
-    progress = Progress(todo, time.monotonic())
+    workers = count_workers(workers, todo)
+    progress = Progress(todo, workers)
 
     def take(cell: Cell, outcome: Outcome) -> None:
         notebook.keep(cell, outcome)
         outcomes[cell] = outcome
-        say(progress.tell(cell, outcome, time.monotonic()))
+        say(progress.tell(cell, outcome))
 
     train_cells(material, todo, take, workers=workers)
     return outcomes

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from html import unescape
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,12 +230,12 @@ def test_ctrl_c_keeps_what_is_done_and_a_second_start_goes_on_from_there(tmp_pat
 
 def test_the_time_left_is_reckoned_from_what_is_done_and_ends_with_the_last():
     cells = [plain("mlp", seed=seed) for seed in range(4)]
-    progress = Progress(cells, start=100.0)
-    outcome = Outcome(160, 40, right="1110")
-    assert progress.tell(cells[0], outcome, now=110.0).endswith("held out 75.0 %, about 30 s left")
-    progress.tell(cells[1], outcome, now=120.0)
-    progress.tell(cells[2], outcome, now=130.0)
-    assert progress.tell(cells[3], outcome, now=140.0) == "4 of 4: mlp, 40 epochs, 160 images, seed 3, held out 75.0 %"
+    progress = Progress(cells, workers=2)
+    outcome = Outcome(160, 40, right="1110", seconds=20.0)
+    assert progress.tell(cells[0], outcome).endswith("held out 75.0 %, about 30 s left")
+    progress.tell(cells[1], outcome)
+    progress.tell(cells[2], outcome)
+    assert progress.tell(cells[3], outcome) == "4 of 4: mlp, 40 epochs, 160 images, seed 3, held out 75.0 %"
 
 
 # ---- how many would be enough
@@ -305,13 +306,13 @@ def test_the_epoch_where_the_held_out_loss_turns_is_where_over_fitting_begins():
     study = find(StudySettings(parts=("epochs",), recipes=("mlp",), seeds=3), material_of(20), turn)
     learning = study.learning[0]
     assert (learning.best.median, learning.best.lowest, learning.best.highest) == (14, 13, 15)
-    assert "Over-fitting begins after epoch 14 (seeds: 13 to 15)" in study.sentences[0]
+    assert "Over-fitting begins after epoch 14 (seeds: 13 to 15)" in study.sentences["epochs"][0]
 
 
 def test_a_loss_that_still_falls_is_not_called_over_fitting():
     study = find(StudySettings(parts=("epochs",), recipes=("mlp",)), material_of(20))
     assert not study.learning[0].overfits
-    assert "no over-fitting yet" in study.sentences[0]
+    assert "no over-fitting yet" in study.sentences["epochs"][0]
 
 
 def test_a_training_accuracy_never_stands_without_the_held_out_one():
@@ -350,7 +351,7 @@ def test_with_ten_images_the_training_accuracy_is_told_and_that_there_are_no_oth
     assert all(row.as_trained is None for row in study.article)
     assert not study.samples
     assert not study.switches
-    assert "no others to examine it on" in study.sentences[0]
+    assert "no others to examine it on" in study.headline
     assert "–" in as_text(make_tables(study)[0])
 
 
@@ -483,6 +484,24 @@ def test_every_kind_of_cell_can_be_trained(folder):
     squeezed = laboratory.run(plain("transfer", epochs=2, reading=SQUEEZED, augmented=False))
     assert set(squeezed.right) <= {"0", "1"}
     assert len(squeezed.history["val_accuracy"]) == 2
+
+
+def test_a_run_from_the_prefect_ui_publishes_the_report_and_says_the_answer_in_its_state(
+    prefect, folder, tmp_path, monkeypatch
+):
+    from prefect.artifacts import Artifact
+
+    from flows.study import study
+
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    form = StudySettings(parts=("article",), epochs=(2,), seeds=1)
+    state = study(source=f"folder:{folder}", store=str(tmp_path / "store"), form=form, return_state=True)
+    assert state.is_completed()
+    assert state.message.startswith("On one image a label the article's network reads")
+    artifact = Artifact.get("study")
+    assert artifact.type == "markdown"
+    assert "## The article" in artifact.data
+    assert Path(state.result()).read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 @pytest.mark.slow

@@ -74,10 +74,10 @@ def study(
     result = run_study(settings, _make_form(asked), click.echo, image=image, label=label, workers=workers, anew=anew)
     for table in make_tables(result.study):
         click.echo(f"\n{as_text(table)}")
-    click.echo()
-    for number, sentence in enumerate(result.study.sentences):
-        click.secho(f"* {sentence}", bold=not number)
-    click.echo(f"\nreport: {result.place}")
+        for sentence in result.study.sentences.get(table.part, ()):
+            click.echo(f"* {sentence}")
+    click.secho(f"\n{result.study.headline}", bold=True)
+    click.echo(f"report: {result.place}")
 
 
 def _make_form(asked: dict[str, Any]) -> StudySettings:

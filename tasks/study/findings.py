@@ -62,7 +62,7 @@ class Findings:
             per_label=round(material.per_label, 2),
             seeds=form.seeds,
             held_out=say_held_out(material, form),
-            sentences=(),
+            sentences={},
             article=article,
             epochs=epochs,
             learning=learning,

@@ -132,7 +132,7 @@ def _question(form: StudySettings) -> Lines:
         "the normaliser and augmentation": replace(mlp, augmented=True),
         "the normaliser and ten more that look like it": replace(mlp, extra="alike"),
         "the normaliser and all images": replace(mlp, draw=0),
-        "all images, a CNN with augmentation": plain("cnn"),
+        "a CNN with augmentation on all images": plain("cnn"),
         "the base model fine-tuned on one image a label": plain("transfer", draw=1),
         "the base model fine-tuned on all images": plain("transfer"),
     }

@@ -84,10 +84,11 @@ def write_report(store: Store, name: str, report: StudyReport) -> None:
 def render_markdown(study: Study, tables: list[Table], plots: dict[str, bytes], escape: Callable[[str], str]) -> str:
     """Lay the study out as markdown; plots are left out where they would make it too large."""
     for kept in (plots, {}):
-        parts = ["# A study of your handwriting", *(f"* {escape(sentence)}" for sentence in study.sentences)]
+        parts = ["# A study of your handwriting", "", escape(study.headline)]
         for table in tables:
-            parts += ["", f"## {escape(table.title)}", "", *_image(table.part, kept), *_rows(table, escape), ""]
-            parts.append(escape(table.note))
+            parts += ["", f"## {escape(table.title)}", ""]
+            parts += [f"* {escape(sentence)}" for sentence in study.sentences.get(table.part, ())]
+            parts += ["", *_image(table.part, kept), *_rows(table, escape), "", escape(table.note)]
         parts += ["", f"{study.num_images} images of {len(study.labels)} labels, {study.seeds} seeds."]
         text = "\n".join(parts) + "\n"
         if len(text.encode()) <= MAX_BYTES:

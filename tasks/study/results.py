@@ -200,7 +200,7 @@ class Study:
         num_images: Images used; `labels` their labels, `per_label` how many each has on average.
         seeds: Repetitions.
         held_out: In words, how images were held out.
-        sentences: What was found, one a part.
+        sentences: By part, what was found; the misread image first.
         article, epochs, learning, samples, forecasts, switches: The parts; empty where left out.
         answer: Of the misread image, or None.
         environment: Versions behind the numbers.
@@ -212,7 +212,7 @@ class Study:
     per_label: float
     seeds: int
     held_out: str
-    sentences: tuple[str, ...]
+    sentences: dict[str, tuple[str, ...]]
     article: tuple[ArticleRow, ...]
     epochs: tuple[EpochRow, ...]
     learning: tuple[Learning, ...]
@@ -221,3 +221,8 @@ class Study:
     switches: tuple[SwitchRow, ...]
     answer: Answer | None
     environment: dict[str, str]
+
+    @property
+    def headline(self) -> str:
+        """The first of all sentences; empty where nothing could be said."""
+        return next((sentence for sentences in self.sentences.values() for sentence in sentences), "")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tasks.settings import StudySettings
 from tasks.study.material import MIN_FOR_FOLDS, MIN_FOR_HELD_OUT, NUM_FOLDS, Material
-from tasks.study.results import EpochRow, Learning, Share, Study, TryRow
+from tasks.study.results import EpochRow, Forecast, Learning, Share, Study, TryRow
 
 TRAINED_ON = {"raw": "0 to 255", "grey": "/255", "1 - x": "/255 and 1 − x"}
 
@@ -24,15 +24,16 @@ def say_held_out(material: Material, form: StudySettings) -> str:
     return f"Each seed holds a fifth of the images out, {covered} with {form.seeds} seed{'s' * (form.seeds > 1)}."
 
 
-def summarise(study: Study) -> tuple[str, ...]:
-    """One sentence a part, those that a reader asks for first."""
-    return (
-        *([study.answer.sentence] if study.answer else []),
-        *_on_the_article(study),
-        *_on_epochs(study),
-        *_on_samples(study),
-        *_on_switches(study),
-    )
+def summarise(study: Study) -> dict[str, tuple[str, ...]]:
+    """By part, what was found, in sentences."""
+    found = {
+        "question": (study.answer.sentence,) if study.answer else (),
+        "article": tuple(_on_the_article(study)),
+        "epochs": tuple(_on_epochs(study)),
+        "samples": tuple(_on_samples(study)),
+        "switches": tuple(_on_switches(study)),
+    }
+    return {part: sentences for part, sentences in found.items() if sentences}
 
 
 def _on_the_article(study: Study) -> Iterator[str]:
@@ -58,8 +59,8 @@ def _on_the_article(study: Study) -> Iterator[str]:
 def _on_epochs(study: Study) -> Iterator[str]:
     for learning in study.learning:
         rows = [row for row in study.epochs if row.recipe == learning.recipe]
-        parts = [f"{_epochs(row)} {_held_out(row.held_out)} (training {percent(row.training.mean)})" for row in rows]
-        yield f"{learning.recipe}, held-out accuracy: {'; '.join(parts)}. {say_best(learning)}"
+        parts = [f"{_held_out(row.held_out)} after {_epochs(row)}" for row in rows]
+        yield f"{learning.recipe}: {', '.join(parts)}. {say_best(learning)}"
 
 
 def say_best(learning: Learning) -> str:
@@ -78,13 +79,16 @@ def say_best(learning: Learning) -> str:
 def _on_samples(study: Study) -> Iterator[str]:
     for recipe in dict.fromkeys(row.recipe for row in study.samples if row.recipe != "base"):
         rows = [row for row in study.samples if row.recipe == recipe]
-        told = ", ".join(f"{percent(row.held_out.mean)} with {row.per_label:g}" for row in rows)
-        answers = "; ".join(
-            f"{row.target:.0%}: {row.why if row.kind != 'cannot tell' else f'cannot tell, since {row.why}'}"
-            for row in study.forecasts
-            if row.recipe == recipe
-        )
-        yield f"{recipe}, images a label: {told}. For {answers}."
+        told = ", ".join(f"{percent(row.held_out.mean)} with {row.per_label:g}" for row in (rows[0], rows[-1]))
+        answers = ", ".join(f"{row.target:.0%}: {_needed(row)}" for row in study.forecasts if row.recipe == recipe)
+        yield f"{recipe}: {told} images a label. How many are enough for {answers}."
+
+
+def _needed(row: Forecast) -> str:
+    if row.kind == "measured" or row.kind == "cannot tell":
+        return f"{row.needed:g}" if row.needed else "nobody can tell"
+    bounds = f" ({row.low:.0f} to {row.high:.0f})" if row.low and row.high else ""
+    return f"about {row.needed:.0f}{bounds}" if row.needed else f"more than {row.low:.0f}"
 
 
 def _on_switches(study: Study) -> Iterator[str]:
@@ -113,7 +117,7 @@ def answer_question(label: str, tries: Sequence[TryRow], nearest: Sequence[tuple
         f"the base model, which never saw this handwriting, reads {base.answers[0][0]} ({percent(base.probability)})"
     )
     same = sum(1 for _, near in nearest if near == label)
-    parts.append(f"of the {len(nearest)} images most like it {same} {'is a' if same == 1 else 'are'} {label}")
+    parts.append(f"of the {len(nearest)} images most like it {same or 'none'} {'is' if same < 2 else 'are'} a {label}")
     return "; ".join(parts) + "."
 
 

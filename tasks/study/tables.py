@@ -145,9 +145,7 @@ def _question(study: Study) -> list[Table]:
         )
         for row in study.answer.tries
     )
-    note = (
-        "Never trained on. The article's network reads it `/255` and `1 − x`; each line adds one thing or replaces it."
-    )
+    note = "Never trained on. The article's network reads it /255 and 1 − x; each line adds one thing or replaces it."
     head = ("tried", "reads", "how sure", "seeds right")
     title = f"The misread {study.answer.label}"
     return [Table("question", title, note, head, rows, 2)]

@@ -127,7 +127,7 @@ def _question(form: StudySettings) -> Lines:
     tried = {f"the article's network, {epochs} epochs": replace(article, epochs=epochs) for epochs in form.epochs}
     tried |= {
         f"the same, {more} epochs": replace(article, epochs=more),
-        "read the way it was trained": replace(article, reading=INVERTED),
+        "one way of reading for both": replace(article, reading=INVERTED),
         "the normaliser": mlp,
         "the normaliser and augmentation": replace(mlp, augmented=True),
         "the normaliser and ten more that look like it": replace(mlp, extra="alike"),

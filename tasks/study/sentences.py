@@ -102,23 +102,31 @@ def answer_question(label: str, tries: Sequence[TryRow], nearest: Sequence[tuple
     """Why the image is misread, and what mends it, in one sentence."""
     base, rest = tries[-1], tries[:-1]
     article = [row for row in rest if row.tried.startswith("the article's")][-1]
-    mends = [row for row in rest if row.num_right == row.num_seeds]
+    tried = rest[rest.index(article) + 1 :]
+    mends = [row for row in tried if row.num_right == row.num_seeds]
     harder = next(row for row in rest if row.tried.startswith("the same"))
     parts = [f"This {label} is read as {_answers(article)} by {article.tried}"]
     if article.num_right < article.num_seeds:
         verb = "mend" if harder.num_right == harder.num_seeds else "do not mend"
         parts.append(f"more epochs {verb} it ({_out_of(harder)})")
-    parts.append(
-        f"in every seed it is read right by {_join([row.tried for row in mends])}"
-        if mends
-        else "nothing that was tried reads it right in every seed"
-    )
+    parts.append(_say_what_mends(mends, tried))
     parts.append(
         f"the base model, which never saw this handwriting, reads {base.answers[0][0]} ({percent(base.probability)})"
     )
     same = sum(1 for _, near in nearest if near == label)
-    parts.append(f"of the {len(nearest)} images most like it {same or 'none'} {'is' if same < 2 else 'are'} a {label}")
+    parts.append(
+        f"of the {len(nearest)} images most like it, {same or 'none'} {'bear' if same > 1 else 'bears'} its label"
+    )
     return "; ".join(parts) + "."
+
+
+def _say_what_mends(mends: Sequence[TryRow], tries: Sequence[TryRow]) -> str:
+    """The least that reads it right in every seed; tries are ordered by what they take."""
+    if not mends:
+        return "nothing that was tried reads it right in every seed"
+    others = len(tries) - tries.index(mends[0]) - 1
+    as_well = f", as with {len(mends) - 1} of the {others} things tried after it" if len(mends) > 1 else ""
+    return f"every seed reads it right with {mends[0].tried}{as_well}"
 
 
 def _answers(row: TryRow) -> str:

@@ -62,7 +62,7 @@ def run_night(server, store, **given):
 def reports(server):
     tree = server.tree
     folder = next(item for item in tree.children(tree.root) if item.name == "reports")
-    return {file.name: file.data.decode() for file in tree.children(folder)}
+    return {file.name: file.data for file in tree.children(folder)}
 
 
 def test_a_whole_night_on_drive_hands_its_report_back_and_the_second_night_is_quiet(prefect, server, tmp_path):
@@ -72,13 +72,15 @@ def test_a_whole_night_on_drive_hands_its_report_back_and_the_second_night_is_qu
     assert outcome.verdict in {"promoted", "kept"}
     assert outcome.problems == ()
     sent = reports(server)
-    assert set(sent) == {"report.html", f"{outcome.run} {outcome.verdict}.html"}
-    assert sent["report.html"] == Path(outcome.report).read_text()
+    of_tonight = {f"{outcome.run} {outcome.verdict}.html", f"{outcome.run} sheet.pdf"}
+    assert set(sent) == {"report.html", "sheet.pdf"} | of_tonight
+    assert sent["report.html"] == Path(outcome.report).read_bytes()
+    assert sent["sheet.pdf"].startswith(b"%PDF")
     record = json.loads(Path(outcome.report).with_name("report.json").read_text())
     assert record["source"] == f"drive:{server.tree.root.id}"
     assert (record["num_images"], record["num_rejected"]) == (73, 1)
 
-    assert "<img src=x" not in sent["report.html"]  # names are only text
+    assert b"<img src=x" not in sent["report.html"]  # names are only text
     assert not [path for path in tmp_path.rglob("*") if "onerror" in path.name]
     _holds_no_secret(store, state)
 

@@ -22,7 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # such small products are fa
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.writers import LABELS, Hand, Hands, Head, base_head, fit_head
+from benchmarks.writers import LABELS, Hand, Hands, Head, base_head, fit_head, random_head
 from tasks import evaluate, promote
 from tasks.dataset import REGRESSION, TEST, TRAIN, Snapshot, freeze
 from tasks.records import Decision, Fingerprint, Image, PairedCounts, Reading, RegressionCase, Role
@@ -178,7 +178,7 @@ def run_nights(lives: Iterable[Life], policies: dict[str, Policy]) -> str:
     return "\n".join(lines)
 
 
-def run_seeds(hands: Hands, num_writers: int, num_each: int) -> str:
+def run_seeds(hands: Hands, num_writers: int, num_each: int, *, from_scratch: bool) -> str:
     """On the same images, challengers that differ from their champion by the seed alone: how many are promoted?"""
     promoted = better = 0
     settings = GateSettings()
@@ -189,11 +189,15 @@ def run_seeds(hands: Hands, num_writers: int, num_each: int) -> str:
         rows = order[: 60 + 30 * (writer % 8)]  # collections of 60 to 270 images
         snapshot, mine = _freeze(hand, rows, set())
         train, test = mine[snapshot.rows(TRAIN)], mine[snapshot.rows(TEST)]
-        champion = fit_head(hand, train, seed=0)
+
+        def fit(seed: int) -> Head:
+            return fit_head(hand, train, seed, start=random_head(seed) if from_scratch else None)  # noqa: B023
+
+        champion = fit(0)
         before = champion.read(hand.plain[test]) == hand.targets[test]
         count = 0
         for seed in range(1, num_each + 1):
-            now = fit_head(hand, train, seed).read(hand.plain[test]) == hand.targets[test]
+            now = fit(seed).read(hand.plain[test]) == hand.targets[test]
             count += (
                 _decide(Evidence(evaluate.pair_up(before, now), (), (len(train), len(train))), settings).verdict
                 == "promoted"
@@ -283,16 +287,17 @@ def main() -> None:
     parser.add_argument("own", type=Path, nargs="?")
     parser.add_argument("pools", type=Path, nargs="*")
     parser.add_argument("--writers", type=int, default=20)
+    parser.add_argument("--from-scratch", action="store_true", help="seeds: heads that do not begin with the base's")
     parser.add_argument("--first", type=int, default=0, help="seed of the first writer")
     parser.add_argument("--lost", type=float, default=0.005, help="power: share of images a challenger loses")
     parser.add_argument("--png", type=Path, default=Path("benchmarks/power.png"))
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.what == "power":
         print(draw_power(given.png, given.lost))
         return
     hands = Hands(given.own, given.pools)
     if given.what == "seeds":
-        print(run_seeds(hands, given.writers, 1000 // given.writers))
+        print(run_seeds(hands, given.writers, 1000 // given.writers, from_scratch=given.from_scratch))
     else:
         print(
             run_nights(

@@ -101,6 +101,10 @@ NOTES: dict[str, str] = {
     "too few held-out readings ({number}) to find a threshold for unsure": (
         "取り分けて読んだ画像が {number} 枚と少なく、「自信なし」の境目は決められません"
     ),
+    "{number} images are not counted: a model that was rolled back was crowned on them, "
+    "and the same evidence does not count twice": (
+        "{number} 枚は数えません。人の手で戻されたモデルが選ばれたときの証拠で、同じ証拠は二度使いません"
+    ),
     "compared with the base model instead of the champion: {why}": "現モデルの代わりに基本モデルと比較:{why:ja}",
     "the model {model} was trained with another normaliser": "モデル {model} は別の版の前処理で学習されています",
 }

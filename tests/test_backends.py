@@ -1,0 +1,86 @@
+"""The same code on TensorFlow and on JAX: what one trained, the other reads, and alike."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.prepare import read_digit
+from tests.collections_of_digits import fill
+
+PROJECT = Path(__file__).resolve().parents[1]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed: pip install 'tenarai[jax]'"),
+]
+TRAIN = """
+import sys
+from flows.train import train_from_snapshot
+from tasks.settings import TrainingSettings
+store, snapshot, model, recipe = sys.argv[1:]
+settings = TrainingSettings(recipe=recipe, max_epochs=3, folds=2, device="cpu")
+print(train_from_snapshot(store, snapshot, model, settings, lambda line: None))
+"""
+READ = """
+import sys
+import numpy as np
+from flows.champion import load_model_by_id
+from tasks.store import open_store
+store, model, digits, out = sys.argv[1:]
+np.save(out, load_model_by_id(open_store(store), model).predict(np.load(digits)))
+"""
+
+
+def on(backend, code, *arguments):
+    env = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A store with a snapshot of 80 real digits; 40 others to read."""
+    from flows.night import begin_night
+    from flows.stages import freeze_night, prepare_night, sync_night
+    from tasks.settings import ExamSettings, GateSettings, TrainingSettings
+
+    home = tmp_path_factory.mktemp("backends")
+    folder = fill(home / "folder", num_each=8)
+    others = sorted(fill(home / "others", num_each=4, first=20).rglob("*.png"))
+    np.save(home / "digits.npy", np.stack([read_digit(file.read_bytes()) for file in others]))
+    forms = {"training": TrainingSettings(), "exam": ExamSettings(), "gate": GateSettings()}
+    night = begin_night(f"folder:{folder}", str(home / "store"), force=False, **forms)
+    sync_night(night)
+    prepare_night(night)
+    return home, freeze_night(night).info.id
+
+
+@pytest.mark.parametrize("recipe", ["mlp", "transfer"])
+@pytest.mark.parametrize("trainer", ["tensorflow", "jax"])
+def test_what_one_trained_both_read_alike(place, trainer, recipe):
+    home, snapshot = place
+    model = f"m-{trainer}-{recipe}"
+    assert f"({trainer})" in on(trainer, TRAIN, home / "store", snapshot, model, recipe)
+    read = {}
+    for backend in ("tensorflow", "jax"):
+        on(backend, READ, home / "store", model, home / "digits.npy", home / f"{backend}.npy")
+        read[backend] = np.load(home / f"{backend}.npy")
+    assert read["jax"].shape == (40, 10)
+    np.testing.assert_allclose(read["jax"], read["tensorflow"], atol=1e-4)
+
+
+def test_the_base_model_reads_alike_on_both(place):
+    from tasks.model.bundle import base_info
+
+    home, _ = place
+    read = {}
+    for backend in ("tensorflow", "jax"):
+        on(backend, READ, home / "store", base_info().id, home / "digits.npy", home / f"{backend}.npy")
+        read[backend] = np.load(home / f"{backend}.npy")
+    np.testing.assert_allclose(read["jax"], read["tensorflow"], atol=1e-4)

@@ -62,7 +62,7 @@ class Machine:
 
     def runs(self) -> list[int]:
         """Process ids of the flow runs that this machine has started, also before it was killed itself."""
-        return [pid for pid, _ in self._processes() if b"prefect.flow_engine" in _read(pid, "cmdline")]
+        return [pid for pid, _ in self._processes() if b"prefect.engine" in _read(pid, "cmdline")]
 
     def stop(self) -> None:
         if self.process:

@@ -134,15 +134,21 @@ def count(photo, sheet, filled) -> Counts:
 
 def is_alike(written, picture) -> bool:
     """Whether a picture shows the ink that was written, whole: both cropped to their ink and laid on each other."""
-    ink = 1 - cv2.GaussianBlur(picture, (0, 0), 1.0).min(axis=2) / 255
-    mask = ink > 0.4 * ink.max()
+    ink = 1 - cv2.GaussianBlur(picture, (0, 0), 2.0).min(axis=2) / 255
+    ink = np.maximum(ink - np.median(ink), 0)
+    mask = ink > 0.45 * ink.max()
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    mine, theirs = (
-        cv2.GaussianBlur(cv2.resize(np.float32(p), (24, 24), interpolation=cv2.INTER_AREA), (0, 0), 1.5)
-        for p in (written, cut)
-    )
+    mine, theirs = (_square(np.float32(p)) for p in (written, cut))
     return float(np.corrcoef(mine.ravel(), theirs.ravel())[0, 1]) >= MIN_LIKENESS
+
+
+def _square(ink) -> np.ndarray:
+    """(24, 24) float32: the ink in the middle of a square."""
+    side = max(ink.shape)
+    pads = [((side - length) // 2, side - length - (side - length) // 2) for length in ink.shape]
+    small = cv2.resize(np.pad(ink, pads), (24, 24), interpolation=cv2.INTER_AREA)
+    return cv2.GaussianBlur(small, (0, 0), 1.5)
 
 
 def _digit(picture) -> np.ndarray:

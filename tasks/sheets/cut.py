@@ -17,9 +17,9 @@ Mask = NDArray[np.bool_]
 
 INSET = 0.55  # millimetres inside the frame's middle that are left out with the frame
 PAPER = 5.0  # strokes are narrower than this, in millimetres
-FAINTEST = 0.10  # of the way from paper to the markers' black: fainter is no ink
+FAINTEST, FAINT = 0.05, 0.10  # of the way from paper to the markers' black: ink on smooth paper, ink on grainy paper
 FIRM = 0.30  # ink that is told from pale print by strength alone
-MIN_LENGTH, MIN_AREA = 1.8, 0.35  # millimetres and square millimetres of the smallest character
+MIN_LENGTH, MIN_AREA = 2.0, 0.35  # millimetres and square millimetres of the smallest character
 OVER = 0.8  # millimetres beyond the frame that a line must go on both sides to strike a box out
 STRAY = 1.0  # millimetres that a frame may lie off the place that its neighbour tells; less than to the next frame
 PALE = 0.3  # of the way to black, as strong as print is
@@ -131,10 +131,13 @@ def _measure_black(found: FoundSheet) -> Float:
 
 def _is_filled(inked: Float) -> bool:
     """Whether something was written: a connected piece of ink that stands out from the paper's grain."""
-    smooth = cv2.GaussianBlur(inked, (0, 0), 0.15 * SCALE)
+    smooth = cv2.GaussianBlur(inked, (0, 0), 0.2 * SCALE)
     paper = float(np.median(smooth))
-    grain = 1.48 * float(np.median(np.abs(smooth - paper)))
-    mask = np.uint8(smooth > paper + max(FAINTEST, 6 * grain))
+    third = -(-len(smooth) // 3)
+    tiles = [smooth[y : y + third, x : x + third] for y in (0, third, 2 * third) for x in (0, third, 2 * third)]
+    # grain is coarsest where a shadow crosses the box; strokes are taken for some, too, and those are firm
+    grain = max(1.48 * float(np.median(np.abs(tile - np.median(tile)))) for tile in tiles)
+    mask = np.uint8(smooth > paper + np.clip(4.5 * grain, FAINTEST, FAINT))
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     sides = np.maximum(stats[1:, cv2.CC_STAT_WIDTH], stats[1:, cv2.CC_STAT_HEIGHT]) / SCALE
     areas = stats[1:, cv2.CC_STAT_AREA] / SCALE**2

@@ -16,6 +16,7 @@ Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 INSET = 0.55  # millimetres inside the frame's middle that are left out with the frame
+RIM = 0.4  # millimetres further inside that do not tell whether something is written: a blurred frame reaches there
 PAPER = 5.0  # strokes are narrower than this, in millimetres
 FAINTEST, FAINT = 0.05, 0.10  # of the way from paper to the markers' black: ink on smooth paper, ink on grainy paper
 FIRM = 0.30  # ink that is told from pale print by strength alone
@@ -54,7 +55,7 @@ def cut_cells(found: FoundSheet) -> Iterator[Cell]:
     for row in range(layout.rows):
         for column, box in enumerate(_place_row(found, row, inked)):
             inside = _slice(box, -INSET)
-            if _is_filled(inked[inside]) and not _is_struck(firm, box):
+            if _is_filled(inked[_slice(box, -INSET - RIM)]) and not _is_struck(firm, box):
                 picture = np.uint8(np.rint(255 * np.clip(flat[inside], 0, 1)))
                 yield Cell(row + 1, column + 1, found.sheet.labels[row], np.ascontiguousarray(picture))
 

@@ -1,9 +1,10 @@
-"""Wrong labels, planted: how many of the most suspicious images are those?
+"""Wrong labels and things that are no digits, planted: how many of the most suspicious images are those?
 
 .venv/bin/python -m benchmarks.labels OWN
 
 In each set of OWN (<set>/<label>/<file>) one label in twenty is changed at random, the heads of `benchmarks.writers`
-are cross-fitted on what is left of the truth, and `tasks.evaluate.suspects` ranks the images.
+are cross-fitted on what is left of the truth, and `tasks.evaluate.suspects` ranks the images. Then letters and
+scribbles, one for every twenty images, are filed under random labels, and the outliers are counted.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.writers import LABELS, Hand, fit_head, see
-from flows.score import load_writers
-from tasks.evaluate.suspects import SURE_OF_ANOTHER, rank_by_suspicion
+from benchmarks.writers import COPIES, LABELS, Hand, fit_head, see
+from flows.score import Writer, load_writers
+from tasks.evaluate.suspects import NO_LABEL, SURE_OF_ANOTHER, rank_by_suspicion
 from tasks.model.augment import GENTLE, augment
+from tasks.prepare import normalise
 from tasks.train import split_folds
 
 SHARE, FOLDS = 0.05, 5
@@ -44,6 +47,31 @@ def cross_fit_by_regression(hand: Hand, targets: NDArray[np.int64], seed: int) -
         LogisticRegression(C=0.01, max_iter=300), hand.plain, targets, cv=FOLDS, method="predict_proba"
     )
     return np.asarray(found, np.float32)
+
+
+def draw_no_digit(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A letter, a sign or a scribble, through the normaliser: (28, 28) uint8."""
+    page = np.full((96, 96), 255, np.uint8)
+    if rng.random() < 0.5:
+        sign = str(rng.choice(list("ABCDEFGHJKMNPQRTUVWXYabdefghkmnprtwxy&@#%+?")))
+        font = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_SCRIPT_SIMPLEX)[rng.integers(3)]
+        cv2.putText(page, sign, (20, 70), font, 2.2, 0, int(rng.integers(3, 7)), cv2.LINE_AA)
+    else:
+        corners = (rng.random((int(rng.integers(5, 12)), 2)) * 70 + 13).astype(int)
+        cv2.polylines(page, [corners], False, 0, int(rng.integers(3, 6)), cv2.LINE_AA)
+    return normalise(page)
+
+
+def count_outliers(writer: Writer, rng: np.random.Generator) -> tuple[int, int, int]:
+    """Planted, found among them, and genuine digits listed as well."""
+    truth = np.array([int(label) for label in writer.labels], np.int64)
+    count = max(1, round(SHARE * len(truth)))
+    digits = np.concatenate([writer.digits, np.stack([draw_no_digit(rng) for _ in range(count)])])
+    labels = np.concatenate([truth, rng.integers(0, 10, count)])
+    copies = tuple(see(augment(digits, rng, GENTLE)) for _ in range(COPIES))
+    table = cross_fit(Hand(writer.name, digits, labels, see(digits), copies), labels, 0)
+    is_odd = table.max(axis=1) < NO_LABEL
+    return count, int(is_odd[len(truth) :].sum()), int(is_odd[: len(truth)].sum())
 
 
 def main() -> None:
@@ -79,6 +107,8 @@ def main() -> None:
     for name, n in hits.items():
         print(f"{name}: {n / planted:.1%} of the k most suspicious are flips ({n} of {planted}, {given.draws} draws)")
     print(f"listed in the report: {listed}, of these flips {true} ({true / listed:.1%}), found {true / planted:.1%}")
+    odd = np.sum([count_outliers(writer, np.random.default_rng(7)) for writer in sets], axis=0)
+    print(f"outliers: {odd[1]} of {odd[0]} letters and scribbles found, and {odd[2]} genuine digits listed with them")
 
 
 if __name__ == "__main__":

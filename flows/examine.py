@@ -199,8 +199,9 @@ def _find_suspects(
     rows = rows[snapshot.splits[rows] != REGRESSION]
     filed = [by_content[sha] for sha in snapshot.sha256[rows].tolist()]
     wrong = evaluate.find_wrong_labels(filed, fair[rows], snapshot.targets[rows], snapshot.info.labels)
+    odd = evaluate.find_outliers(filed, fair[rows])
     copies = evaluate.find_duplicates(images, catalogue.fingerprints(NORMALISER_VERSION), are_near)
-    return (*wrong, *copies)
+    return (*wrong, *odd, *copies)
 
 
 def _find_styles(snapshot: Snapshot, regression: tuple[RegressionCase, ...]) -> tuple[StyleHint, ...]:

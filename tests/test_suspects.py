@@ -9,9 +9,9 @@ import pytest
 from flows.night import begin_night
 from flows.stages import freeze_night, prepare_night, sync_night
 from tasks.dataset import load_snapshot
-from tasks.evaluate import find_duplicates, find_wrong_labels
+from tasks.evaluate import find_duplicates, find_outliers, find_wrong_labels
 from tasks.evaluate.suspects import rank_by_suspicion
-from tasks.prepare import are_near
+from tasks.prepare import NORMALISER_VERSION, are_near
 from tasks.records import Fingerprint, Image, Role
 from tasks.settings import ExamSettings, GateSettings, TrainingSettings
 from tests.collections_of_digits import fill, picture, save
@@ -48,6 +48,19 @@ def test_only_what_is_read_as_another_label_with_some_certainty_is_told():
         ("digits/4/c", "label", "4", "9"),
     ]
     assert abs(found[0].probability - 0.8) < 1e-6
+
+
+def test_what_looks_like_none_of_the_labels_is_told_the_oddest_first_and_never_as_a_wrong_label_too():
+    files = [image(name) for name in "abcd"]
+    table = np.array([[0.9, 0.05, 0.05], [0.35, 0.3, 0.35], [0.34, 0.33, 0.33], [np.nan] * 3], np.float32)
+    found = find_outliers(files, table)
+    assert [(s.path, s.kind, s.label, s.read_as) for s in found] == [
+        ("digits/4/c", "outlier", "4", ""),
+        ("digits/4/b", "outlier", "4", ""),
+    ]
+    assert find_wrong_labels(files, table, np.array([1, 1, 1, 1]), ("4", "9", "7")) == find_wrong_labels(
+        files[:1], table[:1], np.array([1]), ("4", "9", "7")
+    )
 
 
 def test_a_byte_copy_and_a_near_copy_are_told_with_the_file_that_was_there_first():
@@ -102,6 +115,6 @@ def test_a_planted_copy_of_a_regression_image_never_reaches_training(tmp_path, n
     snapshot = load_snapshot(night.store, frozen.info.id)
     assert len(snapshot.rows("train")) + len(snapshot.rows("test")) == 30
     with night.catalogue() as catalogue:
-        images, prints = catalogue.images(night.settings.source), catalogue.fingerprints(1)
+        images, prints = catalogue.images(night.settings.source), catalogue.fingerprints(NORMALISER_VERSION)
     told = {suspect.path: suspect.other_path for suspect in find_duplicates(images, prints, are_near)}
     assert told["digits/4/planted.jpg"] == "misread/4/bad.png"

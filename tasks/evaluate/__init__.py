@@ -7,7 +7,7 @@ from tasks.evaluate.advice import choose_hints, order_inbox, rank_styles
 from tasks.evaluate.changes import find_changes, plan_trials
 from tasks.evaluate.counting import confusion_matrix, find_fair_rows, pair_up, read_labels, wilson_score
 from tasks.evaluate.regression import judge_regression, new_stories, tell_stories
-from tasks.evaluate.suspects import find_duplicates, find_wrong_labels
+from tasks.evaluate.suspects import find_duplicates, find_outliers, find_wrong_labels
 
 __all__ = [
     "choose_hints",
@@ -15,6 +15,7 @@ __all__ = [
     "find_changes",
     "find_duplicates",
     "find_fair_rows",
+    "find_outliers",
     "find_wrong_labels",
     "judge_regression",
     "new_stories",

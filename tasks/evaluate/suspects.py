@@ -1,4 +1,4 @@
-"""Files that their owner should look at: probably wrong labels, and copies.
+"""Files that their owner should look at: probably wrong labels, what is no character of theirs, and copies.
 
 Nothing is ever done to them. Labels are judged by readings of models that never saw the image: the less probable its
 own label, the more suspicious it is (Northcutt, Jiang and Chuang, "Confident learning", 2021, call it self-confidence).
@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from tasks.records import Fingerprint, Image, Role, Suspect
 
-SURE_OF_ANOTHER = (
-    0.5  # from here on a reading speaks against the label; `benchmarks/labels.py` tells how often it is right
-)
+# both thresholds are probabilities; `benchmarks/labels.py` tells what they find
+SURE_OF_ANOTHER = 0.5  # from here on a reading speaks against the label
 NO_LABEL = 0.4  # what looks like no label more than this is unlike everything that was trained on
 MAX_LISTED = 50
 
@@ -61,6 +60,19 @@ def find_wrong_labels(
                 )
             )
     return tuple(found[:MAX_LISTED])
+
+
+def find_outliers(images: Sequence[Image], probabilities: NDArray[np.float32]) -> tuple[Suspect, ...]:
+    """Images that look like nothing that was trained on, such as a letter or a blot among digits, the oddest first.
+
+    Args:
+        images: N labelled images.
+        probabilities: (N, K) float32, each read by a model that never saw it; NaN where there is none.
+    """
+    highest = np.where(np.isnan(probabilities).any(axis=1), np.inf, probabilities.max(axis=1))
+    odd = [int(row) for row in np.argsort(highest, kind="stable") if highest[row] < NO_LABEL]
+    shown = [(images[row], float(highest[row])) for row in odd[:MAX_LISTED]]
+    return tuple(Suspect(i.path, i.sha256, i.label or "", "outlier", probability=sure) for i, sure in shown)
 
 
 def find_duplicates(images: Sequence[Image], digits: Mapping[str, Fingerprint], near: Near) -> tuple[Suspect, ...]:

@@ -118,7 +118,12 @@ class People:
     def _exchange_assertion(self, assertion: str) -> tuple[int, dict[str, Any]]:
         try:
             claims = jwt.decode(assertion, verify=False)
-            jwt.decode(assertion, certs={"k1": public_pem()}, audience=AUDIENCE, clock_skew_in_seconds=10**9)
+            jwt.decode(
+                assertion,
+                certs={"k1": public_pem()},
+                audience=[AUDIENCE, f"{self.root}token"],
+                clock_skew_in_seconds=10**9,
+            )
         except ValueError:
             return 400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
         now = time.time() + self.clock_is_off_by

@@ -98,7 +98,9 @@ class Site:
             "PREFECT_SERVER_API_AUTH_STRING": LOGIN,
             "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
             "PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION": "30",
-            "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": str(not apart),  # two processes at once would trip each other
+            # two processes doing either at once would trip each other
+            "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": str(not apart),
+            "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": str(not apart),
             **client,
             **server,
         }

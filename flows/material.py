@@ -19,10 +19,9 @@ from tasks.catalogue import open_catalogue
 from tasks.dataset import REGRESSION, freeze
 from tasks.errors import ImageError, SettingsError
 from tasks.prepare import (
-    NEAR_DUPLICATE_BITS,
     NORMALISER_VERSION,
+    are_near,
     decode,
-    hamming,
     has_dark_ink,
     perceptual_hash,
     prepare_images,
@@ -77,7 +76,7 @@ def gather_material(
                         yield from catalogue.pixels(NORMALISER_VERSION, [sha256])
 
             frozen = freeze(
-                images, prints, load_pixels, normaliser=NORMALISER_VERSION, test_share=0.2, near=_are_near
+                images, prints, load_pixels, normaliser=NORMALISER_VERSION, test_share=0.2, near=are_near
             ).snapshot
         rows = np.flatnonzero(frozen.splits != REGRESSION)
         pictures = _read_in_every_way([store.original(sha) for sha in frozen.sha256[rows].tolist()])
@@ -118,10 +117,6 @@ def _file_as_misread(
     source = others[0].source if others else ""
     row = Image(source, "question", "question", Role.MISREAD, question.label, question.sha256, len(data))
     return [*others, row], {**prints, question.sha256: Fingerprint(question.sha256, phash, question.sha256)}
-
-
-def _are_near(ours: Pixels, theirs: Pixels) -> NDArray[np.bool_]:
-    return np.asarray(hamming(ours, theirs) <= NEAR_DUPLICATE_BITS)
 
 
 def _read_in_every_way(originals: list[bytes]) -> dict[str, Pixels]:

@@ -69,6 +69,7 @@ def describe_night(
         champion_score=examined.champion_score,
         challenger_score=examined.challenger_score,
         pairs=examined.pairs if examined.challenger else None,
+        disputed=examined.disputed,
         confusion=examined.confusion,
         confusion_labels=examined.confusion_labels,
         fresh=examined.fresh,

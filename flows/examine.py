@@ -29,9 +29,11 @@ from tasks.prepare import NORMALISER_VERSION, are_near
 from tasks.records import (
     Change,
     Curves,
+    Disputed,
     Image,
     Misreading,
     PairedCounts,
+    Reading,
     RegressionCase,
     Role,
     Score,
@@ -60,6 +62,7 @@ class Examination:
     challenger: str = ""
     snapshot: str = ""
     pairs: PairedCounts = PairedCounts(0, 0, 0, 0)
+    disputed: tuple[Disputed, ...] = ()
     learned: tuple[int, int] = (0, 0)
     champion_score: Score | None = None
     challenger_score: Score | None = None
@@ -103,6 +106,8 @@ def examine_challenger(
     ours_fair = labels_of(fair, challenger.info.labels)
     counted, more_notes = find_counted_rows(night, snapshot, champion, ours_fair)
     right_before, right_now = theirs.labels[counted] == truth[counted], ours_fair[counted] == truth[counted]
+    filed, differ = _filed_as_digits(night, catalogue), counted[right_before != right_now]
+    ours_there = evaluate.read_labels(fair[differ], challenger.info.labels, challenger.info.unsure_below)
     fresh = find_fresh_rows(night, catalogue, snapshot)
     is_misread = theirs.labels[fresh] != truth[fresh]
     regression = _judge_regression(catalogue, night, snapshot, (champion, theirs), (challenger, ours))
@@ -111,11 +116,12 @@ def examine_challenger(
         challenger=challenger.info.id,
         snapshot=info.id,
         pairs=evaluate.pair_up(right_before, right_now),
+        disputed=_find_disputed(filed, snapshot, differ, theirs, ours_there),
         learned=count_learned(night, catalogue, champion, snapshot),
         champion_score=evaluate.wilson_score(int(right_before.sum()), len(counted)),
         challenger_score=evaluate.wilson_score(int(right_now.sum()), len(counted)),
         fresh=evaluate.wilson_score(int((~is_misread).sum()), len(fresh)),
-        newly_found=_newly_found(night, catalogue, snapshot, fresh[is_misread], theirs),
+        newly_found=_newly_found(filed, snapshot, fresh[is_misread].tolist(), theirs),
         changes=describe_changes(night.store, champion.info, challenger.info),
         suspects=_find_suspects(night, catalogue, snapshot, fair),
         is_first=not set(champion.info.labels) & set(info.labels),
@@ -176,15 +182,31 @@ def _count_seeds(snapshot: Snapshot, seeds: NDArray[np.float32]) -> dict[str, tu
     return {sha: (int(right), len(seeds)) for sha, right in zip(shas, num_right, strict=True)}
 
 
+def _filed_as_digits(night: Night, catalogue: Catalogue) -> dict[str, Image]:
+    images = catalogue.images(night.settings.source, roles=(Role.DIGITS,))
+    return {image.sha256: image for image in images}
+
+
+def _find_disputed(
+    filed: dict[str, Image], snapshot: Snapshot, rows: NDArray[np.intp], champion: Readings, challenger: list[Reading]
+) -> tuple[Disputed, ...]:
+    """Rows that only one of the two reads right, with what each reads; lost ones first, then by path."""
+    found = [
+        Disputed(image.path, image.sha256, image.label or "", champion.readings[row], reading)
+        for row, reading in zip(rows.tolist(), challenger, strict=True)
+        if (image := filed.get(str(snapshot.sha256[row])))
+    ]
+    return tuple(sorted(found, key=lambda item: (item.outcome, item.path)))
+
+
 def _newly_found(
-    night: Night, catalogue: Catalogue, snapshot: Snapshot, rows: list[int], champion: Readings
+    filed: dict[str, Image], snapshot: Snapshot, rows: list[int], champion: Readings
 ) -> tuple[Misreading, ...]:
     """Tonight's labelled images that the champion misread, by path; they are trained on all the same."""
-    by_content = {image.sha256: image for image in catalogue.images(night.settings.source, roles=(Role.DIGITS,))}
     found = [
         Misreading(image.path, image.sha256, image.label or "", champion.readings[row])
         for row in rows
-        if (image := by_content.get(str(snapshot.sha256[row])))
+        if (image := filed.get(str(snapshot.sha256[row])))
     ]
     return tuple(sorted(found, key=lambda misreading: misreading.path))
 

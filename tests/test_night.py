@@ -54,6 +54,8 @@ def test_a_first_night_ends_with_a_verdict_and_a_report_that_is_complete(prefect
     assert report["num_images"] == 83
     assert report["num_rejected"] == 0
     assert report["accuracy"]["num_images"] > 0
+    outcomes = [item["outcome"] for item in report["disputed"]]
+    assert (outcomes.count("won"), outcomes.count("lost")) == (report["pairs"]["won"], report["pairs"]["lost"])
     assert {case["label"] for case in report["regression_set"]} == {"4", "7"}
     with open_catalogue(f"sqlite:///{store / 'catalogue.sqlite'}") as catalogue:
         (kept,) = catalogue.nights(f"folder:{collection}")
@@ -94,6 +96,40 @@ def test_a_quiet_night_still_shows_the_regression_set_and_its_life(prefect, coll
         assert case["challenger"] is None
         assert case["champion"] in (before["champion"], before["challenger"])
     assert len(report_of(store)["regression_set"]) == 2
+
+
+def swap(folder, one, other):
+    """Exchange two label folders, as somebody might who took the one for the other."""
+    (folder / one).rename(folder / "aside")
+    (folder / other).rename(folder / one)
+    (folder / "aside").rename(folder / other)
+
+
+def test_a_relapse_is_kept_out_by_the_gate_and_reported_when_a_person_lets_it_in(prefect, tmp_path, store):
+    folder = fill(tmp_path / "folder", num_each=8)
+    fill(folder, num_each=1, labels="4", first=50, under="misread")
+    run_night(folder, store)
+    (case,) = report_of(store)["regression_set"]
+    assert case["story"]["state"] == "fixed"
+
+    swap(folder / "digits", "4", "9")
+    outcome = run_night(folder, store)
+    swapped = report_of(store)
+    (case,) = swapped["regression_set"]
+    assert (outcome.verdict, case["status"], case["champion"]["label"]) == ("kept", "newly misread", "4")
+    assert "loses regression image" in swapped["reason"]
+    assert case["story"]["state"] == "fixed"  # whoever reigns reads it still
+    promote_by_hand(Settings(store=str(store)), swapped["challenger"], why="to see it go wrong")
+
+    swap(folder / "digits", "4", "9")
+    poor = TrainingSettings(recipe="mlp", max_epochs=1, folds=2)
+    assert run_night(folder, store, poor).verdict == "kept"
+    report = report_of(store)
+    (case,) = report["regression_set"]
+    assert case["champion"]["label"] != "4"
+    assert (case["story"]["state"], case["story"]["model"]) == ("relapsed", swapped["challenger"])
+    page = (store / "reports" / report["run"] / "report.html").read_text()
+    assert "1 relapsed" in page
 
 
 def test_one_new_image_makes_a_new_night(prefect, collection, store):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html import escape as escape_html
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,6 +15,7 @@ from tasks.errors import StoreError
 from tasks.records import (
     Change,
     Decision,
+    Disputed,
     Explanation,
     Filed,
     InboxReading,
@@ -31,6 +33,8 @@ from tasks.report.texts import TEXTS
 from tasks.report.view import make_view
 from tasks.store import open_store
 from tests.nights import NoPictures, night
+
+LOST = Disputed("digits/4/l.png", "f" * 64, "4", Reading("4", 0.9, False), Reading("9", 0.6, True))
 
 
 class Page(HTMLParser):
@@ -241,6 +245,7 @@ def test_what_the_exam_found_out_is_shown_and_nothing_where_it_found_nothing(rep
                 newly_found=(Misreading("digits/4/n.png", "d" * 64, "4", Reading("9", 0.8, False)),),
                 suspects=(Suspect("digits/4/s.png", "e" * 64, "4", "label", "9", 0.98),),
                 changes=(Change("setting", "max_epochs", "60", "25"),),
+                disputed=(LOST,),
                 write_next=(StyleHint("misread/4/a.png", "a" * 64, "4"),),
                 explanations=(Explanation("a" * 64, (("b" * 64, "9"),), bytes(range(196))),),
             ),
@@ -248,9 +253,20 @@ def test_what_the_exam_found_out_is_shown_and_nothing_where_it_found_nothing(rep
         )
     )
     titles = ["New tonight, and misread", "Please look at these", "What changed since", "What to write next"]
-    for title in (*titles, "To the model it looks like"):
+    for title in (*titles, "To the model it looks like", "Won and lost"):
         assert title in found
         assert title not in html(report)
+
+
+def test_what_the_verdict_rests_on_is_told_image_by_image():
+    report = build_report(night(disputed=(LOST, replace(LOST, challenger=LOST.champion))), NoPictures())
+    told = json.loads(report.files["report.json"])["disputed"]
+    assert [(item["path"], item["champion"]["label"], item["challenger"]["label"]) for item in told] == [
+        ("digits/4/l.png", "4", "9"),
+        ("digits/4/l.png", "4", "4"),
+    ]
+    assert [item["outcome"] for item in told] == ["lost", "won"]
+    assert "lost" in report.markdown.split("Won and lost")[1]
 
 
 def test_the_next_practice_sheet_is_linked_where_there_is_one():

@@ -154,6 +154,22 @@ class Misreading:
 
 
 @dataclass(frozen=True, slots=True)
+class Disputed:
+    """A compared image that only one of the two reads right; `label` is what was written."""
+
+    path: str
+    sha256: str
+    label: str
+    champion: Reading
+    challenger: Reading
+
+    @property
+    def outcome(self) -> str:
+        """For the challenger: `won` or `lost`."""
+        return "won" if self.challenger.label == self.label else "lost"
+
+
+@dataclass(frozen=True, slots=True)
 class Suspect:
     """A file that its owner should look at; nothing is done to it.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tasks.records.exam import (
     Change,
     Decision,
+    Disputed,
     Explanation,
     InboxReading,
     Misreading,
@@ -34,6 +35,7 @@ class NightReport:
         snapshot: The snapshot, or None when nothing could be frozen.
         champion_score, challenger_score: On the same images; None where not examined.
         pairs: The paired counts behind the decision.
+        disputed: The images behind `pairs` that only one of the two reads right, those that the challenger lost first.
         confusion: (K, K) counts of the examined model, true label by row, over `confusion_labels`.
         fresh: Champion's score on tonight's new labelled images before training (test-then-train).
         regression: One case an image.
@@ -69,6 +71,7 @@ class NightReport:
     champion_score: Score | None = None
     challenger_score: Score | None = None
     pairs: PairedCounts | None = None
+    disputed: tuple[Disputed, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     confusion_labels: tuple[str, ...] = ()
     fresh: Score | None = None

@@ -27,6 +27,7 @@ class Limits:
     inbox: int = 60
     filed: int = 24
     suspects: int = 24
+    disputed: int = 24
     listed: int = 200
     columns: int = 14
 

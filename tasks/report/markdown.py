@@ -65,6 +65,7 @@ def _render(view: View, album: Album, plots: dict[str, bytes]) -> str:
         _curves(view, plots),
         _plot(plots, "confusion", t["confusion"], t["confusion_alt"]),
         _per_label(view),
+        _disputed(view, album),
         _changes(view),
         _listing(t["rejected"], [f"{escape(r.path)}: {escape(view.said(r.reason))}" for r in night.rejections], t),
         _listing(t["withheld"], [escape(path) for path in night.withheld], t),
@@ -179,6 +180,23 @@ def _per_label(view: View) -> str:
     for row in rows:
         row[-1] = escape(row[-1])
     return f"## {t['per_label']}\n\n{_table(head, rows, numbers=(1, 2, 3))}" if rows else ""
+
+
+def _disputed(view: View, album: Album) -> str:
+    night, t = view.night, view.texts
+    rows = [
+        [
+            _small(album.digit(item.sha256)),
+            escape(item.label),
+            escape(item.champion.label),
+            escape(item.challenger.label),
+            t[item.outcome],
+            escape(item.path),
+        ]
+        for item in night.disputed[:MAX_LISTED]
+    ]
+    head = ["", t["written"], t["champion"], t["challenger"], "", t["file"]]
+    return _section(t["disputed"], t["disputed_note"], head, rows, len(night.disputed), t)
 
 
 def _changes(view: View) -> str:

@@ -36,6 +36,7 @@ def describe(night: NightReport) -> dict[str, Any]:
         "num_test": night.snapshot.num_test if night.snapshot else 0,
         "accuracy": _accuracy(night),
         "pairs": asdict(night.pairs) if night.pairs else None,
+        "disputed": [{**asdict(item), "outcome": item.outcome} for item in night.disputed],
         "fresh": _score(night.fresh),
         "confusion": {"labels": list(night.confusion_labels), "counts": [list(row) for row in night.confusion]},
         "regression_set": [
@@ -46,9 +47,12 @@ def describe(night: NightReport) -> dict[str, Any]:
                 "champion": _reading(case.champion),
                 "challenger": _reading(case.challenger),
                 "status": case.status,
+                "story": asdict(case.story) if case.story else None,
             }
             for case in night.regression
         ],
+        "newly_found": [asdict(item) for item in night.newly_found],
+        "changes": [asdict(item) for item in night.changes],
         "inbox": [{"path": item.path, "sha256": item.sha256, **asdict(item.reading)} for item in night.inbox],
         "explanations": [
             {"sha256": item.sha256, "nearest": [{"sha256": sha, "label": label} for sha, label in item.nearest]}

@@ -218,7 +218,7 @@ def make_view(night: NightReport, language: str) -> View:
 def pictured(night: NightReport) -> set[str]:
     """sha256 of every image the page may show."""
     found = {item.sha256 for items in (night.regression, night.inbox, night.newly_found, night.filed) for item in items}
-    found |= {item.sha256 for items in (night.suspects, night.write_next) for item in items}
+    found |= {item.sha256 for items in (night.suspects, night.write_next, night.disputed) for item in items}
     found |= {item.other_sha256 for item in night.suspects}
     return (found | {sha256 for item in night.explanations for sha256, _ in item.nearest}) - {""}
 

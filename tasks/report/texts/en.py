@@ -71,6 +71,10 @@ EN: dict[str, str] = {
     "newly_found_note": "The champion misread these before anything was trained on them. They are trained on from now "
     "on; move one to misread/ to have it examined every night instead.",
     "newly_found_counts": "{number} new ones misread",
+    "disputed": "Won and lost",
+    "disputed_note": "The compared images that only one of the two reads right: what the verdict rests on.",
+    "won": "won",
+    "lost": "lost",
     "write_next": "What to write next",
     "sheet": "A practice sheet to print (PDF): fill it in, and put a photo of it into sheets/",
     "write_next_note": "More that look like these: the way they are written is rare in your training images.",

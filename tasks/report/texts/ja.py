@@ -66,6 +66,10 @@ JA: dict[str, str] = {
     "newly_found_note": "学習する前の現モデルが読み違えました。これからは学習に使います。"
     "毎晩試験したいものは misread/ へ移してください。",
     "newly_found_counts": "新着の誤読 {number} 枚",
+    "disputed": "勝ち負け",
+    "disputed_note": "比べた画像のうち、片方のモデルだけが正しく読んだもの。判定の根拠です。",
+    "won": "勝ち",
+    "lost": "負け",
     "write_next": "次に書くとよい字",
     "sheet": "印刷できる練習用紙(PDF):記入して、写真を sheets/ に入れてください",
     "write_next_note": "このような字をもっと書いてください。学習した画像にはこの書き方が少ないのです。",

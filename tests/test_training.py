@@ -376,6 +376,24 @@ def test_a_small_base_is_built_from_data_by_the_command_and_its_card_tells_of_it
     assert json.loads((tmp_path / "base" / "model.json").read_text())["id"] == info.id
 
 
+def test_going_on_from_the_shipped_base_forgets_nothing_and_its_card_tells_what_it_went_on_from(
+    small_mnist, tmp_path, monkeypatch
+):
+    from flows import collection, pretrain
+
+    monkeypatch.setattr(collection, "STROKES_EACH", 10)
+    monkeypatch.setattr(collection, "NO_DIGITS", 30)
+    base = bundle.base_info().id
+    info = pretrain.pretrain_base(
+        small_mnist, None, tmp_path / "base", epochs=1, seed=0, share=0.5, go_on=True, say=lambda line: None
+    )
+    assert info.id != base
+    assert info.metrics["MNIST test: accuracy"] > 0.9  # one epoch on 150 images: it knew that before
+    card = (tmp_path / "base" / "card.md").read_text(encoding="utf-8")
+    assert "150 training images" in card
+    assert f"went on from {base}" in card
+
+
 def test_a_digit_that_is_put_on_paper_by_program_is_still_read(lesson):
     from tasks.model.paper import photograph
     from tasks.prepare import normalise

@@ -22,9 +22,16 @@ from prefect.testing.utilities import prefect_test_harness
 
 from tasks.sample import make_sample
 
-NIGHT = (
-    "import sys; from flows.nightly import nightly; nightly(source=sys.argv[1], store=sys.argv[2], return_state=True)"
-)
+NIGHT = """
+import sys
+from pathlib import Path
+
+from flows.nightly import nightly
+
+nightly(source=sys.argv[1], store=sys.argv[2], return_state=True)
+status = Path("/proc/self/status").read_text()  # wait4 would tell of the process it was forked from, too
+print("peak", status.split("VmHWM:")[1].split()[0])
+"""
 ORDERS = 200
 
 
@@ -40,11 +47,15 @@ class Cost:
 
 def run_night(source: str, store: Path, env: dict[str, str]) -> Cost:
     before, served = size_of(store), cpu_of_server()
-    process = subprocess.Popen([sys.executable, "-c", NIGHT, source, str(store)], env=env, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-c", NIGHT, source, str(store)]
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    told = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)
     if status:
         sys.exit("the night failed")
-    return Cost(used.ru_utime + used.ru_stime, cpu_of_server() - served, used.ru_maxrss / 1024, size_of(store) - before)
+    peak = int(told.rsplit("peak", 1)[1]) / 1024
+    return Cost(used.ru_utime + used.ru_stime, cpu_of_server() - served, peak, size_of(store) - before)
 
 
 def cpu_of_server() -> float:

@@ -13,11 +13,13 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from mimetypes import guess_type
+from typing import TYPE_CHECKING
 
-from tasks.drive import FOLDER, Drive, DriveFile, open_drive, parse_address
-from tasks.drive.credentials import OWN_FILES_SCOPE, WRITE_SCOPE
 from tasks.errors import SettingsError, SourceError
 from tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from tasks.drive import Drive, DriveFile
 
 REPORTS = "reports"
 OWN_FOLDER = "Tenarai reports"
@@ -85,6 +87,8 @@ def send_report(
     """
     if not wants_reports(source, settings):
         return None
+    from tasks.drive import open_drive
+
     destination = find_destination(source, settings, open_drive(settings, read_secret=read_secret))
     if destination is None:
         return None
@@ -119,6 +123,9 @@ def find_destination(source: str, settings: Settings, drive: Drive) -> Destinati
         SettingsError: The account cannot have a folder of its own.
         SourceError: The folder cannot be seen.
     """
+    from tasks.drive import parse_address
+    from tasks.drive.credentials import OWN_FILES_SCOPE, WRITE_SCOPE
+
     wish, scopes = settings.drive_reports, drive.account.scopes
     if wish == "auto" and drive.account.kind == "authorized_user" and scopes and WRITE_SCOPE not in scopes:
         if OWN_FILES_SCOPE not in scopes:
@@ -163,6 +170,8 @@ class _Post:
     """Puts files into one folder, knowing which are there."""
 
     def __init__(self, drive: Drive, destination: Destination, source: str) -> None:
+        from tasks.drive import FOLDER
+
         self._drive, self._source, self._may_create = drive, source, destination.may_create
         self._folder = destination.folder or drive.create(
             destination.name, destination.parent, None, FOLDER, {"tenarai": "folder", "source": source}

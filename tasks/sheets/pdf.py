@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import unicodedata
 from collections.abc import Sequence
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -163,8 +164,11 @@ def _register_font() -> None:
     from reportlab.pdfbase.ttfonts import TTFont
 
     if FONT not in pdfmetrics.getRegisteredFontNames():
-        # IPAex Gothic, which the package matplotlib-fontja brings: kana, kanji, Latin, Greek and Cyrillic
-        pdfmetrics.registerFont(TTFont(FONT, str(files("matplotlib_fontja") / "fonts" / "ipaexg.ttf")))
+        # IPAex Gothic, which the package matplotlib-fontja brings: kana, kanji, Latin, Greek and Cyrillic. It is taken
+        # from the package's folder: importing the package would bring all of matplotlib
+        spec = find_spec("matplotlib_fontja")
+        (folder,) = (spec.submodule_search_locations if spec else None) or ("",)
+        pdfmetrics.registerFont(TTFont(FONT, str(Path(folder) / "fonts" / "ipaexg.ttf")))
 
 
 def _glyphs() -> Any:

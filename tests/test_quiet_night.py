@@ -1,0 +1,41 @@
+"""A night with nothing new: what it does not load, so that it stays small and quick."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from flows.night import begin_night
+from flows.nightly import spend_night
+from tasks.settings import ExamSettings, GateSettings, TrainingSettings
+from tests.collections_of_digits import fill, picture, save
+
+PROJECT = Path(__file__).resolve().parents[1]
+UNNEEDED = {"keras", "tensorflow", "jax", "sklearn", "scipy", "pandas", "matplotlib", "onnx", "google"}
+FORMS = {
+    "training": TrainingSettings(recipe="mlp", max_epochs=2, patience=1, folds=2),
+    "exam": ExamSettings(),
+    "gate": GateSettings(),
+}
+AGAIN = """
+import sys
+from flows.night import begin_night
+from flows.nightly import spend_night
+from tasks.settings import ExamSettings, GateSettings, TrainingSettings
+
+training = TrainingSettings.model_validate_json(sys.argv[3])
+night = begin_night(sys.argv[1], sys.argv[2], force=False, training=training, exam=ExamSettings(), gate=GateSettings())
+print(spend_night(night).verdict, *sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+
+def test_a_quiet_night_loads_no_model_draws_no_plot_and_asks_no_one_outside(tmp_path):
+    folder = fill(tmp_path / "folder", num_each=4)
+    fill(folder, num_each=1, labels="47", first=50, under="misread")
+    save(folder / "inbox" / "what is this.png", picture(1700))
+    source, store = f"folder:{folder}", str(tmp_path / "store")
+    assert spend_night(begin_night(source, store, force=False, **FORMS)).verdict != "nothing new"
+    command = [sys.executable, "-c", AGAIN, source, store, FORMS["training"].model_dump_json()]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    told = done.stdout.splitlines()[-1:] or [done.stderr[-2000:]]
+    assert told[0].startswith("nothing new "), told
+    assert not UNNEEDED & set(told[0].split())

@@ -49,6 +49,7 @@ class Chaos:
         self.home, self.site, self.database, self.catalogue = home, site, database, catalogue
         self.dice = random.Random(seed)
         self.typical = 30.0
+        self.killed: Counter[str] = Counter()
 
     def run(self, kills: int, say: Callable[[str], None]) -> list[Round]:
         """Rounds until so many kills were dealt; stops at the first round that found something wrong."""
@@ -80,9 +81,11 @@ class Chaos:
         return one
 
     def kill(self) -> str:
-        """Kill a random part of what is there to be killed; a supervisor starts it again after a second."""
+        """Kill a random part of what is there, likelier one that was spared; a supervisor starts it again at once."""
         runs = {"night": self.site.machines["cpu"].runs(), "training": self.site.machines["gpu"].runs()}
-        victim = self.dice.choice([name for name in VICTIMS if runs.get(name, [True])])
+        there = [name for name in VICTIMS if runs.get(name, [True])]
+        victim = self.dice.choices(there, [1 / (1 + self.killed[name]) ** 2 for name in there])[0]
+        self.killed[victim] += 1
         if victim in runs:
             for pid in runs[victim]:
                 services.kill(pid)

@@ -18,7 +18,10 @@ def doctor(source: str | None, store: str | None) -> None:
     from flows.doctor import examine
 
     num_wrong = 0
-    for finding in examine(read_settings(source=source, store=store)):
+    settings = read_settings(source=source, store=store)
+    if source or store:  # as a night that names one works on that alone
+        settings = settings.model_copy(update={"collections": ""})
+    for finding in examine(settings):
         click.secho(finding.as_line(), fg="red" if finding.state == "wrong" else None)
         num_wrong += finding.state == "wrong"
     if num_wrong:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flows.doctor.collections import check_collections
 from flows.doctor.findings import Finding, examined
 from flows.doctor.machine import check_device, check_prefect, check_store
 from flows.doctor.source import check_source
@@ -16,9 +17,12 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Look at source, store, device and Prefect, one after the other; nothing is changed.
 
     Args:
-        settings: As a night would have them.
+        settings: As a night would have them; with collections, each one's source and store are looked at.
     """
-    yield from examined("source", check_source(settings))
-    yield from examined("store", check_store(settings))
+    if settings.collections:
+        yield from examined("source", check_collections(settings.collections))
+    else:
+        yield from examined("source", check_source(settings))
+        yield from examined("store", check_store(settings))
     yield from examined("device", check_device())
-    yield from examined("prefect", check_prefect())
+    yield from examined("prefect", check_prefect(many=bool(settings.collections)))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flows.doctor.findings import Finding
+from flows.fan_out import DEPLOYMENT
 from flows.night import catalogue_address, name_drive_by_id
 from flows.pools import CPU_POOL, GPU_POOL
 from tasks.catalogue import open_catalogue
@@ -16,7 +17,7 @@ from tasks.settings import Settings
 from tasks.store import Store, find_store
 
 LITTLE_SPACE, TOO_LITTLE_SPACE = 2_000_000_000, 200_000_000
-NIGHTLY = "nightly/nightly"
+NIGHTLY, COLLECTION = "nightly/nightly", DEPLOYMENT
 
 
 def check_store(settings: Settings) -> Iterator[Finding]:
@@ -67,8 +68,12 @@ def check_device() -> Iterator[Finding]:
             yield Finding("device", "well", f"trains on {device}")
 
 
-def check_prefect() -> Iterator[Finding]:
-    """Whether nights run by themselves: a server, the deployment, and living workers."""
+def check_prefect(*, many: bool = False) -> Iterator[Finding]:
+    """Whether nights run by themselves: a server, the deployment, and living workers.
+
+    Args:
+        many: Whether there are many collections, whose nights are a deployment of their own. Default: False.
+    """
     from httpx import HTTPError
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
@@ -87,10 +92,15 @@ def check_prefect() -> Iterator[Finding]:
                 yield Finding("prefect", "well", f"{NIGHTLY} is deployed and runs by itself")
             else:
                 yield Finding("prefect", "note", f"{NIGHTLY} is deployed; its schedule is switched off")
+            if many:
+                limit = client.read_deployment_by_name(COLLECTION).global_concurrency_limit
+                at_once = f"{limit.limit} at a time" if limit else "all at once"
+                yield Finding("prefect", "well", f"{COLLECTION} is deployed: nights of collections run {at_once}")
             for pool in (CPU_POOL, GPU_POOL):
                 yield _describe_pool(pool, str(client.read_work_pool(pool).status))
         except ObjectNotFound:
-            yield Finding("prefect", "note", f"{NIGHTLY} is not deployed there", "`tenarai deploy`")
+            what = f"{NIGHTLY} and {COLLECTION} are" if many else f"{NIGHTLY} is"
+            yield Finding("prefect", "note", f"{what} not deployed there", "`tenarai deploy`")
         except (HTTPError, PrefectHTTPStatusError) as error:
             raise TenaraiError(
                 f"the Prefect server at {url} does not answer as it should",

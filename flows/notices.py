@@ -19,6 +19,7 @@ KINDS = ("promoted", "kept", "failed", "quiet", "token")
 BLOCK = "tenarai-notices"
 _EVENTS = {kind: f"tenarai.{kind}" for kind in KINDS}
 _FAILED = ("prefect.flow-run.Failed", "prefect.flow-run.Crashed", "prefect.flow-run.TimedOut")
+_BY_AUTOMATION = "Cancelled by Automation*"  # what Prefect says of a run that an automation ends
 _DAYS = 7
 
 
@@ -137,22 +138,40 @@ def name_automation(kind: str) -> str:
 
 def _automation(kind: str, block_id: Any) -> Any:
     from prefect.events.actions import SendNotification
-    from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+    from prefect.events.schemas.automations import AutomationCore
 
     subject, body = "{{ event.payload.subject }}", "{{ event.payload.body }}"
-    expect, related = {_EVENTS[kind]}, {}
     if kind == "failed":
-        expect = set(_FAILED)
-        related = {"prefect.resource.role": "flow", "prefect.resource.name": "nightly"}
         subject = "Tenarai: {{ flow_run.state.name }}"
         body = "{{ flow_run.name }}: {{ flow_run.state.message }}\n{{ flow_run|ui_url }}"
-    trigger = EventTrigger.model_validate(
-        {"expect": expect, "match_related": related, "posture": Posture.Reactive, "threshold": 1, "within": 0}
-    )
     action = SendNotification(block_document_id=block_id, subject=subject, body=body)
     return AutomationCore(
         name=name_automation(kind),
         description="Made by `tenarai notify`.",
-        trigger=trigger,
+        trigger=_failure() if kind == "failed" else _trigger(_EVENTS[kind]),
         actions=[action],
+    )
+
+
+def _failure() -> Any:
+    """A night that failed, or that an automation ended since it hung; one that a person cancels is known to them."""
+    from prefect.events.schemas.automations import CompoundTrigger
+
+    mine = {"prefect.resource.role": "flow", "prefect.resource.name": "nightly"}
+    ended = _trigger("prefect.flow-run.Cancelling", related=mine, match={"prefect.state-message": _BY_AUTOMATION})
+    return CompoundTrigger(require="any", triggers=[_trigger(*_FAILED, related=mine), ended], within=None)
+
+
+def _trigger(*events: str, related: Any = None, match: Any = None) -> Any:
+    from prefect.events.schemas.automations import EventTrigger, Posture
+
+    return EventTrigger.model_validate(
+        {
+            "expect": events,
+            "match": match or {},
+            "match_related": related or {},
+            "posture": Posture.Reactive,
+            "threshold": 1,
+            "within": 0,
+        }
     )

@@ -7,11 +7,14 @@ import sys
 import threading
 import time
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from tasks.catalogue import CATALOGUE_FILE, open_catalogue
+from tasks.report.texts import TEXTS
 from tests.collections_of_digits import fill
 from tests.serving import free_port, wait
 
@@ -50,14 +53,13 @@ def tenarai(tmp_path):
     with (tmp_path / "server.log").open("w") as log:
         server = subprocess.Popen(command, cwd=PROJECT, env=env, stdout=log, stderr=log)
     wait(lambda: _answers(f"{env['PREFECT_API_URL']}/health"), 300)
-    yield lambda *arguments: subprocess.run(
-        [sys.executable, "-m", "flows.cli", *arguments],
-        cwd=PROJECT,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+
+    def run(*arguments, **more):
+        command = [sys.executable, "-m", "flows.cli", *arguments]
+        return subprocess.run(command, cwd=PROJECT, env={**env, **more}, capture_output=True, text=True, check=False)
+
+    run.api = env["PREFECT_API_URL"]
+    yield run
     server.terminate()
     server.wait(60)
 
@@ -69,23 +71,68 @@ def _answers(url):
         return False
 
 
-def test_a_night_that_ended_and_one_that_failed_are_told(tenarai, listener, tmp_path):
+@pytest.fixture
+def told(tenarai, listener):
+    """What arrives, after `tenarai notify` has set it up."""
     address, told = listener
     done = tenarai("notify", "--webhook", address, "--try")
     assert done.returncode == 0, done.stdout + done.stderr
     assert told.pop()["subject"] == "Tenarai"
     time.sleep(5)  # the server takes in new automations every few seconds
+    yield told
+    assert told == []
 
+
+def next_of(told):
+    return wait(lambda: told and told.pop(0), 120)
+
+
+def let_days_pass(store, source, days):
+    """As if every night so far had been so many days earlier."""
+    with open_catalogue(f"sqlite:///{store / CATALOGUE_FILE}") as catalogue:
+        for night in catalogue.nights(source):
+            created = datetime.fromisoformat(night["created"]) - timedelta(days=days)
+            catalogue.put_night(night["run"], source, {**night, "created": created.isoformat()})
+
+
+def test_nights_are_told_promoted_or_kept_quiet_for_a_week_with_a_permission_that_ends_and_failed(
+    tenarai, told, tmp_path
+):
     folder, store = fill(tmp_path / "folder", num_each=8), tmp_path / "store"
     quick = ("--recipe", "mlp", "--max-epochs", "4", "--store", str(store))
     done = tenarai("nightly", "--source", f"folder:{folder}", *quick)
     assert done.returncode == 0, done.stdout + done.stderr
-    notice = wait(lambda: told and told.pop(), 120)
+    notice = next_of(told)
     assert notice["subject"] in {"Tenarai: Promoted", "Tenarai: Kept"}
     assert str(store) in notice["body"]
 
+    let_days_pass(store, f"folder:{folder}", days=8)
+    key = tmp_path / "me.json"
+    key.write_text(json.dumps({"connected": (datetime.now(UTC) - timedelta(days=6)).isoformat()}))
+    done = tenarai("nightly", "--source", f"folder:{folder}", *quick, TENARAI_DRIVE_CREDENTIALS=str(key))
+    assert done.returncode == 0, done.stdout + done.stderr
+    notices = {notice["subject"]: notice["body"] for notice in (next_of(told), next_of(told))}
+    assert set(notices) == {f"Tenarai: {TEXTS['en'][name]}" for name in ("quiet_week", "token_expires")}
+    assert f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}" in notices[f"Tenarai: {TEXTS['en']['token_expires']}"]
+
     assert tenarai("nightly", "--source", f"folder:{tmp_path / 'nowhere'}", *quick).returncode == 1
-    notice = wait(lambda: told and told.pop(), 120)
+    notice = next_of(told)
     assert notice["subject"] == "Tenarai: Failed"
     assert "nowhere" in notice["body"]
-    assert told == []
+
+
+def test_a_night_that_an_automation_ends_is_told_and_one_that_a_person_cancels_is_not(tenarai, told):
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.states import Cancelling, Running
+
+    from flows.nightly import nightly
+
+    with temporary_settings({PREFECT_API_URL: tenarai.api}), get_client(sync_client=True) as client:
+        for words in ("a person's wish", "Cancelled by Automation 1"):
+            run = client.create_flow_run(nightly)
+            for state in (Running(), Cancelling(message=words)):
+                client.set_flow_run_state(run.id, state, force=True)
+    notice = next_of(told)
+    assert notice["subject"] == "Tenarai: Cancelling"
+    assert "Cancelled by Automation 1" in notice["body"]

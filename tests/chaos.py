@@ -10,20 +10,19 @@ from __future__ import annotations
 import argparse
 import hashlib
 import random
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from flows.deploy import read_automations
 from tests import services
 from tests.collections_of_digits import fill, picture, save
-from tests.machines import Site, running_site
+from tests.machines import Site, running_site, shorten
 
 TRAINING = {"recipe": "mlp", "max_epochs": 3, "folds": 2}
 VICTIMS = ("night", "training", "cpu worker", "gpu worker", "server", "database")
@@ -50,6 +49,7 @@ class Chaos:
         self.dice = random.Random(seed)
         self.typical = 30.0
         self.killed: Counter[str] = Counter()
+        self.last_words = "did not end"
 
     def run(self, kills: int, say: Callable[[str], None]) -> list[Round]:
         """Rounds until so many kills were dealt; stops at the first round that found something wrong."""
@@ -61,6 +61,8 @@ class Chaos:
             rounds.append(one)
             say(as_row(one))
             if one.wrong:
+                for name, machine in self.site.machines.items():
+                    print(f"== the last of the log: {name}\n{machine.log()[-6000:]}", file=sys.stderr)
                 break
         return rounds
 
@@ -123,6 +125,7 @@ class Chaos:
                 with get_client(sync_client=True) as client:
                     state = client.read_flow_run(run).state
                 if state.is_final():
+                    self.last_words = f"{state.name}: {state.message}"
                     return str(state.type.value)
             except Exception:  # noqa: BLE001 - as above
                 pass
@@ -134,7 +137,7 @@ class Chaos:
         from tasks.promote import history
         from tasks.store import open_store
 
-        wrong = [] if one.next_night == "COMPLETED" else [f"the next night: {one.next_night}"]
+        wrong = [] if one.next_night == "COMPLETED" else [f"the next night {self.last_words}"]
         store = open_store(str(self.home / "store"), create=False)
         source = f"folder:{self.home / 'folder'}"
         files = list((self.home / "folder").rglob("*.png"))
@@ -203,19 +206,8 @@ def run_chaos(kills: int, seed: int, say: Callable[[str], None]) -> list[Round]:
             "TENARAI_CATALOGUE": catalogue,
         }
         with running_site(home / "machines", server=server, cpu=cpu, gpu={}, apart=False) as site:
-            hasten()
+            shorten("never began", 90)  # of ten minutes, or fifty kills would take a day
             return Chaos(home, site, database, catalogue, seed).run(kills, say)
-
-
-def hasten() -> None:
-    """Give up runs that never began after 90 seconds instead of ten minutes, or fifty kills would take a day."""
-    from prefect.client.orchestration import get_client
-
-    stuck = next(one for one in read_automations() if "never began" in one.name)
-    trigger = stuck.trigger.model_copy(update={"within": timedelta(seconds=90)})
-    with get_client(sync_client=True) as client:
-        known = client.read_automations_by_name(stuck.name)[0]
-        client.update_automation(known.id, stuck.model_copy(update={"trigger": trigger, "enabled": True}))
 
 
 def main() -> int:
@@ -223,6 +215,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # started with `&` by a script, it would not hear Ctrl-C
+        signal.signal(number, lambda *_: sys.exit(1))
     if missing := services.what_is_missing():
         print(missing, file=sys.stderr)
         return 1

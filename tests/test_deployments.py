@@ -117,7 +117,7 @@ def test_the_settings_for_prefect_are_ones_it_has(monkeypatch):
 
 def test_the_automations_are_ones_that_prefect_takes_and_have_names_of_their_own():
     automations = read_automations()
-    assert len({automation.name for automation in automations}) == len(automations) == 3
+    assert len({automation.name for automation in automations}) == len(automations) == 4
     for automation in automations:
         assert automation.description
         assert automation.trigger.posture == "Proactive"  # each waits for something that does not come

@@ -9,7 +9,7 @@ EXTRAS := dev postgres redis s3 onnx litert tensorboard mlflow  # what the tests
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help nightly test test-slow test-ui test-services chaos audit check up score lock clean
+.PHONY: help nightly test test-slow test-ui test-services chaos year audit check up score lock clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /' | sort
@@ -35,6 +35,9 @@ test-services: $(READY)  ## those on a real PostgreSQL, Redis and S3 endpoint: m
 
 chaos: $(READY)  ## kill worker, flow, server, database at random, 50 times, and print what it did as a table
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+year: $(READY)  ## 365 simulated nights with planted faults, half an hour on two cores; ARGS="--nights 90" for fewer
+	@$(BIN)/python -m benchmarks.year $(ARGS)
 
 audit: $(READY)  ## known holes in what is locked, where the index can be reached
 	@$(BIN)/python -m tests.audit

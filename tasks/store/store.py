@@ -10,6 +10,7 @@
     reports/<run>/…, reports/latest
     studies/<id>/…                the report of a study; study.json, written last
     studies/cells/<name>.json     what came out of each training of a study
+    .lock, .leases/               who works on it now; no part of what is kept
 
 Everything is written to a temporary name and renamed, so a file that exists is whole; `model.json` and `report.json`
 are written last in their folders, so a folder that has them is complete.
@@ -199,13 +200,16 @@ class Store:
     def lock(self) -> Iterator[None]:
         """Hold the store for one night; the operating system frees it when the process dies.
 
-        An object store has no such lock: there the deployment's concurrency limit keeps nights apart.
+        An object store has no such lock: there it is a lease, which runs out some minutes after its holder died.
 
         Raises:
             StoreBusyError: Another process holds it.
         """
         if self.local is None:
-            yield
+            from tasks.store.lease import hold_lease
+
+            with hold_lease(self):
+                yield
             return
         from filelock import FileLock, Timeout
 

@@ -54,6 +54,9 @@ def apply_automations(automations: Sequence[Any] = ()) -> None:
 
     with get_client(sync_client=True) as client:
         try:
+            for name in () if automations else read_retired():
+                for retired in client.read_automations_by_name(name):
+                    client.delete_automation(retired.id)
             for automation in automations or read_automations():
                 known = client.read_automations_by_name(automation.name)
                 if not known:
@@ -79,6 +82,13 @@ def read_automations() -> list[Any]:
 
     found = yaml.safe_load(AUTOMATIONS.read_text(encoding="utf-8"))
     return [AutomationCore.model_validate(one) for one in found["automations"]]
+
+
+def read_retired() -> list[str]:
+    """Names of automations of earlier versions, which today's would trip over."""
+    import yaml
+
+    return [str(name) for name in yaml.safe_load(AUTOMATIONS.read_text(encoding="utf-8"))["retired"]]
 
 
 def _prefect(*arguments: str) -> None:

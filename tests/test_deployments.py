@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from flows.deploy import read_automations
+from flows.deploy import apply_automations, read_automations, read_retired
 from flows.pools import CPU_POOL, GPU_POOL
 from flows.train import GPU_DEPLOYMENT
 
@@ -122,6 +122,17 @@ def test_the_automations_are_ones_that_prefect_takes_and_have_names_of_their_own
         assert automation.description
         assert automation.trigger.posture == "Proactive"  # each waits for something that does not come
         assert set(automation.trigger.for_each) == {"prefect.resource.id"}
+
+
+def test_an_automation_of_an_earlier_version_is_removed(prefect):
+    from prefect.client.orchestration import get_client
+
+    earlier = read_automations()[0].model_copy(update={"name": read_retired()[0]})
+    apply_automations([earlier])
+    apply_automations()
+    with get_client(sync_client=True) as client:
+        assert not client.read_automations_by_name(earlier.name)
+        assert all(len(client.read_automations_by_name(one.name)) == 1 for one in read_automations())
 
 
 def test_a_run_is_given_more_time_by_the_automation_than_by_itself():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,25 +68,32 @@ def read_files(files: Sequence[Path], settings: Settings, *, model: str | None =
     """
     store = find_store(settings.store)
     loaded = load_model_by_id(store, model) if model else load_champion(store)
-    for start in range(0, len(files), BATCH):
-        yield from _read_batch(files[start : start + BATCH], settings, loaded)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for start in range(0, len(files), BATCH):
+            yield from _read_batch(files[start : start + BATCH], settings, loaded, pool)
 
 
-def _read_batch(files: Sequence[Path], settings: Settings, model: LoadedModel) -> list[ReadResult]:
-    digits: dict[int, NDArray[np.uint8]] = {}
-    problems: dict[int, str] = {}
-    for number, file in enumerate(files):
-        try:
-            digits[number] = read_digit(
-                file.read_bytes(), max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels
-            )
-        except OSError as error:
-            problems[number] = error.strerror or str(error)
-        except ImageError as error:
-            problems[number] = error.what
+def _read_batch(
+    files: Sequence[Path], settings: Settings, model: LoadedModel, pool: ThreadPoolExecutor
+) -> list[ReadResult]:
+    prepared = list(pool.map(partial(_prepare, settings), files))
+    digits = {number: digit for number, digit in enumerate(prepared) if not isinstance(digit, str)}
     readings: list[Reading] = []
     if digits:
         probabilities = model.predict(np.stack(list(digits.values())))
         readings = read_labels(probabilities, model.info.labels, model.info.unsure_below)
     found = dict(zip(digits, readings, strict=True))
-    return [ReadResult(str(file), found.get(n), problems.get(n, "")) for n, file in enumerate(files)]
+    return [
+        ReadResult(str(file), found.get(number), digit if isinstance(digit, str) else "")
+        for number, (file, digit) in enumerate(zip(files, prepared, strict=True))
+    ]
+
+
+def _prepare(settings: Settings, file: Path) -> NDArray[np.uint8] | str:
+    """The digit in a file, (28, 28) uint8, or why there is none."""
+    try:
+        return read_digit(file.read_bytes(), max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+    except OSError as error:
+        return error.strerror or str(error)
+    except ImageError as error:
+        return error.what

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tasks.errors import ImageError
-from tasks.prepare import NEAR_DUPLICATE_BITS, decode, hamming, normalise, perceptual_hash, squeeze
+from tasks.prepare import NEAR_DUPLICATE_BITS, are_near, decode, hamming, normalise, perceptual_hash, squeeze
 from tasks.prepare.ink import find_shadow, has_dark_ink, ink_strength
 from tasks.prepare.lines import find_slant, remove_lines, shear
 from tasks.prepare.normalise import run_stages, scale_to_work
@@ -348,3 +348,12 @@ def test_distances_are_counted_in_bits():
     theirs = np.zeros((3, 32), np.uint8)
     theirs[1, 0], theirs[2] = 0b111, 255
     assert json.loads(json.dumps(hamming(ours, theirs).tolist())) == [[0, 3, 256]] * 2
+
+
+def test_near_duplicates_among_many_are_those_that_counting_bits_finds():
+    rng = np.random.default_rng(0)
+    theirs = rng.integers(0, 256, (3, 32), dtype=np.uint8)
+    ours = rng.integers(0, 256, (5000, 32), dtype=np.uint8)
+    ours[[0, 2047, 2048, 4999]] = theirs[[0, 1, 2, 0]] ^ 1  # a bit of each byte: 32 bits apart
+    found = {(int(row), int(column)) for row, column in np.argwhere(are_near(ours, theirs))}
+    assert found == {(0, 0), (2047, 1), (2048, 2), (4999, 0)}

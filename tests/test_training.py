@@ -169,6 +169,20 @@ def test_the_base_can_be_fine_tuned_on_the_images_as_they_are(lesson):
     assert fit.history["accuracy"][-1] == 1.0
 
 
+def test_of_more_images_than_fit_into_memory_each_epoch_learns_another_part_and_all_are_read(lesson, monkeypatch):
+    given = Lesson(*lesson, names(160), DIGITS, NORMALISER_VERSION)
+    rows = np.arange(160)
+    whole = TransferFitter(given, 0)
+    monkeypatch.setattr(TransferFitter, "BUDGET", 40 * TransferFitter.COPIES * whole._copies[0].features[0].nbytes)
+    fitter = TransferFitter(given, 0)
+    assert {copy.features.shape for copy in fitter._copies} == {(40, whole._copies[0].features.shape[1])}
+    assert len({row for copy in fitter._copies for row in copy.rows.tolist()}) > 140
+    fit = fitter.fit(rows[::2], rows[1::2], epochs=4, patience=4, say=lambda epoch, logs: None)
+    assert fit.probabilities.shape == (80, 10)
+    assert (fit.probabilities.argmax(axis=1) == given.targets[1::2]).mean() > 0.9
+    np.testing.assert_allclose(fitter.read(given.pixels[1::2]), fit.probabilities, atol=1e-5)
+
+
 def test_a_network_fed_from_0_to_255_is_another_than_one_fed_from_0_to_1(lesson):
     raw, scaled = build_mlp(10, scale=1.0), build_mlp(10)
     scaled.set_weights(raw.get_weights())

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.model.augment import Augmentation, augment
+
+
+@dataclass(frozen=True, eq=False)
+class Copy:
+    """Features of the images of a collection, or of a part of them, augmented in one way.
+
+    Attributes:
+        rows: (P,) int, which images of the collection.
+        features: (P, F) float32.
+    """
+
+    rows: NDArray[np.intp]
+    features: NDArray[np.float32]
 
 
 def augmented_batches(
@@ -55,6 +70,63 @@ def augmented_batches(
             self._shuffle()
 
     return Batches()
+
+
+def feature_batches(
+    copies: Sequence[Copy],
+    train: NDArray[np.intp],
+    targets: NDArray[np.float32],
+    *,
+    batch: int,
+    seed: int,
+    weights: NDArray[np.float32],
+) -> Any:
+    """A `keras.utils.PyDataset` over features, another augmented copy in each epoch.
+
+    Args:
+        copies: The same images augmented in different ways, or as large parts of them.
+        train: (T,) int, the images to learn from.
+        targets: (N, K) float32 distributions of all images.
+        batch: Images a step.
+        seed: Decides the order.
+        weights: (N,) float32, weight of each image in the loss.
+    """
+    import keras
+
+    places = [_find_places(copy, train, len(targets)) for copy in copies]
+    length = min(map(len, places))
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__(workers=1)
+            self.epoch = 0
+            self._shuffle()
+
+        def _shuffle(self) -> None:
+            self.order = np.random.default_rng([seed, self.epoch]).permutation(length)
+
+        def __len__(self) -> int:
+            return int(np.ceil(length / batch))
+
+        def __getitem__(self, step: int) -> tuple[Any, ...]:
+            number = self.epoch % len(copies)
+            chosen = places[number][self.order[step * batch : (step + 1) * batch]]
+            rows = copies[number].rows[chosen]
+            return copies[number].features[chosen], targets[rows], weights[rows]
+
+        def on_epoch_end(self) -> None:
+            self.epoch += 1
+            self._shuffle()
+
+    return Batches()
+
+
+def _find_places(copy: Copy, rows: NDArray[np.intp], num_images: int) -> NDArray[np.intp]:
+    """Where these images stand in a copy, in their order; those that it has not are left out."""
+    places = np.full(num_images, -1, dtype=np.intp)
+    places[copy.rows] = np.arange(len(copy.rows))
+    found = places[rows]
+    return found[found >= 0]
 
 
 def one_hot(targets: NDArray[np.int64], num_labels: int, *, smoothing: float = 0.0) -> NDArray[np.float32]:

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.model.augment import GENTLE, Augmentation, augment
-from tasks.model.batches import augmented_batches, one_hot
+from tasks.model.batches import Copy, augmented_batches, feature_batches, one_hot
 from tasks.model.bundle import BATCH, load_base
 from tasks.model.networks import FEATURES, HEAD, build_cnn, build_head, build_mlp
 
 Say = Callable[[int, dict[str, float]], None]
 Rows = NDArray[np.intp]
+
+SEEN_AT_ONCE = 64 * BATCH
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,11 +133,15 @@ class TransferFitter:
     What they make of each image and of `COPIES` augmented copies is computed once for all folds, and an
     epoch is one pass over another copy of everything: seconds for hundreds of images. All fits use one network, put
     back to its beginning each time: compiling it anew would take longer than a fit.
+
+    Where the copies of everything would not fit into `BUDGET`, each is of another random part, as large as fits:
+    neither memory nor the time of an epoch grows any further.
     """
 
     COPIES = 16
     BATCH = 32
     RATE = 7e-4
+    BUDGET = 2**30  # bytes of all copies: some 18,000 images whole
 
     def __init__(self, lesson: Lesson, seed: int, *, how: Augmentation | None = GENTLE) -> None:
         """Compute the features of every image and of its augmented copies; without augmentation the images serve."""
@@ -146,12 +152,11 @@ class TransferFitter:
         base = load_base(normaliser=lesson.normaliser)
         self._base, self._base_labels = base.network, base.info.labels
         self._convolutions = keras.Model(base.network.input, base.network.get_layer(FEATURES).output)
-        rng = np.random.default_rng([seed, 1])
-        self._plain = self._see(lesson.pixels)
-        self._copies = [self._plain]
-        if how is not None:
-            copies = [augment(lesson.pixels, rng, how) for _ in range(self.COPIES)]
-            self._copies = np.split(self._see(np.concatenate(copies)), self.COPIES)
+        self._num_features = int(self._convolutions.output_shape[1])
+        self._room = max(self.BATCH, self.BUDGET // (self.COPIES * 4 * self._num_features))
+        fits = len(lesson.pixels) <= self._room
+        self._plain = self._see(lesson.pixels) if fits else None
+        self._copies = self._make_copies(how)
         self._head = self._new_head()
         self._head.compile(
             keras.optimizers.Adam(self.RATE), "categorical_crossentropy", metrics=["accuracy"], jit_compile=False
@@ -168,22 +173,20 @@ class TransferFitter:
         targets = one_hot(lesson.targets, len(lesson.labels), smoothing=0.05)
         for variable, value in zip(self._variables(), self._beginning, strict=True):
             variable.assign(value)
-        batches = feature_batches(
-            [copy[train] for copy in self._copies],
-            targets[train],
-            batch=self.BATCH,
-            seed=self._seed,
-            weights=balance(lesson.targets[train]),
-        )
+        weights = np.zeros(len(targets), dtype=np.float32)
+        weights[train] = balance(lesson.targets[train])
+        batches = feature_batches(self._copies, train, targets, batch=self.BATCH, seed=self._seed, weights=weights)
         watched = None
         if held_out is not None:
-            watched = (self._plain[held_out], one_hot(lesson.targets[held_out], len(lesson.labels)))
+            seen = held_out[:: -(-len(held_out) // self._room)]
+            watched = (self._features(seen), one_hot(lesson.targets[seen], len(lesson.labels)))
         history = _run(self._head, batches, watched, epochs=epochs, patience=patience, say=say)
-        return Fit(history, _read(self._head, self._plain[held_out]) if held_out is not None else _nothing(lesson))
+        return Fit(history, self._read_rows(held_out) if held_out is not None else _nothing(lesson))
 
     def read(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `Fitter`."""
-        return _read(self._head, self._see(pixels)) if len(pixels) else _nothing(self._lesson)
+        parts = [pixels[start : start + self._room] for start in range(0, len(pixels), self._room)]
+        return np.concatenate([_nothing(self._lesson), *(_read(self._head, self._see(part)) for part in parts)])
 
     def network(self, temperature: float) -> Any:
         """See `Fitter`."""
@@ -199,13 +202,38 @@ class TransferFitter:
         """Everything that a fit changes: weights, the optimizer's state, and the dice of dropout."""
         return [*self._head.variables, *self._head.optimizer.variables]
 
+    def _make_copies(self, how: Augmentation | None) -> list[Copy]:
+        """Features of augmented copies: of everything where that fits, else each of another random part."""
+        pixels, rng = self._lesson.pixels, np.random.default_rng([self._seed, 1])
+        everything = np.arange(len(pixels))
+        if how is None and self._plain is not None:
+            return [Copy(everything, self._plain)]
+        parts = [everything] * self.COPIES
+        if self._plain is None:
+            draw = np.random.default_rng([self._seed, 2])
+            parts = [np.sort(draw.choice(len(pixels), self._room, replace=False)) for _ in parts]
+        shown = [augment(pixels[part], rng, how) if how else pixels[part] for part in parts]
+        features = np.split(self._see(np.concatenate(shown)), len(parts))
+        return [Copy(part, seen) for part, seen in zip(parts, features, strict=True)]
+
+    def _features(self, rows: Rows) -> NDArray[np.float32]:
+        return self._see(self._lesson.pixels[rows]) if self._plain is None else self._plain[rows]
+
+    def _read_rows(self, rows: Rows) -> NDArray[np.float32]:
+        return self.read(self._lesson.pixels[rows]) if self._plain is None else _read(self._head, self._plain[rows])
+
     def _see(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.asarray(self._convolutions.predict(pixels, batch_size=BATCH, verbose=0), dtype=np.float32)
+        """(N, F) float32, written as they come: Keras would hold all of them twice."""
+        features = np.empty((len(pixels), self._num_features), dtype=np.float32)
+        for start in range(0, len(pixels), SEEN_AT_ONCE):
+            part = slice(start, start + SEEN_AT_ONCE)
+            features[part] = self._convolutions.predict(pixels[part], batch_size=BATCH, verbose=0)
+        return features
 
     def _new_head(self) -> Any:
         """The base's dense layers; labels that the base does not know get new, small weights."""
         labels = self._lesson.labels
-        head = build_head(self._plain.shape[1], self._base.get_layer(HEAD[0]).units, len(labels))
+        head = build_head(self._num_features, self._base.get_layer(HEAD[0]).units, len(labels))
         head.get_layer(HEAD[0]).set_weights(self._base.get_layer(HEAD[0]).get_weights())
         known_kernel, known_bias = self._base.get_layer(HEAD[1]).get_weights()
         kernel, bias = (0.1 * array for array in head.get_layer(HEAD[1]).get_weights())
@@ -215,44 +243,6 @@ class TransferFitter:
                 bias[column] = known_bias[self._base_labels.index(label)]
         head.get_layer(HEAD[1]).set_weights([kernel, bias])
         return head
-
-
-def feature_batches(
-    copies: list[NDArray[np.float32]],
-    targets: NDArray[np.float32],
-    *,
-    batch: int,
-    seed: int,
-    weights: NDArray[np.float32],
-) -> Any:
-    """A `keras.utils.PyDataset` over features, another augmented copy in each epoch.
-
-    Args:
-        copies: Arrays of (N, F) float32, the same images augmented in different ways.
-        targets: (N, K) float32 distributions.
-        batch: Images a step.
-        seed: Decides the order.
-        weights: (N,) float32, weight of each image in the loss.
-    """
-    import keras
-
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
-        def __init__(self) -> None:
-            super().__init__(workers=1)
-            self.epoch = 0
-
-        def __len__(self) -> int:
-            return int(np.ceil(len(targets) / batch))
-
-        def __getitem__(self, step: int) -> tuple[Any, ...]:
-            order = np.random.default_rng([seed, self.epoch]).permutation(len(targets))
-            rows = order[step * batch : (step + 1) * batch]
-            return copies[self.epoch % len(copies)][rows], targets[rows], weights[rows]
-
-        def on_epoch_end(self) -> None:
-            self.epoch += 1
-
-    return Batches()
 
 
 def balance(targets: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -32,7 +32,10 @@ def perceptual_hash(ink: NDArray[np.float32]) -> bytes:
 
 def are_near(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which of (N, 32) and (M, 32) uint8 hashes are near-duplicates: (N, M) bool."""
-    return np.asarray(hamming(ours, theirs) <= NEAR_DUPLICATE_BITS)
+    near = np.empty((len(ours), len(theirs)), dtype=np.bool_)
+    for start in range(0, len(ours), CHUNK):
+        near[start : start + CHUNK] = hamming(ours[start : start + CHUNK], theirs) <= NEAR_DUPLICATE_BITS
+    return near
 
 
 def hamming(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.uint16]:

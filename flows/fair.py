@@ -65,10 +65,14 @@ def labels_of(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> ND
 def find_counted_rows(
     night: Night, snapshot: Snapshot, champion: LoadedModel, challenger_labels: NDArray[np.str_]
 ) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """Rows that are a fair exam for both, and notes; nothing counts twice for what a person rolled back."""
+    """Rows that are a fair exam for both, and notes; nothing counts twice for what a person rolled back.
+
+    What the champion was trained on does not count, unless it was told another label then: since the owner put that
+    right, it is the champion that is behind.
+    """
     is_cross_fitted = (snapshot.splits == TRAIN) & (challenger_labels != "")
     is_test = snapshot.splits == TEST
-    known = groups_trained_on(night, champion)
+    known = _groups_known_as_now(night, champion, snapshot)
     rows = evaluate.find_fair_rows(snapshot.groups, is_test, is_cross_fitted, known)
     spent = _spent_groups(night, snapshot)
     left = evaluate.find_fair_rows(snapshot.groups, is_test, is_cross_fitted, known | spent)
@@ -125,6 +129,15 @@ def _spent_groups(night: Night, snapshot: Snapshot) -> frozenset[str]:
     for found in _undone_snapshots(night):
         spent.update(_groups_and_labels(found))
     return frozenset(group for group, label in _groups_and_labels(snapshot) if (group, label) in spent)
+
+
+def _groups_known_as_now(night: Night, champion: LoadedModel, snapshot: Snapshot) -> frozenset[str]:
+    """Groups of the snapshot that the champion was trained on under the label they have now."""
+    if not champion.info.snapshot:
+        return frozenset()
+    learned = load_snapshot(night.store, champion.info.snapshot)
+    known = {pair for pair, split in zip(_groups_and_labels(learned), learned.splits, strict=True) if split == TRAIN}
+    return frozenset(group for group, label in _groups_and_labels(snapshot) if (group, label) in known)
 
 
 def _undone_snapshots(night: Night) -> list[Snapshot]:

@@ -16,7 +16,7 @@ from flows.fair import count_learned, find_counted_rows
 from flows.night import begin_night
 from flows.stages import decide_night
 from tasks import promote
-from tasks.dataset import freeze, save_snapshot
+from tasks.dataset import TEST, TRAIN, freeze, save_snapshot
 from tasks.errors import ModelError
 from tasks.prepare import are_near
 from tasks.records import Fingerprint, Image, PairedCounts, Role, SnapshotInfo
@@ -152,6 +152,19 @@ def test_what_a_rolled_back_model_was_crowned_on_does_not_count_twice_unless_its
         assert hashlib.sha256(b"3").hexdigest() in now.sha256[rows].tolist()
         assert "29 images are not counted" in notes[0]
         assert count_learned(night, catalogue, base, now) == (before.info.num_train, now.info.num_train)
+
+
+def test_what_the_champion_learned_counts_again_once_its_label_is_another(tmp_path):
+    forms = {"training": TrainingSettings(), "exam": ExamSettings(), "gate": GateSettings()}
+    night = begin_night("folder:/photos", str(tmp_path / "store"), force=False, **forms)
+    before = freeze_some(night.store, range(50))
+    learned = before.sha256[before.rows(TRAIN)].tolist()
+    corrected = [name for name in range(50) if hashlib.sha256(str(name).encode()).hexdigest() in learned][:4]
+    now = freeze_some(night.store, range(50), relabelled=corrected)
+    champion = SimpleNamespace(info=SimpleNamespace(id="m-1", snapshot=before.info.id))
+    counted = [find_counted_rows(night, snapshot, champion, np.full(50, "4"))[0] for snapshot in (before, now)]
+    assert counted[0].tolist() == before.rows(TEST).tolist()
+    assert len(counted[1]) == len(counted[0]) + len(corrected)
 
 
 def test_having_learned_from_more_is_no_argument_twice_on_the_same_snapshot(tmp_path):

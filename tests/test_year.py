@@ -208,6 +208,6 @@ def test_twelve_nights_repeat_their_plan_and_their_score_card(tmp_path, monkeypa
         assert {fault.kind for fault in judged} == kinds
         assert not year.failures
         assert not year.leaks
-        cards.append(((out / "planted.md").read_text(), write_card(year, policies, judged), judged))
+        cards.append(((out / "planted.md").read_text(), write_card("12 nights", year, policies, judged), judged))
     assert cards[0] == cards[1]
     assert all(was_caught for was_caught, _ in judged.values()), judged

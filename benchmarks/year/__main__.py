@@ -119,10 +119,10 @@ def _set_environment(drive: StandInDrive, out: Path) -> None:
     }
 
 
-def write_card(year: Year, policies: Policies, judged: dict[Planted, tuple[bool, str]]) -> str:
+def write_card(title: str, year: Year, policies: Policies, judged: dict[Planted, tuple[bool, str]]) -> str:
     """Everything that the year came to, in markdown; equal years give equal text."""
     said = as_sentences(year.verdicts, year.failures, year.leaks, len(year.person.named_in_vain))
-    return "\n\n".join([as_score_card(judged), said, as_policy_table(policies.by_name)]) + "\n"
+    return "\n\n".join([f"{title}:", as_score_card(judged), said, as_policy_table(policies.by_name)]) + "\n"
 
 
 def write_readme(card: str, plot: bytes) -> None:
@@ -150,7 +150,8 @@ def main() -> None:
     warnings.filterwarnings("ignore", message="Skipping variable loading", category=UserWarning)  # only reads with it
     start = time.monotonic()
     year, policies, judged = run_year(given.nights, given.seed, out)
-    card, plot = write_card(year, policies, judged), draw_year(policies)
+    title = f"{given.nights} nights, {len(judged)} faults, seed {given.seed}"
+    card, plot = write_card(title, year, policies, judged), draw_year(policies)
     (out / "score.md").write_text(card, encoding="utf-8")
     (out / "year.png").write_bytes(plot)
     told = [{"night": f.night, "kind": f.kind, "caught": ok, "seen": seen} for f, (ok, seen) in judged.items()]
@@ -160,7 +161,7 @@ def main() -> None:
     (out / "year.json").write_text(json.dumps(summary | more, indent=1), encoding="utf-8")
     if given.write:
         write_readme(card, plot)
-    print(f"{card}\n{given.nights} nights, seed {given.seed}, in {summary['seconds']} s; {out}")
+    print(f"{card}\nin {summary['seconds']} s; {out}")
 
 
 if __name__ == "__main__":

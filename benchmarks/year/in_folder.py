@@ -13,6 +13,7 @@ from benchmarks.year.person import HOSTILE, encode
 from benchmarks.year.planted import Planted
 from benchmarks.year.year import Report, Year, digest
 from tasks.dataset import TRAIN
+from tasks.model.bundle import load_info
 from tasks.prepare import read_digit
 from tests.stand_in.tree import Item
 
@@ -195,7 +196,9 @@ def _rename_folder(fault: Planted, year: Year) -> None:
         if len(seen) == 1:
             year.drive.tree.rename(folder, "4")
             return None
-        return all(seen), f"{right} of {len(known)} images back under 4, asked for {calls} times"
+        reads_four = "4" in load_info(year.store, report["reigning"]).labels
+        told = f"{right} of {len(known)} images back under 4, asked for {calls} times"
+        return all(seen) and reads_four, told + ("" if reads_four else "; the champion still reads them as four")
 
     year.watch(fault, look)
 

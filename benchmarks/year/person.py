@@ -97,8 +97,8 @@ class Person:
                 self.put(f"inbox/{self.name('jpg')}", encode(self.supply.picture(number), "JPEG"), number)
 
     def take(self) -> int:
-        """A digit that nobody has seen, of today's writer."""
-        return self.supply.unseen[self.writer].pop(0)
+        """A digit that nobody has seen, of today's writer; of the other one where theirs are used up."""
+        return (self.supply.unseen[self.writer] or self.supply.unseen[1 - self.writer]).pop(0)
 
     def file(self, number: int, *, under: str = "", kind: str = "PNG", name: str = "", **how: Any) -> Item:
         """Put a digit under its label, or under another."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.pools import CPU_POOL, GPU_POOL
+from flows.server import reach_server
 from tasks.errors import TenaraiError
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -28,8 +29,9 @@ def deploy(*, pool_type: str = "process", template: Path | None = None) -> None:
         template: Base job template of both pools, a JSON file. Default: Prefect's own.
 
     Raises:
-        TenaraiError: A command of Prefect failed, or the server does not take an automation.
+        TenaraiError: No server answers, a command of Prefect failed, or the server does not take an automation.
     """
+    reach_server()
     given = ["--base-job-template", str(template.resolve())] if template else []
     for pool in (CPU_POOL, GPU_POOL):
         _prefect("work-pool", "create", pool, "--type", pool_type, *given, "--overwrite")

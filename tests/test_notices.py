@@ -107,3 +107,18 @@ def test_without_one_way_to_tell_it_says_what_is_missing(notify, arguments):
     done = notify(*arguments)
     assert done.exit_code == 1
     assert "To mend it" in done.output
+
+
+@pytest.mark.parametrize("command", [("notify", "--webhook", "http://a"), ("notify", "--off"), ("deploy",)])
+def test_without_a_server_nothing_is_set_up_and_it_says_how_to_name_one(command):
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        done = CliRunner().invoke(main, command)
+    assert done.exit_code == 1
+    assert "no Prefect server is named" in done.output
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        done = CliRunner().invoke(main, command)
+    assert done.exit_code == 1
+    assert "http://127.0.0.1:9/api does not answer as it should" in done.output
+    assert "Traceback" not in done.output

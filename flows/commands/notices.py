@@ -38,12 +38,14 @@ def notify(
     Makes a block and automations on the server that PREFECT_API_URL names; doing it again changes nothing.
     """
     from flows.notices import remove_notices, set_up_notices
+    from flows.server import reach_server
 
-    if off:
+    block = None if off else _make_block(slack, webhook, email, sender)
+    reach_server()
+    if block is None:
         remove_notices()
         say("no notices any more")
         return
-    block = _make_block(slack, webhook, email, sender)
     set_up_notices(block, kinds or KINDS)
     if try_it:
         block.notify("This is how Tenarai will tell you.", subject="Tenarai")

@@ -11,8 +11,9 @@ from flows.doctor.findings import Finding
 from flows.fan_out import DEPLOYMENT
 from flows.night import catalogue_address, name_drive_by_id
 from flows.pools import CPU_POOL, GPU_POOL
+from flows.server import no_good_answer
 from tasks.catalogue import open_catalogue
-from tasks.errors import StoreBusyError, StoreError, TenaraiError
+from tasks.errors import StoreBusyError, StoreError
 from tasks.settings import Settings
 from tasks.store import Store, find_store
 
@@ -102,11 +103,7 @@ def check_prefect(*, many: bool = False) -> Iterator[Finding]:
             what = f"{NIGHTLY} and {COLLECTION} are" if many else f"{NIGHTLY} is"
             yield Finding("prefect", "note", f"{what} not deployed there", "`tenarai deploy`")
         except (HTTPError, PrefectHTTPStatusError) as error:
-            raise TenaraiError(
-                f"the Prefect server at {url} does not answer as it should",
-                received=str(error).splitlines()[0],
-                mend="start it with `tenarai up`, check PREFECT_API_URL and PREFECT_API_AUTH_STRING, or unset them",
-            ) from error
+            raise no_good_answer(url, error) from error
 
 
 def _describe_pool(pool: str, status: str) -> Finding:

@@ -33,6 +33,10 @@ test-ui: $(READY)  ## in a browser: the report, and the Prefect UI; installs chr
 test-services: $(READY)  ## those on a real PostgreSQL, Redis and S3 endpoint: many machines, migrations
 	@$(BIN)/python -m pytest -m services $(ARGS)
 
+test-jax: $(READY)  ## the same code on JAX, which is installed beside .venv's own packages for this alone
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target .venv/jax --constraint requirements.lock 'jax>=0.5'
+	@PYTHONPATH=$(CURDIR)/.venv/jax $(BIN)/python -m pytest -m slow tests/test_backends.py $(ARGS)
+
 chaos: $(READY)  ## kill worker, flow, server, database at random, 50 times, and print what it did as a table
 	@$(BIN)/python -m tests.chaos $(ARGS)
 

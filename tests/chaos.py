@@ -70,8 +70,11 @@ class Chaos:
         save(self.home / "folder/digits/3" / f"round {one.number}.png", picture(1000 + one.number))
         begin = time.monotonic()
         night = self.start_night()
+        if all(self.killed["training"] <= self.killed[name] for name in VICTIMS):
+            self.wait_for_training(night)  # a night that is killed before never comes so far
+        first = time.monotonic()
         for moment in sorted(self.dice.uniform(0, self.typical) for _ in range(num_kills)):
-            time.sleep(max(0.0, begin + moment - time.monotonic()))
+            time.sleep(max(0.0, first + moment - time.monotonic()))
             one.kills.append((time.monotonic() - begin, self.kill()))
         one.ended = self.wait_for(night)
         if one.ended == "COMPLETED":
@@ -115,15 +118,24 @@ class Chaos:
 
         return services.wait(order, 120, "ordering a night")
 
-    def wait_for(self, run: Any) -> str:
-        """How a run ended, as the server says; "did not end" after seven minutes."""
+    def wait_for_training(self, night: Any) -> None:
+        """Until the GPU worker's training has begun, or the night went on without it."""
+        end = time.monotonic() + 120
+        while time.monotonic() < end and not self.site.machines["gpu"].runs() and not self.read_state(night).is_final():
+            time.sleep(0.2)
+
+    def read_state(self, run: Any) -> Any:
         from prefect.client.orchestration import get_client
 
+        with get_client(sync_client=True) as client:
+            return client.read_flow_run(run).state
+
+    def wait_for(self, run: Any) -> str:
+        """How a run ended, as the server says; "did not end" after seven minutes."""
         end = time.monotonic() + LONGEST_NIGHT
         while time.monotonic() < end:
             try:
-                with get_client(sync_client=True) as client:
-                    state = client.read_flow_run(run).state
+                state = self.read_state(run)
                 if state.is_final():
                     self.last_words = f"{state.name}: {state.message}"
                     return str(state.type.value)

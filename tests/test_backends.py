@@ -15,7 +15,7 @@ from tests.collections_of_digits import fill
 PROJECT = Path(__file__).resolve().parents[1]
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed: pip install 'tenarai[jax]'"),
+    pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed; `make test-jax` brings it"),
 ]
 TRAIN = """
 import sys

@@ -9,7 +9,7 @@ EXTRAS := dev postgres redis s3 onnx litert tensorboard mlflow  # what the tests
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help nightly test test-slow test-ui test-services chaos year audit check up score lock clean
+.PHONY: help nightly test test-slow test-ui test-services chaos year bench audit check up score lock clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /' | sort
@@ -42,6 +42,9 @@ chaos: $(READY)  ## kill worker, flow, server, database at random, 50 times, and
 
 year: $(READY)  ## 365 simulated nights with planted faults, half an hour on two cores; ARGS="--nights 90" for fewer
 	@$(BIN)/python -m benchmarks.year $(ARGS)
+
+bench: $(READY)  ## how fast it is, against what could do the same, as a table; ARGS="--only quiet,drive" for some of it
+	@$(BIN)/python -m benchmarks.speed $(ARGS)
 
 audit: $(READY)  ## known holes in what is locked, where the index can be reached
 	@$(BIN)/python -m tests.audit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tasks.catalogue import Catalogue
-from tasks.records import Event, Filed, Image, Role
+from tasks.records import Event, Filed, Role
 
 LABELLED = (Role.DIGITS, Role.MISREAD)
 
@@ -21,12 +21,14 @@ def find_filed(catalogue: Catalogue, source: str, last_night: Mapping[str, objec
     """
     if not last_night.get("run"):
         return ()
+    events = [event for event in catalogue.events(source, after=str(last_night["run"])) if _left_the_inbox(event)]
+    if not events:
+        return ()
     labelled = {image.file_id: image for image in catalogue.images(source, roles=LABELLED)}
-    since = str(last_night["run"])
     moved = {
         event.file_id: labelled[event.file_id]
-        for event in catalogue.events(source)
-        if event.run > since and event.file_id in labelled and _came_from_the_inbox(event, labelled[event.file_id])
+        for event in events
+        if event.file_id in labelled and event.sha256 == labelled[event.file_id].sha256
     }
     known = catalogue.readings(str(last_night.get("champion", "")), {image.sha256 for image in moved.values()})
     filed = (
@@ -36,6 +38,5 @@ def find_filed(catalogue: Catalogue, source: str, last_night: Mapping[str, objec
     return tuple(sorted(filed, key=lambda item: item.path))
 
 
-def _came_from_the_inbox(event: Event, image: Image) -> bool:
-    top = (event.old_path or "").split("/")[0].strip().lower()
-    return top == Role.INBOX.value and event.sha256 == image.sha256
+def _left_the_inbox(event: Event) -> bool:
+    return (event.old_path or "").split("/")[0].strip().lower() == Role.INBOX.value

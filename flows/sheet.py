@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 
 from flows.night import catalogue_address
@@ -33,12 +32,16 @@ def draw_next_sheet(
     """
     if settings.practice_sheet == "none":
         return b""
-    images = catalogue.images(settings.source, roles=(Role.DIGITS, Role.MISREAD))
-    counts = Counter(image.label or "" for image in images if image.role is Role.DIGITS)
-    wanted = labels or {image.label or "" for image in images} or DIGITS
+    held = catalogue.count_labels(settings.source)
+    wanted = labels or {label for role, label in held if role in {Role.DIGITS, Role.MISREAD}} or DIGITS
     digits = catalogue.digits(NORMALISER_VERSION, [hint.sha256 for hint in hints])
     shapes = [Row(hint.label, digits[hint.sha256].pixels) for hint in hints if hint.sha256 in digits]
-    return _draw(settings, store, {label: counts[label] for label in wanted}, [row for row in shapes if row.shape])
+    return _draw(
+        settings,
+        store,
+        {label: held.get((Role.DIGITS, label), 0) for label in wanted},
+        [row for row in shapes if row.shape],
+    )
 
 
 def draw_sheet_now(settings: Settings, *, labels: Sequence[str] = ()) -> bytes:

@@ -10,13 +10,16 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, insert, select
+from sqlalchemy import Connection, Engine, Table, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.catalogue import schema
 from tasks.errors import StoreError
-from tasks.records import Digit, Event, EventKind, Fingerprint, Image, Rejection, Role, State
+from tasks.records import CELL, Digit, Event, EventKind, Fingerprint, Image, Rejection, Role, State
+
+_ROLES = {role.value: role for role in Role}  # a tenth of the time that `Role(value)` takes
+_STATES = {state.value: state for state in State}
 
 CHUNK = 500  # parameters of one IN (…), rows of one insert: below every database's limit
 
@@ -65,7 +68,12 @@ class Catalogue:
     # ---- images and events
 
     def images(
-        self, source: str, *, roles: Collection[Role] | None = None, states: Collection[State] = (State.OK,)
+        self,
+        source: str,
+        *,
+        roles: Collection[Role] | None = None,
+        states: Collection[State] = (State.OK,),
+        only_cells: bool = False,
     ) -> list[Image]:
         """Files of a source, ordered by path.
 
@@ -73,27 +81,44 @@ class Catalogue:
             source: Address of the source.
             roles: Only files of these roles. Default: all.
             states: Only files in these states. Default: usable ones.
+            only_cells: Only what was found on photos of practice sheets. Default: False.
         """
         table = schema.images
         query = select(table).where(table.c.source == source, table.c.state.in_([state.value for state in states]))
         if roles is not None:
             query = query.where(table.c.role.in_([role.value for role in roles]))
+        if only_cells:
+            query = query.where(table.c.file_id.contains(CELL))
         with self._reading() as connection:
             rows = [_to_image(row) for row in connection.execute(query).tuples().all()]
         return sorted(rows, key=lambda image: (image.path, image.file_id))  # databases differ in how they order text
 
-    def events(self, source: str, run: str | None = None) -> list[Event]:
+    def count_labels(self, source: str) -> dict[tuple[Role, str], int]:
+        """How many usable files of a source lie under each label, by role; none of the files is looked at."""
+        table = schema.images
+        query = (
+            select(table.c.role, table.c.label, func.count())
+            .where(table.c.source == source, table.c.state == State.OK.value, table.c.label.is_not(None))
+            .group_by(table.c.role, table.c.label)
+        )
+        with self._reading() as connection:
+            return {(Role(role), label): count for role, label, count in connection.execute(query).tuples()}
+
+    def events(self, source: str, run: str | None = None, *, after: str = "") -> list[Event]:
         """What happened to a source's files, oldest first; of one run, or of all.
 
         Args:
             source: Address of the source.
             run: Only this night's events. Default: all.
+            after: Only events of nights after this one, whose names sort by time. Default: all.
         """
         table = schema.events
         columns = [table.c[field.name] for field in fields(Event)]
         query = select(*columns).where(table.c.source == source).order_by(table.c.id)
         if run is not None:
             query = query.where(table.c.run == run)
+        if after:
+            query = query.where(table.c.run > after)
         with self._reading() as connection:
             return [Event(row[0], EventKind(row[1]), *row[2:]) for row in connection.execute(query).tuples()]
 
@@ -300,7 +325,7 @@ class Catalogue:
 
 def _to_image(row: Sequence[Any]) -> Image:
     source, file_id, path, role, label, sha256, size, modified, state, *rest = row
-    return Image(source, file_id, path, Role(role), label, sha256, size, modified, State(state), *rest)
+    return Image(source, file_id, path, _ROLES[role], label, sha256, size, modified, _STATES[state], *rest)
 
 
 def _to_values(record: Image | Event | Digit) -> dict[str, Any]:

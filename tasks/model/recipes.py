@@ -141,7 +141,7 @@ class TransferFitter:
     COPIES = 16
     BATCH = 32
     RATE = 7e-4
-    BUDGET = 2**30  # bytes of all copies: some 18,000 images whole
+    BUDGET = 2**29  # bytes of all copies: some 9,000 images whole
 
     def __init__(self, lesson: Lesson, seed: int, *, how: Augmentation | None = GENTLE) -> None:
         """Compute the features of every image and of its augmented copies; without augmentation the images serve."""

@@ -38,9 +38,14 @@ class Book(Protocol):
     """What collecting needs of the catalogue."""
 
     def images(
-        self, source: str, *, roles: Sequence[Role] | None = None, states: Sequence[State] = (State.OK,)
+        self,
+        source: str,
+        *,
+        roles: Sequence[Role] | None = None,
+        states: Sequence[State] = (State.OK,),
+        only_cells: bool = False,
     ) -> list[Image]:
-        """Files of a source."""
+        """Files of a source; of its photos' cells only, where asked."""
 
     def apply_sync(self, source: str, rows: Sequence[Image], events: Sequence[Event]) -> None:
         """Record rows and events in one transaction."""
@@ -85,8 +90,9 @@ class _Shelf:
     """The photos of sheets that there are, and what is known to come from photos, live or not."""
 
     def __init__(self, source: str, run: str, catalogue: Book) -> None:
-        roles = (Role.SHEETS, Role.DIGITS)
-        rows = catalogue.images(source, roles=roles, states=tuple(State))
+        every = tuple(State)
+        rows = catalogue.images(source, roles=(Role.SHEETS,), states=every)
+        rows += catalogue.images(source, roles=(Role.DIGITS,), states=every, only_cells=True)
         self._source, self._run, self._catalogue = source, run, catalogue
         self.photos = [
             row for row in rows if row.role is Role.SHEETS and not row.photo_id and row.state is State.OK and row.sha256

@@ -141,7 +141,7 @@ def _walk(root: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _describe(root: Path, entry: os.DirEntry[str], has_digits: bool) -> FoundFile | None:
-    parts = [to_text(part) for part in Path(entry.path).relative_to(root).parts]
+    parts = [to_text(part) for part in entry.path[len(str(root)) :].replace(os.sep, "/").split("/") if part]
     place = find_place(parts, has_digits=has_digits)
     if place is None:
         return None

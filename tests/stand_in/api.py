@@ -10,7 +10,7 @@ from email import message_from_bytes
 from typing import Any
 
 from tests.stand_in.people import OWN_FILES, WRITE
-from tests.stand_in.query import NotUnderstood, keep_fields, parse_fields, parse_query
+from tests.stand_in.query import NotUnderstood, find_parents, keep_fields, parse_fields, parse_query
 from tests.stand_in.tree import FOLDER, Item, Tree
 
 
@@ -119,9 +119,9 @@ class DriveApi:
         except NotUnderstood as error:
             raise Refused(400, "invalid", "Invalid Value", "q") from error
         found = []
-        if parent := re.search(r"'([\w-]+)' in parents", request.query.get("q", "")):
-            self._see(request, parent[1])
-            candidates = list(self.tree.children(self.tree.items[parent[1]]))
+        if parents := find_parents(request.query.get("q", "")):
+            folders = [self._see(request, parent) for parent in parents]
+            candidates = [child for folder in folders for child in self.tree.children(folder)]
         else:
             candidates = list(self.tree.items.values())
         for item in candidates:

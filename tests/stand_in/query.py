@@ -1,4 +1,4 @@
-"""Drive's `q` and `fields`, as far as this project uses them; what is not known is refused, as Drive does."""
+"""Drive's `q` and `fields`, as far as this project and rclone use them; what is not known is refused, as Drive does."""
 
 from __future__ import annotations
 
@@ -6,8 +6,22 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+_PARENT = r"'([\w-]+)' in parents"
+
+
+def find_parents(text: str) -> list[str]:
+    """Ids of the folders that a query names."""
+    return re.findall(_PARENT, text)
+
+
+def _is_in_one_of(told: str) -> Callable[[dict[str, Any]], bool]:
+    folders = set(find_parents(told))
+    return lambda file: not folders.isdisjoint(file["parents"])
+
+
 _TERMS: list[tuple[str, Callable[..., Callable[[dict[str, Any]], bool]]]] = [
-    (r"'([\w-]+)' in parents", lambda folder: lambda file: folder in file["parents"]),
+    (_PARENT, lambda folder: lambda file: folder in file["parents"]),
+    (r"\(('[\w-]+' in parents(?: or '[\w-]+' in parents)*)\)", _is_in_one_of),
     (r"trashed\s*=\s*(true|false)", lambda value: lambda file: file["trashed"] is (value == "true")),
     (
         r"appProperties has \{ key='((?:[^'\\]|\\.)*)' and value='((?:[^'\\]|\\.)*)' \}",

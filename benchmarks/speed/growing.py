@@ -1,0 +1,223 @@
+"""How a night grows: 100 new images among many and among ten times as many; and its memory at a million digits.
+
+For the million, the stages that grow are run whole, each in a process of its own, over a catalogue of made-up rows (a
+real digit's pixels with a little noise, random hashes, no originals). Left out is what holds a batch of images at a
+time: the models' reading in the exam, and the epochs of a training after the first, on one fold. The splitting into
+folds is left out, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.speed.material import insert_rows, write_folder
+from benchmarks.speed.measure import Row, seconds
+from flows.night import Night, begin_night
+from tasks.settings import ExamSettings, GateSettings, Settings, TrainingSettings
+
+NEW = 100
+MODEL = "m-0123456789ab"
+LABELS = tuple("0123456789")
+
+
+# ---- 100 new images
+
+
+def spend_with_new(num: int, repeats: int) -> tuple[float, float]:
+    """Seconds of sync and of prepare for 100 new images among many, medians."""
+    from tasks.catalogue import CATALOGUE_FILE, open_catalogue
+    from tasks.prepare import prepare_images
+    from tasks.store import open_store
+    from tasks.sync import sync
+    from tasks.sync.folder import list_folder
+
+    with TemporaryDirectory() as name:
+        folder, home = Path(name) / "folder", Path(name) / "store"
+        for number in range(num):
+            path = folder / "digits" / str(number % 10) / f"{number:07}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"%d" % number)  # known already: never opened
+        source = f"folder:{folder}"
+        found = [item.file for item in list_folder(folder)]
+        insert_rows(home, source, [(file.path, str(file.size), file.stamp) for file in found])
+        store, settings, times = open_store(str(home)), Settings(_env_file=None), []
+        for turn in range(1 + repeats):
+            write_folder(folder, NEW, first=num + turn * NEW)
+            with open_catalogue(f"sqlite:///{home / CATALOGUE_FILE}") as catalogue:
+                synced = seconds(partial(sync, source, store, catalogue, f"night {turn}", settings))
+                times.append((synced, seconds(partial(prepare_images, store, catalogue, source, settings))))
+        return median(one for one, _ in times[1:]), median(two for _, two in times[1:])
+
+
+def measure_new(few: int, many: int, repeats: int) -> None:
+    before, after = spend_with_new(few, repeats), spend_with_new(many, repeats)
+    synced, prepared = after[0] / before[0], after[1] / before[1]
+    Row(
+        f"{NEW} new images among {many:,}",
+        f"{NEW} new among {few:,}",
+        f"sync {synced:.1f} ×, prepare {prepared:.2f} ×",
+        "1.2 × each",
+        synced <= 1.2 and prepared <= 1.2,
+        f"sync {before[0]:.2f} s and {after[0]:.2f} s: every file is looked at (not opened); "
+        f"prepare {before[1]:.2f} s and {after[1]:.2f} s",
+    ).print()
+
+
+# ---- a million digits
+
+
+def open_night(place: Path) -> Night:
+    forms = {"training": TrainingSettings(), "exam": ExamSettings(), "gate": GateSettings()}
+    return begin_night("folder:/nowhere", str(place), force=False, **forms)  # type: ignore[arg-type]
+
+
+def plan(place: Path) -> None:
+    """Compare a list of every file with every row, as a sync does."""
+    from tasks.records import State
+    from tasks.sync.folder import FoundFile
+    from tasks.sync.plan import RemoteFile, plan_sync
+
+    night = open_night(place)
+    with night.catalogue() as catalogue:
+        known = catalogue.images(night.settings.source, states=tuple(State))
+    found = []
+    for image in known:
+        path = "".join([*image.path])  # a string of its own, as the disk gives it
+        stamp, modified = "".join([*image.stamp]), "".join([*image.modified])
+        file = RemoteFile(path, path, image.role, image.label, image.size, modified, stamp, image.sha256)
+        found.append(FoundFile(file, f"/nowhere/{path}"))
+    remote = [item.file for item in found]
+    planned = plan_sync(remote, known, source=night.settings.source, run=night.run, ids_are_paths=True)
+    assert planned.num_seen == len(known)
+    assert not planned.rows
+
+
+def freeze(place: Path) -> None:
+    """Freeze the snapshot, as the stage of the night does."""
+    from flows.stages import freeze_night
+
+    assert freeze_night(open_night(place)).is_new
+
+
+def train(place: Path) -> None:
+    """Compute the features of `transfer`, fit one epoch, and read every 50th image, held out."""
+    from tasks.dataset import REGRESSION, TRAIN, load_snapshot
+    from tasks.model.recipes import RECIPES, Lesson
+
+    night = open_night(place)
+    snapshot = load_snapshot(night.store, find_snapshot(night))
+    rows, info = snapshot.rows(TRAIN), snapshot.info
+    lesson = Lesson(
+        snapshot.pixels[rows],
+        snapshot.targets[rows],
+        snapshot.groups[rows],
+        info.labels,
+        info.normaliser,
+        snapshot.pixels[snapshot.rows(REGRESSION)],
+    )
+    fitter = RECIPES["transfer"].prepare(lesson, 0)
+    everything = np.arange(len(rows))
+    part = everything % 50 == 0
+    fit = fitter.fit(everything[~part], everything[part], epochs=1, patience=1, say=lambda epoch, logs: None)
+    assert len(fit.probabilities) == part.sum()
+
+
+def examine(place: Path) -> None:
+    """The whole exam, suspects included; only the models' reading is made up: right in 97 %."""
+    from flows.examine import examine_challenger
+    from tasks.dataset import TRAIN, load_snapshot
+    from tasks.model.bundle import LoadedModel, load_base, save_model
+    from tasks.prepare import NORMALISER_VERSION
+    from tasks.records import Curves, ModelInfo
+    from tasks.train import Trained
+
+    night = open_night(place)
+    snapshot = load_snapshot(night.store, find_snapshot(night))
+    base, info, rows = load_base(normaliser=NORMALISER_VERSION), snapshot.info, snapshot.rows(TRAIN)
+    folds, curves = read(snapshot.pixels[rows]), Curves((), {}, (), 1)
+    trained = Trained(base.network, LABELS, "transfer", 1, curves, folds, {}, 0.8, (), "CPU")
+    told: dict[str, Any] = {"parameters": {}, "versions": {}, "metrics": {}, "notes": (), "epochs_by_fold": ()}
+    model = ModelInfo(
+        id=MODEL, labels=LABELS, normaliser=NORMALISER_VERSION, snapshot=info.id, recipe="transfer", epochs=1,
+        weights_sha256="", created="2026-01-01T02:00:00+00:00", device="CPU", unsure_below=0.8, **told,
+    )  # fmt: skip
+    save_model(night.store, model, trained)
+    del snapshot, folds, trained
+    with patch.object(LoadedModel, "predict", lambda self, pixels: read(pixels)), night.catalogue() as catalogue:
+        examined = examine_challenger(night, catalogue, info, MODEL, lambda words: None)
+    assert examined.pairs.num_images > 0.9 * len(rows)
+
+
+def read(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, 10) float32 as a good model would give them; the truth is told by the first pixel (see `material`)."""
+    rng = np.random.default_rng(0)
+    labels = np.where(rng.random(len(pixels)) < 0.97, pixels[:, 0, 0], rng.integers(0, 10, len(pixels)))
+    probabilities = np.full((len(pixels), 10), 0.01, dtype=np.float32)
+    probabilities[np.arange(len(pixels)), labels] = 0.91
+    return probabilities
+
+
+def find_snapshot(night: Night) -> str:
+    (name,) = night.store.names("snapshots")
+    return name.removesuffix(".npz")
+
+
+STAGES: dict[str, Callable[[Path], None]] = {"plan": plan, "freeze": freeze, "train": train, "examine": examine}
+
+
+def measure_memory(num: int) -> None:
+    with TemporaryDirectory() as place:
+        insert_rows(Path(place), "folder:/nowhere", num)
+        told = {}
+        for stage in STAGES:
+            command = [sys.executable, "-m", "benchmarks.speed.growing", "--stage", stage, "--place", place]
+            start = time.perf_counter()
+            done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
+            if done.returncode:
+                sys.exit(f"{stage}: {done.stderr[-2000:]}")
+            told[stage] = (float(done.stdout.splitlines()[-1]), time.perf_counter() - start)
+    peak = max(gibibytes for gibibytes, _ in told.values())
+    Row(
+        f"memory of a night at {num:,} digits",
+        "–",
+        f"{peak:.1f} GiB",
+        "4 GB",
+        peak * 2**30 < 4e9,
+        ", ".join(f"{stage} {gibibytes:.1f} GiB in {took:.0f} s" for stage, (gibibytes, took) in told.items()),
+    ).print()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--few", type=int, default=10_000)
+    parser.add_argument("--many", type=int, default=100_000)
+    parser.add_argument("--digits", type=int, default=1_000_000, help="of which the memory is told")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--stage", choices=STAGES, help="run this stage alone, over the store in --place")
+    parser.add_argument("--place", type=Path)
+    given = parser.parse_args()
+    if given.stage:
+        STAGES[given.stage](given.place)
+        status = Path("/proc/self/status").read_text()
+        print(int(status.split("VmHWM:")[1].split()[0]) / 2**20)
+        return
+    measure_new(given.few, given.many, given.repeats)
+    measure_memory(given.digits)
+
+
+if __name__ == "__main__":
+    main()

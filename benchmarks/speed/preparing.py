@@ -1,0 +1,81 @@
+"""Preparing phone photos and small PNGs, against decoding the same bytes with Pillow and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from benchmarks.speed.measure import Row, side_by_side
+from tasks.prepare.images import prepare_original
+from tasks.sample import draw, draw_page
+from tasks.store import Store, open_store
+
+LIMITS = {"max_bytes": 40_000_000, "max_pixels": 120_000_000}
+
+
+def make_pictures(num: int, kind: str, *, size: tuple[int, int] | None = None) -> list[bytes]:
+    """Real digits as pen on paper: as they are drawn (96 to 520 pixels), or enlarged to a phone's size."""
+    rng = np.random.default_rng(0)
+    digits = load_digits().images
+    found = []
+    for number in range(num):
+        picture = draw(digits[number], draw_page(number, rng), rng)
+        if size:
+            picture = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
+        buffer = io.BytesIO()
+        Image.fromarray(picture).save(buffer, kind, quality=88)
+        found.append(buffer.getvalue())
+    return found
+
+
+def prepare(store: Store, sha256s: list[str], workers: int) -> None:
+    with ThreadPoolExecutor(workers) as pool:
+        digits = list(pool.map(partial(prepare_original, store, **LIMITS), sha256s))
+    assert all(digit.pixels or digit.reason for digit in digits)
+
+
+def decode_only(pictures: list[bytes], workers: int) -> None:
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(lambda data: np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), pictures))
+
+
+def measure(name: str, pictures: list[bytes], store: Store) -> None:
+    sha256s = [store.put_original(data) for data in pictures]
+    workers = min(2, os.cpu_count() or 1)
+    timing = side_by_side(partial(prepare, store, sha256s, workers), partial(decode_only, pictures, workers))
+    one, two = partial(prepare, store, sha256s, 1), partial(prepare, store, sha256s, 2)
+    scaling = side_by_side(two, one)
+    Row(
+        f"preparing {len(pictures)} {name}",
+        f"decoding alone with Pillow, {workers} threads each",
+        f"{timing.ratio:.2f} × its rate; two threads {scaling.ratio / 2:.0%} of linear",
+        "0.7 ×; 90 % of linear",
+        timing.ratio >= 0.7 and scaling.ratio / 2 >= 0.9,
+        f"{len(pictures) / timing.ours:.0f} images/s",
+    ).print()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=int, default=24)
+    parser.add_argument("--pngs", type=int, default=400)
+    given = parser.parse_args()
+    cv2.setNumThreads(1)
+    with TemporaryDirectory() as folder:
+        store = open_store(str(Path(folder) / "store"))
+        measure("phone photos of 12 Mpx", make_pictures(given.photos, "JPEG", size=(4000, 3000)), store)
+        measure("small PNGs", make_pictures(given.pngs, "PNG"), store)
+
+
+if __name__ == "__main__":
+    main()

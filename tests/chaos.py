@@ -27,6 +27,7 @@ from tests.machines import Site, running_site, shorten
 TRAINING = {"recipe": "mlp", "max_epochs": 3, "folds": 2}
 VICTIMS = ("night", "training", "cpu worker", "gpu worker", "server", "database")
 LONGEST_NIGHT = 420
+LONGEST_SLOT = 600  # two minutes without a heartbeat, and five until Prefect gives up what no worker ends
 
 
 @dataclass
@@ -174,7 +175,7 @@ class Chaos:
 
         services.wait(self.site.is_healthy, 120, "the server")
         with get_client(sync_client=True) as client:
-            end = time.monotonic() + LONGEST_NIGHT
+            end = time.monotonic() + LONGEST_SLOT
             while taken := [one for one in client.read_global_concurrency_limits(10, 0) if one.active_slots]:
                 if time.monotonic() > end:
                     return [f"the slot of {one.name} is still taken" for one in taken]

@@ -34,6 +34,10 @@ from tests.stand_in import StandInDrive
 PREFECT_NIGHTS = 3
 BEGINS = date(2027, 1, 1)
 MARKS = re.compile(r"(<!-- year -->\n).*(<!-- /year -->)", re.DOTALL)
+PLOT = "benchmarks/year/year.png"
+ALT = (
+    "Held-out digits read right over the nights, by half of the writers, with Tenarai's gate and with two simpler rules"
+)
 
 
 def run_year(
@@ -126,11 +130,11 @@ def write_card(title: str, year: Year, policies: Policies, judged: dict[Planted,
 
 
 def write_readme(card: str, plot: bytes) -> None:
-    """Put the plot beside the code, and the card between the marks in the README."""
-    (PROJECT / "benchmarks/year/year.png").write_bytes(plot)
+    """Put the plot beside the code, and card and plot between the marks in the README."""
+    (PROJECT / PLOT).write_bytes(plot)
     readme = PROJECT / "README.md"
     text = readme.read_text(encoding="utf-8")
-    written, num_found = MARKS.subn(lambda found: f"{found[1]}{card}{found[2]}", text)
+    written, num_found = MARKS.subn(lambda found: f"{found[1]}{card}\n![{ALT}]({PLOT})\n{found[2]}", text)
     if num_found != 1:
         raise SystemExit("README.md needs <!-- year --> and <!-- /year --> once, with the card between them")
     readme.write_text(written, encoding="utf-8")

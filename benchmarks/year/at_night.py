@@ -112,14 +112,14 @@ def _starved(fault: Planted, year: Year) -> None:
 def _killed(fault: Planted, year: Year) -> None:
     for _ in range(2):
         year.person.file(year.person.take())
-    said = kill_night(fault.night, year.day(fault.night), year.rng.randint(1, MOST_STEPS))
+    was_killed, said = kill_night(fault.night, year.day(fault.night), year.rng.randint(1, MOST_STEPS))
     held = champion_id(year.store)
     try:
         load_model_by_id(year.store, held)
     except TenaraiError as error:
         year.caught[fault] = (False, f"{said}; the champion cannot be loaded: {error}"[:120])
         return
-    _expect_recovery(fault, year, bool(said), said or "it was not killed", lambda report: report["champion"] == held)
+    _expect_recovery(fault, year, was_killed, said, lambda report: report["champion"] == held)
 
 
 def _worse(fault: Planted, year: Year) -> Report:

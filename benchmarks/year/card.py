@@ -37,7 +37,7 @@ def as_score_card(judged: Judged) -> str:
 
 
 def as_policy_table(policies: Mapping[str, Policy]) -> str:
-    """Mean accuracy, that of the last night, readings lost and changes, by rule."""
+    """Mean accuracy, that of the last night, readings lost and changes, by rule; and what these are."""
     lines = [
         "| who reigns | mean over the nights | last night | readings lost | promotions |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -45,7 +45,11 @@ def as_policy_table(policies: Mapping[str, Policy]) -> str:
     for name, policy in policies.items():
         last = sum(policy.rows[-1]) / 2
         lines.append(f"| {name} | {policy.mean:.2%} | {last:.2%} | {policy.num_lost} | {policy.num_changes} |")
-    return "\n".join(lines).replace("%", " %")
+    told = (
+        "Read by whoever reigns: held-out digits of both halves of the writers, which never lie in the folder. "
+        "Lost are those that were read right until another model took over, and wrong after it."
+    )
+    return "\n".join([*lines, "", told]).replace("%", " %")
 
 
 def judge_second_writer(before: float, after: float) -> tuple[bool, str]:

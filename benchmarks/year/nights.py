@@ -70,10 +70,14 @@ def read_report(store: Path) -> dict[str, Any]:
     return dict(json.loads((store / "reports" / run / "report.json").read_bytes()))
 
 
-def kill_night(number: int, day: date, step: int) -> str:
-    """Spend a night in a process that is killed as it takes its `step`-th step, or its last; gives what it was at."""
+def kill_night(number: int, day: date, step: int) -> tuple[bool, str]:
+    """Spend a night in a process that is killed as it takes its `step`-th step, or after its last.
+
+    Returns:
+        Whether it was killed, and what it was at, or what else ended it.
+    """
     done = _run([*_command(number, day), str(step)])
-    return done.stderr.strip().rsplit("\n", 1)[-1] if done.returncode == -signal.SIGKILL else ""
+    return done.returncode == -signal.SIGKILL, done.stderr.strip().rsplit("\n", 1)[-1]
 
 
 def starve_night(number: int, day: date) -> tuple[bool, str]:

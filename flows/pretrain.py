@@ -64,7 +64,7 @@ def pretrain_base(
     parameters: dict[str, object] = {"epochs": epochs, "seed": seed, "share": share}
     notes = collection.notes
     if earlier:
-        parameters["went on from"] = {"id": earlier.info.id, **earlier.info.parameters}
+        parameters["went on from"] = earlier.info.id
         notes = (*notes, f"went on from {earlier.info.id}, {earlier.info.epochs} epochs on:", *earlier.info.notes[:-1])
     return save_base(out, network, _describe(network, collection.tests, epochs, parameters, notes))
 

@@ -8,7 +8,7 @@ import pytest
 
 from flows.champion import load_champion
 from tasks import promote
-from tasks.errors import DatasetError, ModelError, NormaliserMismatch, TrainingError
+from tasks.errors import DatasetError, ImageError, ModelError, NormaliserMismatch, TrainingError
 from tasks.model import bundle
 from tasks.model.augment import GENTLE, STRONG, augment
 from tasks.model.batches import augmented_batches, one_hot
@@ -410,12 +410,18 @@ def test_going_on_from_the_shipped_base_forgets_nothing_and_its_card_tells_what_
 
 def test_a_digit_that_is_put_on_paper_by_program_is_still_read(lesson):
     from tasks.model.paper import photograph
-    from tasks.prepare import normalise
 
-    rng = np.random.default_rng(0)
-    digits = np.stack([normalise(photograph(digit, rng)) for digit in lesson[0]])
-    base = bundle.load_base(normaliser=NORMALISER_VERSION)
-    assert (base.predict(digits).argmax(axis=1) == lesson[1]).mean() >= 0.8
+    rng, base = np.random.default_rng(0), bundle.load_base(normaliser=NORMALISER_VERSION)
+    digits = np.stack([normalise_or_blank(photograph(digit, rng)) for digit in lesson[0]])
+    read = np.where(digits.any(axis=(1, 2)), base.predict(digits).argmax(axis=1), -1)  # refused is not read
+    assert (read == lesson[1]).mean() >= 0.8
+
+
+def normalise_or_blank(picture):
+    try:
+        return normalise(picture)
+    except ImageError:
+        return np.zeros((28, 28), np.uint8)
 
 
 def test_the_same_seed_takes_the_same_photograph_and_another_seed_another(lesson):

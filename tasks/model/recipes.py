@@ -21,6 +21,7 @@ Say = Callable[[int, dict[str, float]], None]
 Rows = NDArray[np.intp]
 
 SEEN_AT_ONCE = 64 * BATCH
+STEPS_AT_ONCE = 16  # before Python is asked again: the same weights to the bit, in half the time
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,19 +102,18 @@ class NetworkFitter:
         lesson = self._lesson
         targets = one_hot(lesson.targets, len(lesson.labels))
         network = self._build(len(lesson.labels))
-        network.compile(
-            keras.optimizers.Adam(1e-3), "categorical_crossentropy", metrics=["accuracy"], jit_compile=False
-        )
-        batches = augmented_batches(
-            lesson.pixels[train],
-            targets[train],
-            how=self._how,
-            batch=self._batch,
-            seed=self._seed,
-            weights=balance(lesson.targets[train]),
-        )
+        _compile(network, keras.optimizers.Adam(1e-3))
+        pixels, wanted, weights = lesson.pixels[train], targets[train], balance(lesson.targets[train])
+        if self._how is None:  # arrays go through Keras several times faster than batches that we make
+            data = {"x": pixels, "y": wanted, "sample_weight": weights, "batch_size": self._batch, "shuffle": True}
+        else:
+            data = {
+                "x": augmented_batches(
+                    pixels, wanted, how=self._how, batch=self._batch, seed=self._seed, weights=weights
+                )
+            }
         watched = None if held_out is None else (lesson.pixels[held_out], targets[held_out])
-        history = _run(network, batches, watched, epochs=epochs, patience=patience, say=say)
+        history = _run(network, data, watched, epochs=epochs, patience=patience, say=say)
         self._network = network
         return Fit(history, _read(network, lesson.pixels[held_out]) if held_out is not None else _nothing(lesson))
 
@@ -158,9 +158,7 @@ class TransferFitter:
         self._plain = self._see(lesson.pixels) if fits else None
         self._copies = self._make_copies(how)
         self._head = self._new_head()
-        self._head.compile(
-            keras.optimizers.Adam(self.RATE), "categorical_crossentropy", metrics=["accuracy"], jit_compile=False
-        )
+        _compile(self._head, keras.optimizers.Adam(self.RATE))
         self._head.optimizer.build(self._head.trainable_variables)
         self._beginning = [keras.ops.convert_to_numpy(variable) for variable in self._variables()]
 
@@ -180,7 +178,7 @@ class TransferFitter:
         if held_out is not None:
             seen = held_out[:: -(-len(held_out) // self._room)]
             watched = (self._features(seen), one_hot(lesson.targets[seen], len(lesson.labels)))
-        history = _run(self._head, batches, watched, epochs=epochs, patience=patience, say=say)
+        history = _run(self._head, {"x": batches}, watched, epochs=epochs, patience=patience, say=say)
         return Fit(history, self._read_rows(held_out) if held_out is not None else _nothing(lesson))
 
     def read(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -258,8 +256,18 @@ def divide_logits(network: Any, temperature: float) -> None:
     layer.set_weights([array / temperature for array in layer.get_weights()])
 
 
+def _compile(network: Any, optimizer: Any) -> None:
+    network.compile(
+        optimizer,
+        "categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+        steps_per_execution=STEPS_AT_ONCE,
+    )
+
+
 def _run(
-    network: Any, batches: Any, watched: Any, *, epochs: int, patience: int | None, say: Say
+    network: Any, data: dict[str, Any], watched: Any, *, epochs: int, patience: int | None, say: Say
 ) -> dict[str, list[float]]:
     import keras
 
@@ -270,7 +278,7 @@ def _run(
             keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience, restore_best_weights=True)
         )
     fitted = network.fit(
-        batches, epochs=epochs, validation_data=watched, validation_batch_size=BATCH, callbacks=callbacks, verbose=0
+        **data, epochs=epochs, validation_data=watched, validation_batch_size=BATCH, callbacks=callbacks, verbose=0
     )
     return {name: [float(value) for value in values] for name, values in fitted.history.items()}
 

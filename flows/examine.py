@@ -43,7 +43,7 @@ from tasks.records import (
 )
 
 if TYPE_CHECKING:
-    from tasks.model.bundle import LoadedModel
+    pass
 
 Say = Callable[[str], None]
 Flags = NDArray[np.bool_]
@@ -106,24 +106,27 @@ def examine_challenger(
     ours_fair = labels_of(fair, challenger.info.labels)
     counted, more_notes = find_counted_rows(night, snapshot, champion, ours_fair)
     right_before, right_now = theirs.labels[counted] == truth[counted], ours_fair[counted] == truth[counted]
-    filed, differ = _filed_as_digits(night, catalogue), counted[right_before != right_now]
+    images = catalogue.images(night.settings.source, roles=(Role.DIGITS, Role.MISREAD))
+    filed = {image.sha256: image for image in images if image.role is Role.DIGITS}
+    differ = counted[right_before != right_now]
     ours_there = evaluate.read_labels(fair[differ], challenger.info.labels, challenger.info.unsure_below)
     fresh = find_fresh_rows(night, catalogue, snapshot)
-    is_misread = theirs.labels[fresh] != truth[fresh]
-    regression = _judge_regression(catalogue, night, snapshot, (champion, theirs), (challenger, ours))
+    fresh_misread = fresh[theirs.labels[fresh] != truth[fresh]]
+    misread = {image.sha256: image for image in images if image.role is Role.MISREAD}
+    regression = _judge_regression(catalogue, night, snapshot, misread, theirs, ours)
     return Examination(
         champion=champion.info.id,
         challenger=challenger.info.id,
         snapshot=info.id,
         pairs=evaluate.pair_up(right_before, right_now),
-        disputed=_find_disputed(filed, snapshot, differ, theirs, ours_there),
+        disputed=_find_disputed(filed, snapshot, differ, theirs.of(differ), ours_there),
         learned=count_learned(night, catalogue, champion, snapshot),
         champion_score=evaluate.wilson_score(int(right_before.sum()), len(counted)),
         challenger_score=evaluate.wilson_score(int(right_now.sum()), len(counted)),
-        fresh=evaluate.wilson_score(int((~is_misread).sum()), len(fresh)),
-        newly_found=_newly_found(filed, snapshot, fresh[is_misread].tolist(), theirs),
+        fresh=evaluate.wilson_score(len(fresh) - len(fresh_misread), len(fresh)),
+        newly_found=_newly_found(filed, snapshot, fresh_misread, theirs.of(fresh_misread)),
         changes=describe_changes(night.store, champion.info, challenger.info),
-        suspects=_find_suspects(night, catalogue, snapshot, fair),
+        suspects=_find_suspects(catalogue, snapshot, images, filed, fair),
         is_first=not set(champion.info.labels) & set(info.labels),
         regression=regression,
         write_next=_find_styles(snapshot, regression) if night.exam.style_hints else (),
@@ -154,21 +157,19 @@ def _judge_regression(
     catalogue: Catalogue,
     night: Night,
     snapshot: Snapshot,
-    champion: tuple[LoadedModel, Readings],
-    challenger: tuple[LoadedModel, Readings],
+    misread: dict[str, Image],
+    champion: Readings,
+    challenger: Readings,
 ) -> tuple[RegressionCase, ...]:
     """Judge the regression set, and keep both models' readings, so that a quiet night can show it without them."""
     rows = snapshot.rows(REGRESSION)
-    by_content: dict[str, Image] = {
-        image.sha256: image for image in catalogue.images(night.settings.source, roles=(Role.MISREAD,))
-    }
     shas = snapshot.sha256[rows].tolist()
-    for model, read in (champion, challenger):
-        keep_readings(catalogue, model.info.id, {sha: read.readings[row] for sha, row in zip(shas, rows, strict=True)})
-    before, now = ([read.readings[row] for row in rows] for _, read in (champion, challenger))
-    known = groups_trained_on(night, champion[0])
+    before, now = champion.of(rows), challenger.of(rows)
+    for model, readings in ((champion.model, before), (challenger.model, now)):
+        keep_readings(catalogue, model.id, dict(zip(shas, readings, strict=True)))
+    known = groups_trained_on(night, champion.model)
     learned = {sha for sha, group in zip(shas, snapshot.groups[rows].tolist(), strict=True) if group in known}
-    images = [by_content[sha] for sha in shas]
+    images = [misread[sha] for sha in shas]
     return evaluate.judge_regression(images, before, now, snapshot.info.labels, by_heart=learned)
 
 
@@ -182,46 +183,47 @@ def _count_seeds(snapshot: Snapshot, seeds: NDArray[np.float32]) -> dict[str, tu
     return {sha: (int(right), len(seeds)) for sha, right in zip(shas, num_right, strict=True)}
 
 
-def _filed_as_digits(night: Night, catalogue: Catalogue) -> dict[str, Image]:
-    images = catalogue.images(night.settings.source, roles=(Role.DIGITS,))
-    return {image.sha256: image for image in images}
-
-
 def _find_disputed(
-    filed: dict[str, Image], snapshot: Snapshot, rows: NDArray[np.intp], champion: Readings, challenger: list[Reading]
+    filed: dict[str, Image],
+    snapshot: Snapshot,
+    rows: NDArray[np.intp],
+    champion: list[Reading],
+    challenger: list[Reading],
 ) -> tuple[Disputed, ...]:
     """Rows that only one of the two reads right, with what each reads; lost ones first, then by path."""
     found = [
-        Disputed(image.path, image.sha256, image.label or "", champion.readings[row], reading)
-        for row, reading in zip(rows.tolist(), challenger, strict=True)
-        if (image := filed.get(str(snapshot.sha256[row])))
+        Disputed(image.path, sha, image.label or "", before, now)
+        for sha, before, now in zip(snapshot.sha256[rows].tolist(), champion, challenger, strict=True)
+        if (image := filed.get(sha))
     ]
     return tuple(sorted(found, key=lambda item: (item.outcome, item.path)))
 
 
 def _newly_found(
-    filed: dict[str, Image], snapshot: Snapshot, rows: list[int], champion: Readings
+    filed: dict[str, Image], snapshot: Snapshot, rows: NDArray[np.intp], champion: list[Reading]
 ) -> tuple[Misreading, ...]:
     """Tonight's labelled images that the champion misread, by path; they are trained on all the same."""
     found = [
-        Misreading(image.path, image.sha256, image.label or "", champion.readings[row])
-        for row in rows
-        if (image := filed.get(str(snapshot.sha256[row])))
+        Misreading(image.path, sha, image.label or "", reading)
+        for sha, reading in zip(snapshot.sha256[rows].tolist(), champion, strict=True)
+        if (image := filed.get(sha))
     ]
     return tuple(sorted(found, key=lambda misreading: misreading.path))
 
 
 def _find_suspects(
-    night: Night, catalogue: Catalogue, snapshot: Snapshot, fair: NDArray[np.float32]
+    catalogue: Catalogue,
+    snapshot: Snapshot,
+    images: list[Image],
+    filed: dict[str, Image],
+    fair: NDArray[np.float32],
 ) -> tuple[Suspect, ...]:
     """Files to look at; labels are judged by (N, K) readings of models that never saw the image."""
-    images = catalogue.images(night.settings.source, roles=(Role.DIGITS, Role.MISREAD))
-    by_content = {image.sha256: image for image in images if image.role is Role.DIGITS}
-    rows = np.array([n for n, sha in enumerate(snapshot.sha256.tolist()) if sha in by_content], dtype=np.intp)
+    rows = np.array([n for n, sha in enumerate(snapshot.sha256.tolist()) if sha in filed], dtype=np.intp)
     rows = rows[snapshot.splits[rows] != REGRESSION]
-    filed = [by_content[sha] for sha in snapshot.sha256[rows].tolist()]
-    wrong = evaluate.find_wrong_labels(filed, fair[rows], snapshot.targets[rows], snapshot.info.labels)
-    odd = evaluate.find_outliers(filed, fair[rows])
+    judged = [filed[sha] for sha in snapshot.sha256[rows].tolist()]
+    wrong = evaluate.find_wrong_labels(judged, fair[rows], snapshot.targets[rows], snapshot.info.labels)
+    odd = evaluate.find_outliers(judged, fair[rows])
     copies = evaluate.find_duplicates(images, catalogue.fingerprints(NORMALISER_VERSION), are_near)
     return (*wrong, *odd, *copies)
 

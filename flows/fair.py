@@ -14,6 +14,7 @@ from tasks import evaluate, promote
 from tasks.catalogue import Catalogue
 from tasks.dataset import REGRESSION, TEST, TRAIN, Snapshot, load_snapshot
 from tasks.errors import NormaliserMismatch, StoreError
+from tasks.records import ModelInfo
 
 if TYPE_CHECKING:
     from tasks.model.bundle import LoadedModel
@@ -101,11 +102,11 @@ def count_learned(night: Night, catalogue: Catalogue, champion: LoadedModel, sna
     return max(before, default=0), now
 
 
-def groups_trained_on(night: Night, model: LoadedModel) -> frozenset[str]:
+def groups_trained_on(night: Night, model: ModelInfo) -> frozenset[str]:
     """Near-duplicate groups the model was trained on, by the snapshot it names; none for the base model."""
-    if not model.info.snapshot:
+    if not model.snapshot:
         return frozenset()
-    snapshot = load_snapshot(night.store, model.info.snapshot)
+    snapshot = load_snapshot(night.store, model.snapshot)
     return frozenset(snapshot.groups[snapshot.rows(TRAIN)].tolist())
 
 

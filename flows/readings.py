@@ -13,7 +13,7 @@ from flows.night import Night
 from tasks import evaluate
 from tasks.catalogue import Catalogue
 from tasks.prepare import NORMALISER_VERSION
-from tasks.records import InboxReading, Reading, Role
+from tasks.records import InboxReading, ModelInfo, Reading, Role
 
 if TYPE_CHECKING:
     from tasks.model.bundle import LoadedModel
@@ -21,18 +21,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Readings:
-    """What a model reads in N images: readings, their labels (N,) str, and probabilities (N, K) float32."""
+    """What a model reads in N images: their labels (N,) str, and probabilities (N, K) float32."""
 
-    readings: list[Reading]
+    model: ModelInfo
     labels: NDArray[np.str_]
     probabilities: NDArray[np.float32]
+
+    def of(self, rows: NDArray[np.intp]) -> list[Reading]:
+        """The readings of some of the images; of a million nobody wants them all."""
+        return evaluate.read_labels(self.probabilities[rows], self.model.labels, self.model.unsure_below)
 
 
 def read_with(model: LoadedModel, pixels: NDArray[np.uint8]) -> Readings:
     """Let a model read (N, 28, 28) uint8 digits."""
     probabilities = model.predict(pixels)
-    readings = evaluate.read_labels(probabilities, model.info.labels, model.info.unsure_below)
-    return Readings(readings, np.array([reading.label for reading in readings], dtype=np.str_), probabilities)
+    return Readings(model.info, np.array(model.info.labels)[probabilities.argmax(axis=1)], probabilities)
 
 
 def known_readings(night: Night, catalogue: Catalogue, model: str, sha256s: set[str]) -> dict[str, Reading]:
@@ -67,7 +70,7 @@ def read_inbox_with(night: Night, catalogue: Catalogue) -> tuple[InboxReading, .
     if unread:
         model = load_champion(night.store)
         pixels = np.stack([np.frombuffer(digits[sha].pixels, np.uint8).reshape(28, 28) for sha in unread])
-        read = dict(zip(unread, read_with(model, pixels).readings, strict=True))
+        read = dict(zip(unread, read_with(model, pixels).of(np.arange(len(unread))), strict=True))
         keep_readings(catalogue, champion, read)
         known = {**known, **read}
     found = sorted(

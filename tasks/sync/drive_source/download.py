@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from itertools import islice
 from threading import Lock
 
 from tasks.drive import Drive, DriveFile, refuse_file, status_of
@@ -18,6 +20,7 @@ from tasks.sync.layout import refuse_size
 from tasks.sync.plan import RemoteFile
 
 BATCH = 200
+AHEAD = 2 * BATCH
 SECONDS_BETWEEN_WORDS = 2.0
 MAX_FAILURES = 10
 
@@ -76,10 +79,10 @@ def fetch(
     """
     wanted = _sort_out(found, known, store, downloads)
     work = _Work(drive, store, max_image_bytes, say, wanted)
-    for start in range(0, len(wanted), BATCH):
-        batch = wanted[start : start + BATCH]
+    fetched = _fetch_ahead(pool, work, wanted)
+    while batch := list(islice(fetched, BATCH)):
         done: list[RemoteFile] = []
-        for item, results in zip(batch, pool.map(work.fetch, batch), strict=True):
+        for item, results in batch:
             if results is None:
                 downloads.untouched.update(file.file_id for file in item.files)
             else:
@@ -87,6 +90,19 @@ def fetch(
         downloads.num_downloaded, downloads.num_bytes = work.num_done, work.num_bytes
         downloads.files += done
         yield done
+
+
+def _fetch_ahead(
+    pool: Executor, work: _Work, wanted: list[_Wanted]
+) -> Iterator[tuple[_Wanted, list[RemoteFile] | None]]:
+    """Each content with what came of it, in order; downloads go on while a batch is being kept."""
+    waiting = iter(wanted)
+    ahead = deque((item, pool.submit(work.fetch, item)) for item in islice(waiting, AHEAD))
+    while ahead:
+        item, future = ahead.popleft()
+        results = future.result()
+        ahead.extend((later, pool.submit(work.fetch, later)) for later in islice(waiting, 1))
+        yield item, results
 
 
 def _sort_out(

@@ -67,7 +67,9 @@ def test_the_base_model_reads_the_sample(sample):
         except ImageError:
             continue
     read = load_base(normaliser=NORMALISER_VERSION).predict(np.stack(digits)).argmax(axis=1)
-    assert np.mean([str(k) == label for k, label in zip(read, labels, strict=True)]) >= 0.9
+    assert (
+        np.mean([str(k) == label for k, label in zip(read, labels, strict=True)]) >= 0.85
+    )  # eight pixels wide before they were enlarged; see benchmarks/coarse.py
 
 
 def test_making_it_again_gives_the_same_files(sample, tmp_path):

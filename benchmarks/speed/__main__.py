@@ -29,18 +29,15 @@ PACKAGES = ("prefect", "keras", "tensorflow", "numpy", "opencv-python-headless",
 
 
 def run(part: str, *, quick: bool) -> list[Row]:
-    """The rows of a part; what it says else goes to standard error.
-
-    Raises:
-        SystemExit: It failed.
-    """
+    """The rows of a part, none when it failed; what it says else goes to standard error."""
     command = [sys.executable, "-m", f"benchmarks.speed.{part}", *(PARTS[part] if quick else [])]
     print(f"{part} …", file=sys.stderr, flush=True)
     env = {"TF_CPP_MIN_LOG_LEVEL": "3", "PREFECT_LOGGING_LEVEL": "CRITICAL", **os.environ}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=env)
     rows = parse_rows(done.stdout)
     if done.returncode or not rows:
-        sys.exit(f"{part} failed ({done.returncode}):\n{done.stdout[-2000:]}")
+        print(f"{part} failed ({done.returncode}):\n{done.stdout[-2000:]}", file=sys.stderr)
+        return []
     return rows
 
 
@@ -64,11 +61,13 @@ def main() -> None:
     parts = given.only.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    rows = [row for part in parts for row in run(part, quick=given.quick)]
-    table = print_table(rows, describe_machine())
+    found = {part: run(part, quick=given.quick) for part in parts}
+    table = print_table([row for rows in found.values() for row in rows], describe_machine())
     print(table)
     if given.write:
         given.write.write_text(write_between(given.write.read_text(encoding="utf-8"), table), encoding="utf-8")
+    if failed := [part for part, rows in found.items() if not rows]:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from itertools import islice
 from threading import Lock
 
 from tasks.drive import Drive, DriveFile, refuse_file, status_of
@@ -20,7 +18,6 @@ from tasks.sync.layout import refuse_size
 from tasks.sync.plan import RemoteFile
 
 BATCH = 200
-AHEAD = 2 * BATCH
 SECONDS_BETWEEN_WORDS = 2.0
 MAX_FAILURES = 10
 
@@ -79,10 +76,10 @@ def fetch(
     """
     wanted = _sort_out(found, known, store, downloads)
     work = _Work(drive, store, max_image_bytes, say, wanted)
-    fetched = _fetch_ahead(pool, work, wanted)
-    while batch := list(islice(fetched, BATCH)):
+    for start in range(0, len(wanted), BATCH):
+        batch = wanted[start : start + BATCH]
         done: list[RemoteFile] = []
-        for item, results in batch:
+        for item, results in zip(batch, pool.map(work.fetch, batch), strict=True):
             if results is None:
                 downloads.untouched.update(file.file_id for file in item.files)
             else:
@@ -90,19 +87,6 @@ def fetch(
         downloads.num_downloaded, downloads.num_bytes = work.num_done, work.num_bytes
         downloads.files += done
         yield done
-
-
-def _fetch_ahead(
-    pool: Executor, work: _Work, wanted: list[_Wanted]
-) -> Iterator[tuple[_Wanted, list[RemoteFile] | None]]:
-    """Each content with what came of it, in order; downloads go on while a batch is being kept."""
-    waiting = iter(wanted)
-    ahead = deque((item, pool.submit(work.fetch, item)) for item in islice(waiting, AHEAD))
-    while ahead:
-        item, future = ahead.popleft()
-        results = future.result()
-        ahead.extend((later, pool.submit(work.fetch, later)) for later in islice(waiting, 1))
-        yield item, results
 
 
 def _sort_out(
@@ -137,10 +121,13 @@ class _Work:
         self._lock = Lock()
         self._started = self._spoken = time.monotonic()
         self._num_failed = 0
+        self._end: SourceError | None = None
         self.num_done = self.num_bytes = 0
 
     def fetch(self, item: _Wanted) -> list[RemoteFile] | None:
         """The files with their digest or the reason they are refused; None when they wait for the next night."""
+        if self._end:  # what another thread met stops this one, too
+            raise self._end
         try:
             data = self._drive.download(item.content)
         except SourceError as error:
@@ -159,10 +146,12 @@ class _Work:
         status = status_of(error)
         is_gone = status == HTTPStatus.NOT_FOUND
         if isinstance(error, CredentialsError) or (not is_gone and 0 < status < HTTPStatus.INTERNAL_SERVER_ERROR):
+            self._end = error
             raise error
         with self._lock:
             self._num_failed += not is_gone
             if self._num_failed > MAX_FAILURES:
+                self._end = error
                 raise error
         why = "vanished while it was read" if is_gone else "cannot be downloaded tonight"
         self._say(f"{item.files[0].path} {why}; it waits for the next night")

@@ -119,7 +119,7 @@ def _killed(fault: Planted, year: Year) -> None:
     except TenaraiError as error:
         year.caught[fault] = (False, f"{said}; the champion cannot be loaded: {error}"[:120])
         return
-    _expect_recovery(fault, year, was_killed, said, lambda report: report["champion"] == held)
+    _expect_recovery(fault, year, was_killed, said, lambda report: held in (report["champion"], report["reigning"]))
 
 
 def _worse(fault: Planted, year: Year) -> Report:

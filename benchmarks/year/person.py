@@ -17,7 +17,7 @@ from tasks.sample import draw, draw_page
 from tests.stand_in.tree import Item, Tree
 
 NUM_HELD_OUT = 200  # of each writer; never put into the folder
-SHARE_OF_DAYS = 0.4
+SHARE_OF_DAYS = 0.25
 MAX_MISREAD = 14
 HOSTILE = (
     "<img src=x onerror=alert(1)>.png",

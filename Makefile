@@ -9,7 +9,7 @@ EXTRAS := dev postgres redis s3 onnx litert tensorboard mlflow  # what the tests
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help nightly test test-slow test-ui test-services chaos year bench audit check up score lock clean
+.PHONY: help nightly test test-slow test-ui test-services test-jax chaos year bench audit check up score lock clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /' | sort

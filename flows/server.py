@@ -38,6 +38,6 @@ def no_good_answer(url: str, error: Exception) -> TenaraiError:
     """What to say of a server that is away or refuses."""
     return TenaraiError(
         f"the Prefect server at {url} does not answer as it should",
-        received=str(error).splitlines()[0],
+        received=next(iter(str(error).splitlines()), type(error).__name__),  # a timeout has no words
         mend="start it with `tenarai up`, check PREFECT_API_URL and PREFECT_API_AUTH_STRING, or unset them",
     )

@@ -9,6 +9,7 @@ import yaml
 
 from flows.deploy import apply_automations, read_automations, read_retired
 from flows.pools import CPU_POOL, GPU_POOL
+from flows.server import no_good_answer
 from flows.train import GPU_DEPLOYMENT
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -159,3 +160,9 @@ def _flat(table, before=()):
             yield from _flat(value, (*before, key))
         else:
             yield (*before, key), value
+
+
+def test_a_server_that_times_out_without_a_word_is_still_told_of():
+    error = no_good_answer("http://127.0.0.1:4200/api", TimeoutError())
+    assert "TimeoutError" in str(error)
+    assert "tenarai up" in str(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,32 +44,14 @@ def augmented_batches(
         seed: Decides order and augmentation.
         weights: (N,) float32, weight of each image in the loss. Default: all 1.
     """
-    import keras
 
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
-        def __init__(self) -> None:
-            super().__init__(workers=1)
-            self.epoch = 0
-            self._shuffle()
+    def take(epoch: int, step: int, rows: NDArray[np.intp]) -> tuple[Any, ...]:
+        images = pixels[rows]
+        if how is not None:
+            images = augment(images, np.random.default_rng([seed, epoch, step]), how)
+        return (images, targets[rows]) if weights is None else (images, targets[rows], weights[rows])
 
-        def _shuffle(self) -> None:
-            self.order = np.random.default_rng([seed, self.epoch]).permutation(len(pixels))
-
-        def __len__(self) -> int:
-            return int(np.ceil(len(pixels) / batch))
-
-        def __getitem__(self, step: int) -> tuple[Any, ...]:
-            rows = self.order[step * batch : (step + 1) * batch]
-            images = pixels[rows]
-            if how is not None:
-                images = augment(images, np.random.default_rng([seed, self.epoch, step]), how)
-            return (images, targets[rows]) if weights is None else (images, targets[rows], weights[rows])
-
-        def on_epoch_end(self) -> None:
-            self.epoch += 1
-            self._shuffle()
-
-    return Batches()
+    return _shuffled(len(pixels), batch, seed, take)
 
 
 def feature_batches(
@@ -91,10 +73,20 @@ def feature_batches(
         seed: Decides the order.
         weights: (N,) float32, weight of each image in the loss.
     """
-    import keras
-
     places = [_find_places(copy, train, len(targets)) for copy in copies]
-    length = min(map(len, places))
+
+    def take(epoch: int, step: int, chosen: NDArray[np.intp]) -> tuple[Any, ...]:
+        copy = copies[epoch % len(copies)]
+        at = places[epoch % len(copies)][chosen]
+        rows = copy.rows[at]
+        return copy.features[at], targets[rows], weights[rows]
+
+    return _shuffled(min(map(len, places)), batch, seed, take)
+
+
+def _shuffled(length: int, batch: int, seed: int, take: Callable[[int, int, NDArray[np.intp]], tuple[Any, ...]]) -> Any:
+    """A `keras.utils.PyDataset` over a length, in a new order each epoch; `take(epoch, step, rows)` makes a batch."""
+    import keras
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
@@ -109,10 +101,7 @@ def feature_batches(
             return int(np.ceil(length / batch))
 
         def __getitem__(self, step: int) -> tuple[Any, ...]:
-            number = self.epoch % len(copies)
-            chosen = places[number][self.order[step * batch : (step + 1) * batch]]
-            rows = copies[number].rows[chosen]
-            return copies[number].features[chosen], targets[rows], weights[rows]
+            return take(self.epoch, step, self.order[step * batch : (step + 1) * batch])
 
         def on_epoch_end(self) -> None:
             self.epoch += 1

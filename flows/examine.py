@@ -99,7 +99,7 @@ def examine_challenger(
     champion, notes = load_comparable_champion(night, challenger_id)
     challenger = load_model_by_id(night.store, challenger_id)
     say(f"{champion.info.id} against {challenger.info.id}")
-    truth = np.array(info.labels)[snapshot.targets]
+    truth = snapshot.labels()
     theirs, ours = read_with(champion, snapshot.pixels), read_with(challenger, snapshot.pixels)
     folds = load_out_of_fold(night.store, challenger_id)
     fair = cross_fitted_probabilities(snapshot, ours.probabilities, folds)
@@ -125,7 +125,7 @@ def examine_challenger(
         challenger_score=evaluate.wilson_score(int(right_now.sum()), len(counted)),
         fresh=evaluate.wilson_score(len(fresh) - len(fresh_misread), len(fresh)),
         newly_found=_newly_found(filed, snapshot, fresh_misread, theirs.of(fresh_misread)),
-        changes=describe_changes(night.store, champion.info, challenger.info),
+        changes=describe_changes(night.store, champion.info, challenger.info, snapshot),
         suspects=_find_suspects(catalogue, snapshot, images, filed, fair),
         is_first=not set(champion.info.labels) & set(info.labels),
         regression=regression,

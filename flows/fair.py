@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from flows.champion import load_model_by_id
 from flows.night import Night
 from tasks import evaluate, promote
 from tasks.catalogue import Catalogue
-from tasks.dataset import REGRESSION, TEST, TRAIN, Snapshot, load_snapshot
+from tasks.dataset import REGRESSION, TEST, TRAIN, Manifest, Snapshot, load_manifest
 from tasks.errors import NormaliserMismatch, StoreError
 from tasks.records import ModelInfo
 
@@ -98,7 +99,7 @@ def count_learned(night: Night, catalogue: Catalogue, champion: LoadedModel, sna
         return now, now
     before = [len(found.rows(TRAIN)) for found in _undone_snapshots(night)]
     if champion.info.snapshot:
-        before.append(len(load_snapshot(night.store, champion.info.snapshot).rows(TRAIN)))
+        before.append(len(load_manifest(night.store, champion.info.snapshot).rows(TRAIN)))
     return max(before, default=0), now
 
 
@@ -106,7 +107,7 @@ def groups_trained_on(night: Night, model: ModelInfo) -> frozenset[str]:
     """Near-duplicate groups the model was trained on, by the snapshot it names; none for the base model."""
     if not model.snapshot:
         return frozenset()
-    snapshot = load_snapshot(night.store, model.snapshot)
+    snapshot = load_manifest(night.store, model.snapshot)
     return frozenset(snapshot.groups[snapshot.rows(TRAIN)].tolist())
 
 
@@ -116,7 +117,7 @@ def find_fresh_rows(night: Night, catalogue: Catalogue, snapshot: Snapshot) -> N
     for record in reversed(catalogue.nights(night.settings.source)):
         if record.get("snapshot"):
             try:
-                known = set(load_snapshot(night.store, str(record["snapshot"])).sha256.tolist())
+                known = set(load_manifest(night.store, str(record["snapshot"])).sha256.tolist())
             except StoreError:  # an old snapshot may have been cleared away; then every image counts as fresh
                 known = set()
             break
@@ -136,19 +137,18 @@ def _groups_known_as_now(night: Night, champion: LoadedModel, snapshot: Snapshot
     """Groups of the snapshot that the champion was trained on under the label they have now."""
     if not champion.info.snapshot:
         return frozenset()
-    learned = load_snapshot(night.store, champion.info.snapshot)
+    learned = load_manifest(night.store, champion.info.snapshot)
     known = {pair for pair, split in zip(_groups_and_labels(learned), learned.splits, strict=True) if split == TRAIN}
     return frozenset(group for group, label in _groups_and_labels(snapshot) if (group, label) in known)
 
 
-def _undone_snapshots(night: Night) -> list[Snapshot]:
+def _undone_snapshots(night: Night) -> list[Manifest]:
     found = []
     for name in sorted({reign.snapshot for reign in promote.find_undone(night.store)} - {""}):
         with contextlib.suppress(StoreError):  # an old snapshot may have been cleared away
-            found.append(load_snapshot(night.store, name))
+            found.append(load_manifest(night.store, name))
     return found
 
 
-def _groups_and_labels(snapshot: Snapshot) -> list[tuple[str, str]]:
-    labels = np.array(snapshot.info.labels)[snapshot.targets]
-    return list(zip(snapshot.groups.tolist(), labels.tolist(), strict=True))
+def _groups_and_labels(snapshot: Manifest) -> Iterator[tuple[str, str]]:
+    return zip(snapshot.groups.tolist(), snapshot.labels().tolist(), strict=True)

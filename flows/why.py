@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from flows.champion import champion_id, load_model_by_id
 from tasks import promote
-from tasks.dataset import REGRESSION, TEST, TRAIN, Snapshot, load_snapshot, sort_labels
+from tasks.dataset import REGRESSION, TEST, TRAIN, Manifest, Snapshot, load_manifest, load_snapshot, sort_labels
 from tasks.errors import ModelError
 from tasks.evaluate import find_changes, pair_up, plan_trials
 from tasks.evaluate.changes import Trial
@@ -96,13 +96,21 @@ def find_models(settings: Settings, model: str | None) -> tuple[Store, ModelInfo
     return store, load_info(store, reigning), challenger
 
 
-def describe_changes(store: Store, champion: ModelInfo, challenger: ModelInfo) -> tuple[Change, ...]:
+def describe_changes(
+    store: Store, champion: ModelInfo, challenger: ModelInfo, snapshot: Manifest | None = None
+) -> tuple[Change, ...]:
     """What differs between what the two were made from.
+
+    Args:
+        store: Where snapshots lie.
+        champion, challenger: Their records.
+        snapshot: What the challenger learned from. Default: read from the store.
 
     Raises:
         StoreError: A snapshot is missing or damaged.
     """
-    return find_changes(champion, challenger, _trained_on(store, champion), _trained_on(store, challenger))
+    learned = _learned_from(snapshot) if snapshot else _trained_on(store, challenger)
+    return find_changes(champion, challenger, _trained_on(store, champion), learned)
 
 
 def try_causes(store: Store, champion: ModelInfo, challenger: ModelInfo, say: Say) -> Iterator[WhyLine]:
@@ -136,12 +144,13 @@ def _newest_model(store: Store) -> str:
 
 
 def _trained_on(store: Store, info: ModelInfo) -> dict[str, str]:
-    if not info.snapshot:
-        return {}
-    snapshot = load_snapshot(store, info.snapshot)
+    return _learned_from(load_manifest(store, info.snapshot)) if info.snapshot else {}
+
+
+def _learned_from(snapshot: Manifest) -> dict[str, str]:
+    """Labels of the training images by sha256."""
     rows = snapshot.rows(TRAIN)
-    labels = np.array(snapshot.info.labels)[snapshot.targets[rows]]
-    return dict(zip(snapshot.sha256[rows].tolist(), labels.tolist(), strict=True))
+    return dict(zip(snapshot.sha256[rows].tolist(), snapshot.labels()[rows].tolist(), strict=True))
 
 
 def _sit(store: Store, champion: ModelInfo, challenger: ModelInfo) -> _Sitting:
@@ -160,7 +169,7 @@ def _right(predict: Predict, labels: tuple[str, ...], snapshot: Snapshot, rows: 
     if not len(rows):
         return np.zeros(0, dtype=bool)
     read = np.array(labels)[predict(snapshot.pixels[rows]).argmax(axis=1)]
-    return np.asarray(read == np.array(snapshot.info.labels)[snapshot.targets[rows]])
+    return np.asarray(read == snapshot.labels()[rows])
 
 
 def _examine(name: str, predict: Predict, labels: tuple[str, ...], sitting: _Sitting) -> WhyLine:

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import IO, Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -26,6 +28,7 @@ from tasks.records import Fingerprint, Image, Rejection, Role, SnapshotInfo
 from tasks.store import Store
 
 MIN_IMAGES = 5
+CHUNK = 10_000
 TRAIN, TEST, REGRESSION = "train", "test", "regression"
 
 Near = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.bool_]]
@@ -35,13 +38,12 @@ LoadPixels = Callable[[Sequence[str]], Iterable[bytes]]
 """Gives the 784 bytes of each of these digits, by sha256, in the order asked for."""
 
 
-@dataclass(frozen=True, eq=False)
-class Snapshot:
-    """The images of one night, ordered by sha256.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Manifest:
+    """Which images a snapshot holds, ordered by sha256, without their pixels.
 
     Attributes:
         info: Id, labels and counts.
-        pixels: (N, 28, 28) uint8, ink 255 on paper 0.
         targets: (N,) int64, index into `info.labels`.
         splits: (N,) str: train, test or regression.
         groups: (N,) str: name of the near-duplicate group.
@@ -49,7 +51,6 @@ class Snapshot:
     """
 
     info: SnapshotInfo
-    pixels: NDArray[np.uint8]
     targets: NDArray[np.int64]
     splits: NDArray[np.str_]
     groups: NDArray[np.str_]
@@ -58,6 +59,21 @@ class Snapshot:
     def rows(self, split: str) -> NDArray[np.intp]:
         """Row numbers of a split, ascending."""
         return np.flatnonzero(self.splits == split)
+
+    def labels(self) -> NDArray[np.str_]:
+        """(N,) str: the label of each image."""
+        return np.array(self.info.labels)[self.targets]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Snapshot(Manifest):
+    """The images of one night.
+
+    Attributes:
+        pixels: (N, 28, 28) uint8, ink 255 on paper 0.
+    """
+
+    pixels: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,20 +152,19 @@ def load_snapshot(store: Store, snapshot_id: str) -> Snapshot:
     Raises:
         StoreError: It is missing or was altered.
     """
-    name = f"{snapshot_id}.npz"
-    if not store.exists("snapshots", name):
-        store.read("snapshots", name)  # says what is missing, and how to mend it
-    try:
-        with store.local_copy("snapshots", name) as path, np.load(path, allow_pickle=False) as arrays:
-            columns: dict[str, Any] = {name: arrays[name] for name in arrays.files}
-        labels = tuple(str(label) for label in columns.pop("labels"))
-        normaliser, num_withheld = (int(n) for n in columns.pop("numbers"))
-        found = _snapshot(columns, labels, normaliser, num_withheld)
-    except (ValueError, KeyError, TypeError, OSError, BadZipFile) as error:
-        raise _damaged(snapshot_id, str(error)) from error
-    if found.info.id != snapshot_id:
-        raise _damaged(snapshot_id, f"content {found.info.id}")
-    return found
+    with _opened(store, snapshot_id) as arrays:
+        pixels = arrays["pixels"]
+        return Snapshot(pixels=pixels, **_read_columns(arrays, snapshot_id, [pixels]))
+
+
+def load_manifest(store: Store, snapshot_id: str) -> Manifest:
+    """The same without the pixels: they are checked a few at a time, and never held all at once.
+
+    Raises:
+        StoreError: It is missing or was altered.
+    """
+    with _opened(store, snapshot_id) as arrays, arrays.zip.open("pixels.npy") as file:
+        return Manifest(**_read_columns(arrays, snapshot_id, _read_pieces(file)))
 
 
 def sort_labels(labels: Collection[str]) -> tuple[str, ...]:
@@ -255,19 +270,21 @@ def _assemble(
     for row, data in enumerate(load_pixels(order)):
         pixels[row] = np.frombuffer(data, dtype=np.uint8).reshape(28, 28)
     columns: dict[str, Any] = {
-        "pixels": pixels,
         "targets": np.array([index[images[sha].label or ""] for sha in order], dtype=np.int64),
         "splits": np.array([splits[sha] for sha in order], dtype=np.str_),
         "groups": np.array([digits[sha].group for sha in order], dtype=np.str_),
         "sha256": np.array(order, dtype=np.str_),
     }
-    return _snapshot(columns, labels, normaliser, num_withheld)
+    return Snapshot(info=_describe(columns, [pixels], labels, normaliser, num_withheld), pixels=pixels, **columns)
 
 
-def _snapshot(columns: Mapping[str, Any], labels: tuple[str, ...], normaliser: int, num_withheld: int) -> Snapshot:
+def _describe(
+    columns: Mapping[str, Any], pixels: Iterable[Any], labels: tuple[str, ...], normaliser: int, num_withheld: int
+) -> SnapshotInfo:
+    """Name and counts of a snapshot; its pixels come in pieces."""
     counts = {split: int((columns["splits"] == split).sum()) for split in (TRAIN, TEST, REGRESSION)}
-    info = SnapshotInfo(
-        id=_content_id(columns, labels, normaliser),
+    return SnapshotInfo(
+        id=_content_id(columns, pixels, labels, normaliser),
         labels=labels,
         num_train=counts[TRAIN],
         num_test=counts[TEST],
@@ -275,16 +292,50 @@ def _snapshot(columns: Mapping[str, Any], labels: tuple[str, ...], normaliser: i
         num_withheld=num_withheld,
         normaliser=normaliser,
     )
-    return Snapshot(info, **columns)
 
 
-def _content_id(columns: Mapping[str, Any], labels: tuple[str, ...], normaliser: int) -> str:
+def _content_id(columns: Mapping[str, Any], pixels: Iterable[Any], labels: tuple[str, ...], normaliser: int) -> str:
     digest = hashlib.sha256(f"snapshot 1, normaliser {normaliser}\0".encode())
     digest.update("\0".join(labels).encode())
     for name in ("targets", "splits", "groups", "sha256"):
-        digest.update("\0".join(map(str, columns[name].tolist())).encode())
-    digest.update(np.ascontiguousarray(columns["pixels"]).data)
+        for start in range(0, len(columns[name]), CHUNK):  # of a million, the text alone would be 200 MB
+            digest.update(b"\0" if start else b"")
+            digest.update("\0".join(map(str, columns[name][start : start + CHUNK].tolist())).encode())
+    for piece in pixels:
+        digest.update(piece)
     return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _opened(store: Store, snapshot_id: str) -> Iterator[Any]:
+    """The arrays of a snapshot's file, to be read one by one; whatever is wrong with them is told as damage."""
+    name = f"{snapshot_id}.npz"
+    if not store.exists("snapshots", name):
+        store.read("snapshots", name)  # says what is missing, and how to mend it
+    try:
+        with store.local_copy("snapshots", name) as path, np.load(path, allow_pickle=False) as arrays:
+            yield arrays
+    except (ValueError, KeyError, TypeError, OSError, BadZipFile) as error:
+        raise _damaged(snapshot_id, str(error)) from error
+
+
+def _read_columns(arrays: Any, snapshot_id: str, pixels: Iterable[Any]) -> dict[str, Any]:
+    """Everything but the pixels, which are only looked at to see that the content is the one the id names."""
+    columns = {name: arrays[name] for name in ("targets", "splits", "groups", "sha256")}
+    labels = tuple(str(label) for label in arrays["labels"])
+    normaliser, num_withheld = (int(n) for n in arrays["numbers"])
+    info = _describe(columns, pixels, labels, normaliser, num_withheld)
+    if info.id != snapshot_id:
+        raise _damaged(snapshot_id, f"content {info.id}")
+    return {"info": info, **columns}
+
+
+def _read_pieces(file: IO[bytes]) -> Iterator[bytes]:
+    """The bytes of an array in NumPy's format, a megabyte at a time."""
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("pixels in another format than they are written in")
+    np.lib.format.read_array_header_1_0(file)
+    yield from iter(partial(file.read, 1 << 20), b"")
 
 
 def _damaged(snapshot_id: str, received: str) -> StoreError:

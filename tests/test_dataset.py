@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tasks.dataset import freeze, load_snapshot, save_snapshot, sort_labels
+from tasks.dataset import freeze, load_manifest, load_snapshot, save_snapshot, sort_labels
 from tasks.errors import DatasetError, StoreError
 from tasks.records import Digit, Image, Role
 from tasks.store import open_store
@@ -117,7 +117,18 @@ def test_a_snapshot_reads_back_as_it_was_written(tmp_path):
         np.testing.assert_array_equal(getattr(back, name), getattr(snapshot, name))
 
 
-def test_an_altered_snapshot_is_refused(tmp_path):
+def test_a_manifest_is_the_snapshot_without_its_pixels(tmp_path):
+    store, snapshot = open_store(str(tmp_path)), frozen(collection()).snapshot
+    save_snapshot(store, snapshot)
+    manifest = load_manifest(store, snapshot.info.id)
+    assert manifest.info == snapshot.info
+    assert not hasattr(manifest, "pixels")
+    for name in ("targets", "splits", "groups", "sha256"):
+        np.testing.assert_array_equal(getattr(manifest, name), getattr(snapshot, name))
+
+
+@pytest.mark.parametrize("load", [load_snapshot, load_manifest])
+def test_an_altered_snapshot_is_refused(tmp_path, load):
     store, snapshot = open_store(str(tmp_path)), frozen(collection()).snapshot
     save_snapshot(store, snapshot)
     path = store.path("snapshots", f"{snapshot.info.id}.npz")
@@ -125,7 +136,15 @@ def test_an_altered_snapshot_is_refused(tmp_path):
     data[300] ^= 1
     path.write_bytes(bytes(data))
     with pytest.raises(StoreError, match="damaged"):
-        load_snapshot(store, snapshot.info.id)
+        load(store, snapshot.info.id)
+
+
+@pytest.mark.parametrize("load", [load_snapshot, load_manifest])
+def test_a_snapshot_whose_pixels_were_swapped_for_others_is_refused(tmp_path, load):
+    store, snapshot = open_store(str(tmp_path)), frozen(collection()).snapshot
+    save_snapshot(store, replace(snapshot, pixels=snapshot.pixels[::-1]))
+    with pytest.raises(StoreError, match=r"damaged.*content"):
+        load(store, snapshot.info.id)
 
 
 def test_one_label_only_is_refused_with_what_to_do():

@@ -91,7 +91,7 @@ class Policies:
     def _is_as_good(self, challenger: str, champion: str, snapshot_id: str) -> bool:
         snapshot = load_snapshot(self._store, snapshot_id)
         rows = np.flatnonzero(np.isin(snapshot.splits, [TEST, REGRESSION]))
-        truth = np.array(snapshot.info.labels)[snapshot.targets[rows]]
+        truth = snapshot.labels()[rows]
         ours, theirs = (self._is_right(model, snapshot.pixels[rows], truth).sum() for model in (champion, challenger))
         return bool(theirs >= ours)
 

@@ -26,9 +26,10 @@ from tasks.dataset import REGRESSION, TRAIN, load_snapshot
 from tasks.errors import TrainingError
 from tasks.records import ModelInfo
 from tasks.settings import Settings, TrainingSettings
-from tasks.store import open_store
+from tasks.store import Store, open_store
 
 if TYPE_CHECKING:
+    from tasks.model.recipes import Lesson
     from tasks.train import Trained
 
 log = logging.getLogger("tenarai.train")
@@ -67,24 +68,42 @@ def train_from_snapshot(
     store = open_store(store_address, create=False)
     if store.exists("models", model_id, "model.json"):
         return f"{model_id} is complete already"
-    snapshot = load_snapshot(store, snapshot_id)
-    rows = snapshot.rows(TRAIN)
-    info = snapshot.info
+    lesson = read_lesson(store, snapshot_id)
     with open_tracker(Settings(), model_id) as tracker:
         trained = train_model(
-            snapshot.pixels[rows],
-            snapshot.targets[rows],
-            snapshot.groups[rows],
-            info.labels,
+            lesson.pixels,
+            lesson.targets,
+            lesson.groups,
+            lesson.labels,
             training,
-            normaliser=info.normaliser,
-            only_read=snapshot.pixels[snapshot.rows(REGRESSION)],
+            normaliser=lesson.normaliser,
+            only_read=lesson.only_read,
             on_epoch=say,
             watch=tracker.watch,
         )
-        kept = save_model(store, _describe_model(model_id, snapshot_id, info.normaliser, training, trained), trained)
+        kept = save_model(store, _describe_model(model_id, snapshot_id, lesson.normaliser, training, trained), trained)
         tracker.finish(kept)
-    return f"{model_id}: {kept.recipe}, {kept.epochs} epochs on {len(rows)} images, on {kept.device}"
+    return f"{model_id}: {kept.recipe}, {kept.epochs} epochs on {len(lesson.pixels)} images, on {kept.device}"
+
+
+def read_lesson(store: Store, snapshot_id: str) -> Lesson:
+    """What is learned from a snapshot; the rest of it is not held, which of a million images is over a gigabyte.
+
+    Raises:
+        StoreError: It is missing or was altered.
+    """
+    from tasks.model.recipes import Lesson
+
+    snapshot = load_snapshot(store, snapshot_id)
+    rows, info = snapshot.rows(TRAIN), snapshot.info
+    return Lesson(
+        snapshot.pixels[rows],
+        snapshot.targets[rows],
+        snapshot.groups[rows],
+        info.labels,
+        info.normaliser,
+        snapshot.pixels[snapshot.rows(REGRESSION)],
+    )
 
 
 def _describe_model(

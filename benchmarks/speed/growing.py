@@ -115,22 +115,13 @@ def freeze(place: Path) -> None:
 
 def train(place: Path) -> None:
     """Compute the features of `transfer`, fit one epoch, and read every 50th image, held out."""
-    from tasks.dataset import REGRESSION, TRAIN, load_snapshot
-    from tasks.model.recipes import RECIPES, Lesson
+    from flows.train import read_lesson
+    from tasks.model.recipes import RECIPES
 
     night = open_night(place)
-    snapshot = load_snapshot(night.store, find_snapshot(night))
-    rows, info = snapshot.rows(TRAIN), snapshot.info
-    lesson = Lesson(
-        snapshot.pixels[rows],
-        snapshot.targets[rows],
-        snapshot.groups[rows],
-        info.labels,
-        info.normaliser,
-        snapshot.pixels[snapshot.rows(REGRESSION)],
-    )
+    lesson = read_lesson(night.store, find_snapshot(night))
     fitter = RECIPES["transfer"].prepare(lesson, 0)
-    everything = np.arange(len(rows))
+    everything = np.arange(len(lesson.pixels))
     part = everything % 50 == 0
     fit = fitter.fit(everything[~part], everything[part], epochs=1, patience=1, say=lambda epoch, logs: None)
     assert len(fit.probabilities) == part.sum()

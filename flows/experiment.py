@@ -6,7 +6,6 @@ one thread, so that numbers do not depend on how many cores there are.
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import signal
@@ -113,7 +112,6 @@ def _import_quietly() -> None:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # each network is compiled once: it warns of that
 
 
 def _end_with(parent: Any) -> None:

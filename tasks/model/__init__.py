@@ -1,1 +1,6 @@
 """Networks, augmentation, drawn strokes, and models as they lie in a store. Keras is imported where it is used."""
+
+import logging
+
+# a night loads some models and reads with each once or twice: TensorFlow warns that each had to be traced anew
+logging.getLogger("tensorflow").addFilter(lambda record: "retracing" not in record.getMessage())

@@ -127,6 +127,12 @@ class Event:
     old_label: str | None
     sha256: str
 
+    @classmethod
+    def of(cls, run: str, kind: EventKind, now: Image, before: Image | None) -> Event:
+        """What happened to a file, told by its row now and before."""
+        old_path, old_label = (before.path, before.label) if before else (None, None)
+        return cls(run, kind, now.file_id, now.path, now.label, old_path, old_label, now.sha256)
+
 
 @dataclass(frozen=True, slots=True)
 class Digit:

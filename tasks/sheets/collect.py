@@ -123,7 +123,7 @@ class _Shelf:
                 continue
             changed.append(now)
             if kind := _find_kind(before, now):
-                events.append(_make_event(self._run, kind, now, before))
+                events.append(Event.of(self._run, kind, now, before))
                 self.num_new += kind in {EventKind.ADDED, EventKind.BACK} and row.role is Role.DIGITS
         if changed:
             self._catalogue.apply_sync(self._source, changed, events)
@@ -134,7 +134,7 @@ class _Shelf:
         gone = [replace(row, state=State.GONE, last_run=self._run) for row in live if row.file_id not in self._wanted]
         self.num_gone = sum(row.role is Role.DIGITS for row in gone)
         if gone:
-            events = [_make_event(self._run, EventKind.GONE, row, row) for row in gone]
+            events = [Event.of(self._run, EventKind.GONE, row, row) for row in gone]
             self._catalogue.apply_sync(self._source, gone, events)
 
 
@@ -212,16 +212,3 @@ def _find_kind(before: Image | None, row: Image) -> EventKind | None:
     if before.sha256 != row.sha256 or before.state is not row.state:
         return EventKind.CHANGED
     return EventKind.MOVED if before.path != row.path else None
-
-
-def _make_event(run: str, kind: EventKind, row: Image, before: Image | None) -> Event:
-    return Event(
-        run=run,
-        kind=kind,
-        file_id=row.file_id,
-        path=row.path,
-        label=row.label,
-        old_path=before.path if before else None,
-        old_label=before.label if before else None,
-        sha256=row.sha256,
-    )

@@ -125,13 +125,13 @@ def plan_sync(
             continue
         kinds = _find_kinds(before, row)
         rows.append(replace(row, last_run=run) if kinds else row)
-        events.extend(_make_event(run, kind, row, before) for kind in kinds)
+        events.extend(Event.of(run, kind, row, before) for kind in kinds)
     for image in moved_from.values():
         rows.append(replace(image, state=State.GONE, reason="", last_run=run))
         del vanished[image.file_id]
     for image in vanished.values():
         rows.append(replace(image, state=State.GONE, reason="", last_run=run))
-        events.append(_make_event(run, EventKind.GONE, image, image))
+        events.append(Event.of(run, EventKind.GONE, image, image))
     return SyncPlan(tuple(rows), tuple(events), len(files), len(vanished), len(live))
 
 
@@ -220,16 +220,3 @@ def _find_kinds(before: Image | None, row: Image) -> list[EventKind]:
     if refused and (before.state is not State.REJECTED or before.reason != row.reason):
         kinds.append(EventKind.REJECTED)
     return kinds
-
-
-def _make_event(run: str, kind: EventKind, row: Image, before: Image | None) -> Event:
-    return Event(
-        run=run,
-        kind=kind,
-        file_id=row.file_id,
-        path=row.path,
-        label=row.label,
-        old_path=before.path if before else None,
-        old_label=before.label if before else None,
-        sha256=row.sha256,
-    )

@@ -116,6 +116,43 @@ def test_an_expired_token_is_renewed_once_for_all_threads(server, drive):
     assert server.people.num_exchanges == 1
 
 
+@pytest.mark.parametrize("before", [[], ["5xx", "reset", "429"]])
+def test_a_good_token_refused_three_times_in_a_row_is_renewed_whatever_went_wrong_before(server, drive, before):
+    for fault in [*before, *["expired"] * 3]:
+        server.faults.plan(fault)
+    assert drive.get(server.tree.root.id).name == "handwriting"
+    assert server.people.num_exchanges == 4
+
+
+def test_only_tokens_refused_in_a_row_count_and_eight_tries_are_enough_for_them_too(server, drive):
+    for fault in ["expired", "expired", "expired", "5xx"] * 2:
+        server.faults.plan(fault)
+    with pytest.raises(SourceError, match="cannot be seen"):
+        drive.get(server.tree.root.id)
+    assert server.count() == 8
+
+
+def test_a_permission_taken_back_while_we_read_ends_it_at_once(server, tmp_path):
+    drive = client_for(server, tmp_path, key=server.people.authorised_user())
+    drive.get(server.tree.root.id)
+    server.people.tokens.clear()
+    server.people.refresh_tokens.clear()
+    server.calls.clear()
+    with pytest.raises(CredentialsError, match="invalid_grant.*tenarai connect"):
+        drive.get(server.tree.root.id)
+    assert (server.count(), server.people.num_exchanges) == (1, 2)
+
+
+def test_one_new_token_is_enough_for_all_threads_whose_last_was_refused(server, drive):
+    together = threading.Barrier(8)
+    drive.get(server.tree.root.id)
+    server.people.tokens.clear()
+    server.before_answer = lambda asked: together.wait() if server.count() <= 9 else None  # all bear the old token
+    with ThreadPoolExecutor(8) as pool:
+        assert len(list(pool.map(drive.get, [server.tree.root.id] * 8))) == 8
+    assert server.people.num_exchanges == 2
+
+
 def test_retry_after_is_honoured_and_everybody_slows_down(server, tmp_path):
     patient = client_for(server, tmp_path, drive_first_wait=0)
     server.tree.put("a.png")

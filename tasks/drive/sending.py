@@ -15,7 +15,7 @@ import google.auth.exceptions
 import google_auth_httplib2
 from googleapiclient.errors import HttpError
 from googleapiclient.http import build_http
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from tasks.drive.credentials import Account
 from tasks.drive.faults import BadBody, Fault, asked_wait, explain, judge
@@ -23,7 +23,7 @@ from tasks.drive.pace import Pace
 from tasks.errors import TenaraiError
 
 MAX_TRIES = 8
-MAX_TRIES_WITH_A_NEW_TOKEN = 4
+MAX_REFUSED_TOKENS = 4  # in a row: Google now and then refuses one that is good
 LONGEST_WAIT_SECONDS = 64.0
 
 _T = TypeVar("_T")
@@ -83,7 +83,7 @@ class Sender:
             SourceError, CredentialsError: As `ask`.
         """
         retrying = Retrying(
-            stop=stop_after_attempt(MAX_TRIES),
+            stop=_Patience(),
             wait=self._wait,
             retry=retry_if_exception(lambda error: judge(error) is not Fault.LASTING),
             before_sleep=self._prepare_next_try,
@@ -118,10 +118,8 @@ class Sender:
         elif fault is Fault.TRANSPORT:
             self._of_thread.http = None  # what is left in a broken connection must not answer the next request
         elif fault is Fault.TOKEN:
-            if state.attempt_number >= MAX_TRIES_WITH_A_NEW_TOKEN:
-                raise error
             with self._token_lock:
-                self._account.credentials.token = None
+                self._of_thread.http.forget_token()
 
     def _http(self) -> _Connection:
         connection = getattr(self._of_thread, "http", None)
@@ -130,6 +128,19 @@ class Sender:
         with self._token_lock:  # else each thread would fetch a token of its own
             connection.renew_token()
         return connection
+
+
+class _Patience:
+    """How long one thing is tried: eight times, less where Google refuses one new token after the other."""
+
+    def __init__(self) -> None:
+        self._num_refused = 0
+
+    def __call__(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        is_refused = error is not None and judge(error) is Fault.TOKEN
+        self._num_refused = self._num_refused + 1 if is_refused else 0
+        return state.attempt_number >= MAX_TRIES or self._num_refused >= MAX_REFUSED_TOKENS
 
 
 class _Connection:
@@ -141,17 +152,24 @@ class _Connection:
 
     def __init__(self, account: Account) -> None:
         self._credentials = account.credentials
+        self._token = ""
         self._http = build_http()
 
     def renew_token(self) -> None:
-        """Fetch a token where there is none, or one that has run out."""
+        """Take the account's token for the next request; fetch one where there is none, or one that has run out."""
         if not self._credentials.valid:
             self._credentials.refresh(google_auth_httplib2.Request(self._http))
+        self._token = self._credentials.token  # of our own: another thread may forget the account's any time
+
+    def forget_token(self) -> None:
+        """The token that was sent last was refused; one that another thread has fetched since is good."""
+        if self._credentials.token == self._token:
+            self._credentials.token = None
 
     def request(self, uri: str, method: str, body: Any = None, headers: Any = None, **options: Any) -> Any:
         """As `httplib2.Http.request`."""
         authorised = dict(headers or {})
-        self._credentials.apply(authorised)
+        self._credentials.apply(authorised, token=self._token)
         return self._http.request(uri, method, body=body, headers=authorised, **options)
 
     def close(self) -> None:

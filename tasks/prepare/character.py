@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.prepare.ink import MIN_CONTRAST, Float, Mask, measure_grain
+from tasks.prepare.order import in_order, median, percentile
 
 MIN_INK = 0.0004  # a smaller share of the picture than this is no character
 MIN_SEPARATION = 6.0  # a character stands out from its paper's grain by this many standard deviations
@@ -22,7 +23,7 @@ def threshold_ink(ink: Float) -> Mask:
     side = 2 * round(0.18 * max(ink.shape)) + 1
     strongest = cv2.dilate(smooth, np.ones((side, side), np.uint8), borderType=cv2.BORDER_REPLICATE)
     strongest = cv2.blur(strongest, (side, side), borderType=cv2.BORDER_REPLICATE)
-    floor = max(MIN_CONTRAST, float(np.percentile(smooth, 50)) + 3.0 * measure_grain(ink))
+    floor = max(MIN_CONTRAST, percentile(in_order(smooth), 50) + 3.0 * measure_grain(ink))
     strong = smooth > np.maximum(0.5 * strongest, floor)
     weak = smooth > np.maximum(0.3 * strongest, floor)
     count, parts = cv2.connectedComponents(np.uint8(weak), connectivity=8)
@@ -117,6 +118,6 @@ def stands_out(ink: Float, mask: Mask, chosen: Mask) -> bool:
     paper = smooth[~cv2.dilate(np.uint8(mask), np.ones((5, 5), np.uint8)).astype(bool)]
     if paper.size < 0.02 * ink.size:
         return True
-    middle = float(np.median(paper))
-    grain = 1.48 * float(np.median(np.abs(paper - middle)))
-    return float(np.median(smooth[chosen])) - middle > max(MIN_SEPARATION * grain, MIN_CONTRAST)
+    middle = median(in_order(paper))
+    grain = 1.48 * median(in_order(np.abs(paper - middle)))
+    return median(in_order(smooth[chosen])) - middle > max(MIN_SEPARATION * grain, MIN_CONTRAST)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.prepare.ink import Float, Mask
+from tasks.prepare.order import in_order, median, percentile
 
 
 def lay_out(ink: Float, chosen: Mask) -> NDArray[np.uint8]:
@@ -20,7 +21,7 @@ def lay_out(ink: Float, chosen: Mask) -> NDArray[np.uint8]:
         (28, 28) uint8.
     """
     grown = cv2.dilate(np.uint8(chosen), np.ones((3, 3), np.uint8)).astype(bool)
-    full = max(float(np.percentile(ink[chosen], 75)), 1e-3)
+    full = max(percentile(in_order(ink[chosen]), 75), 1e-3)
     grey = np.where(grown, np.clip(ink / full, 0, 1), 0).astype(np.float32)
     rows, columns = np.flatnonzero(grown.any(axis=1)), np.flatnonzero(grown.any(axis=0))
     box = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -29,7 +30,7 @@ def lay_out(ink: Float, chosen: Mask) -> NDArray[np.uint8]:
     factor = 20 / max(high, wide)
     size = (max(1, round(wide * factor)), max(1, round(high * factor)))
     small = cv2.resize(box, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
-    peak = float(np.percentile(small[small > 0.1], 90)) if (small > 0.1).any() else 1.0
+    peak = percentile(in_order(small[small > 0.1]), 90) if (small > 0.1).any() else 1.0
     return _centre(np.clip(small / max(peak, 0.2), 0, 1))
 
 
@@ -56,7 +57,7 @@ def _stroke_width(mask: Mask) -> float:
     padded = np.pad(np.uint8(mask), 1)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, 5)
     ridge = (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8)) - 1e-4) & (padded > 0)
-    return float(2 * np.median(distance[ridge]) - 0.5)
+    return 2 * median(in_order(distance[ridge])) - 0.5
 
 
 def _centre(small: Float) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from tasks.prepare.ink import MIN_CONTRAST, Float, Mask, measure_grain
+from tasks.prepare.order import in_order, median, percentile
 
 SLANT_SIDE = 128  # side at which the slant of printed lines is judged
 SLANTS = tuple(round(0.02 * step, 2) for step in range(-8, 9))  # rows a column: up to 9°
@@ -24,8 +25,9 @@ def remove_lines(ink: Float) -> tuple[Float, Mask]:
     Returns:
         The ink with the lines' strength taken off, so that a stroke that crosses one stays; and where lines were.
     """
-    floor = max(MIN_CONTRAST, float(np.percentile(ink, 50)) + 3 * measure_grain(ink))
-    strength = 0.7 * float(np.percentile(ink, 99.5))
+    ordered = in_order(ink)
+    floor = max(MIN_CONTRAST, percentile(ordered, 50) + 3 * measure_grain(ink))
+    strength = 0.7 * percentile(ordered, 99.5)
     found = [_find_lines(ink, floor, strength, axis) for axis in (0, 1)]
     is_ruled = len(found[0]) + len(found[1]) > 1
     off = np.zeros_like(ink)
@@ -53,13 +55,14 @@ def _find_lines(ink: Float, floor: float, strength: float, axis: int) -> list[tu
     for part in range(1, count):
         top, tall = stats[part, cv2.CC_STAT_TOP], stats[part, cv2.CC_STAT_HEIGHT]
         across = stats[part, cv2.CC_STAT_WIDTH]
-        here = (parts == part) & (opened > floor)
-        thickness = here.sum() / max(1, int(here.any(axis=0).sum()))
         room = on_page[top + tall // 2]
-        if across < max(0.78 * room, 0.3 * wide) or thickness > 0.07 * high or tall > 0.16 * high:
+        if across < max(0.78 * room, 0.3 * wide) or tall > 0.16 * high:
+            continue
+        here = (parts == part) & (opened > floor)
+        if here.sum() / max(1, int(here.any(axis=0).sum())) > 0.07 * high:  # too thick
             continue
         at_rim = top < 0.16 * high or top + tall > 0.84 * high
-        is_faint = float(np.median(opened[here])) < 0.6 * strength
+        is_faint = median(in_order(opened[here])) < 0.6 * strength
         spans = across > 0.97 * room
         if at_rim or is_faint or spans:
             line = shear(cv2.dilate(_along_path(opened, levels, here), np.ones((5, 1))), -slant, outside=0.0)
@@ -121,4 +124,4 @@ def heal_crossings(mask: Mask, lines: Mask, ink: Float) -> Mask:
     if not lines.any() or not mask.any():
         return mask
     closed = cv2.morphologyEx(np.uint8(mask), cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8)).astype(bool)
-    return np.asarray(mask | (closed & lines & (ink > 0.4 * float(np.median(ink[mask])))))
+    return np.asarray(mask | (closed & lines & (ink > 0.4 * median(in_order(ink[mask])))))

@@ -158,6 +158,7 @@ def _no_space(store, data, *parts):
 def test_a_long_first_night_is_kept_in_batches_and_says_how_long_it_will_take(desk, server, monkeypatch):
     monkeypatch.setattr("tasks.sync.drive_source.download.BATCH", 10)
     monkeypatch.setattr("tasks.sync.drive_source.download.SECONDS_BETWEEN_WORDS", 0)
+    desk.settings = desk.settings.model_copy(update={"drive_threads": 1})  # files are asked for in their order
     for number in range(35):
         desk.put(f"digits/4/{number:02}.png", str(number) * 1000)
     server.api.tree.put("digits/4/99 last.png", "last")

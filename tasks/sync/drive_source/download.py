@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, wait
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from threading import Lock
+from typing import TypeVar
 
 from tasks.drive import Drive, DriveFile, refuse_file, status_of
 from tasks.errors import CredentialsError, SourceError
@@ -22,6 +25,8 @@ SECONDS_BETWEEN_WORDS = 2.0
 MAX_FAILURES = 10
 
 Say = Callable[[str], None]
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 @dataclass
@@ -76,17 +81,34 @@ def fetch(
     """
     wanted = _sort_out(found, known, store, downloads)
     work = _Work(drive, store, max_image_bytes, say, wanted)
-    for start in range(0, len(wanted), BATCH):
-        batch = wanted[start : start + BATCH]
-        done: list[RemoteFile] = []
-        for item, results in zip(batch, pool.map(work.fetch, batch), strict=True):
-            if results is None:
-                downloads.untouched.update(file.file_id for file in item.files)
-            else:
-                done += results
-        downloads.num_downloaded, downloads.num_bytes = work.num_done, work.num_bytes
-        downloads.files += done
-        yield done
+    with closing(_run_ahead(pool, work.fetch, wanted)) as fetched:
+        for start in range(0, len(wanted), BATCH):
+            done: list[RemoteFile] = []
+            for item, results in zip(wanted[start : start + BATCH], fetched, strict=False):
+                if results is None:
+                    downloads.untouched.update(file.file_id for file in item.files)
+                else:
+                    done += results
+            downloads.num_downloaded, downloads.num_bytes = work.num_done, work.num_bytes
+            downloads.files += done
+            yield done
+
+
+def _run_ahead(pool: Executor, work: Callable[[_T], _R], items: Iterable[_T]) -> Generator[_R]:
+    """Results in the order of the items; while they are looked at, less than a batch of the next is worked on.
+
+    When nobody asks any more, what has not begun is let go, and what runs is waited for: nothing is written afterwards.
+    """
+    waiting: deque[Future[_R]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) >= BATCH:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        wait([future for future in waiting if not future.cancel()])
 
 
 def _sort_out(

@@ -1,6 +1,7 @@
 """Real tiny trainings: what a model learns, when it stops, what it remembers, and what is refused."""
 
 import json
+import warnings
 from dataclasses import asdict
 
 import numpy as np
@@ -296,6 +297,12 @@ def test_a_kept_model_reads_as_the_trained_one_did(kept, trained, lesson):
     np.testing.assert_allclose(loaded.predict(lesson[0]), trained.network.predict(lesson[0], verbose=0), atol=1e-5)
     assert bundle.load_out_of_fold(store, "m-1").shape == (160, 10)
     assert bundle.load_curves(store, "m-1").chosen_epoch == trained.epochs
+
+
+def test_a_kept_model_is_loaded_without_a_warning(kept):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bundle.load_model(kept[0], "m-1", normaliser=NORMALISER_VERSION)
 
 
 def test_reading_with_another_normaliser_is_refused(kept):

@@ -15,7 +15,6 @@ import random
 import re
 import shutil
 import time
-import warnings
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -151,7 +150,6 @@ def main() -> None:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     logging.getLogger("tenarai").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message="Skipping variable loading", category=UserWarning)  # only reads with it
     start = time.monotonic()
     year, policies, judged = run_year(given.nights, given.seed, out)
     title = f"{given.nights} nights, {len(judged)} faults, seed {given.seed}"

@@ -191,8 +191,10 @@ class TransferFitter:
         import keras
 
         divide_logits(self._head, temperature)
+        head = self._build_head()  # without the optimizer, which would be kept with it and never used
+        head.set_weights(self._head.get_weights())
         inputs = keras.Input((28, 28), dtype="uint8", name="digit")
-        whole = keras.Model(inputs, self._head(self._convolutions(inputs, training=False)), name="transfer")
+        whole = keras.Model(inputs, head(self._convolutions(inputs, training=False)), name="transfer")
         whole.trainable = False
         return whole
 
@@ -228,10 +230,13 @@ class TransferFitter:
             features[part] = self._convolutions.predict(pixels[part], batch_size=BATCH, verbose=0)
         return features
 
+    def _build_head(self) -> Any:
+        return build_head(self._num_features, self._base.get_layer(HEAD[0]).units, len(self._lesson.labels))
+
     def _new_head(self) -> Any:
         """The base's dense layers; labels that the base does not know get new, small weights."""
         labels = self._lesson.labels
-        head = build_head(self._num_features, self._base.get_layer(HEAD[0]).units, len(labels))
+        head = self._build_head()
         head.get_layer(HEAD[0]).set_weights(self._base.get_layer(HEAD[0]).get_weights())
         known_kernel, known_bias = self._base.get_layer(HEAD[1]).get_weights()
         kernel, bias = (0.1 * array for array in head.get_layer(HEAD[1]).get_weights())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks import promote
-from tasks.errors import TenaraiError
+from tasks.errors import ModelError, TenaraiError
 from tasks.prepare import NORMALISER_VERSION
 from tasks.store import Store
 
@@ -44,8 +44,14 @@ def load_model_by_id(store: Store | None, model_id: str) -> LoadedModel:
     """
     from tasks.model.bundle import is_base, load_base, load_model
 
-    if store is None or is_base(model_id):
+    if is_base(model_id):
         return load_base(normaliser=NORMALISER_VERSION)
+    if store is None:
+        raise ModelError(
+            f"there is no model {model_id!r}",
+            expected="the base model's id, since there is no store",
+            mend="check the id and --store, or run `tenarai nightly` once",
+        )
     return load_model(store, model_id, normaliser=NORMALISER_VERSION)
 
 

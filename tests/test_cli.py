@@ -82,9 +82,28 @@ def test_a_setting_that_is_off_is_named(run, monkeypatch, tmp_path):
     assert "TENARAI_MAX_IMAGE_BYTES" in done.output
 
 
-def test_wrong_usage_exits_with_two(run):
+def test_wrong_usage_exits_with_two(run, tmp_path):
     assert run("nightly", "--recipe", "magic").exit_code == 2
     assert run("read").exit_code == 2
+    assert run("study", "--label", "4").exit_code == 2
+    assert run("restore", tmp_path / "nowhere.tar", "--store", tmp_path / "store").exit_code == 2
+
+
+def test_a_picture_that_cannot_be_written_is_one_clear_message(run, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    done = run("read", "--explain", tmp_path / "file" / "why.png", save(tmp_path / "4.png", picture(4)))
+    assert done.exit_code == 1
+    assert "why.png cannot be written" in done.output
+    assert "name another --explain" in done.output
+
+
+def test_without_a_store_no_other_model_than_the_base_answers_to_a_name(run, tmp_path):
+    four = save(tmp_path / "4.png", picture(4))
+    for command in (["read", four], ["export", "--format", "onnx", "--out", tmp_path / "x.onnx"]):
+        done = run(*command, "--model", "nope", "--store", tmp_path / "nowhere")
+        assert done.exit_code == 1
+        assert "there is no model 'nope'" in done.output
+    assert not (tmp_path / "x.onnx").exists()
 
 
 def test_sets_are_scored_and_what_is_misread_is_drawn(run, tmp_path):

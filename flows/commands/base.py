@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from flows.commands.options import write_file
+
 
 @click.command()
 @click.option("--draws", type=click.IntRange(1, 100), default=3, show_default=True, help="How often samples are drawn.")
@@ -21,7 +23,7 @@ def score(draws: int, base_only: bool, sheet: Path | None, as_json: bool, data: 
 
     scores = score_folder(data, draws=draws, few_shot=not base_only, say=lambda line: click.echo(line, err=True))
     if sheet:
-        sheet.write_bytes(draw_misread(scores))
+        write_file(sheet, draw_misread(scores), option="--sheet")
     for one in scores if as_json else ():
         after = {str(k): [round(share, 4) for share in shares] for k, shares in one.after.items()}
         counts = {"set": one.writer.name, "images": len(one.read), "right": int(one.right.sum())}

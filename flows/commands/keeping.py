@@ -26,7 +26,7 @@ def backup(store: str | None, file: Path) -> None:
 
 @click.command()
 @click.option("--store", required=True, metavar="P", help="Where the store shall be; nothing may be there yet.")
-@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
 def restore(store: str, file: Path) -> None:
     """Make a store from FILE, which `tenarai backup` wrote; the catalogue goes where TENARAI_CATALOGUE says."""
     from tasks.backup import restore as restore_store

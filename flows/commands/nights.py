@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands.options import read_settings, say, source_option, store_option
+from flows.commands.options import read_settings, say, source_option, store_option, write_file
 
 if TYPE_CHECKING:
     from tasks.settings import Settings
@@ -69,7 +69,7 @@ def read(store: str | None, as_json: bool, model: str | None, explain: Path | No
         else:
             say(result.as_line())
     if explain:
-        explain.write_bytes(draw_readings(results, settings))
+        write_file(explain, draw_readings(results, settings), option="--explain")
     if any(result.error for result in results):
         sys.exit(1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,4 +53,19 @@ def read_settings(**given: str | None) -> Settings:
         name = "TENARAI_" + "_".join(str(part) for part in first["loc"]).upper()
         raise SettingsError(
             f"the setting {name} is off", expected=first["msg"], received=repr(first["input"]), mend=f"set {name} anew"
+        ) from error
+
+
+def write_file(place: Path, data: bytes, *, option: str) -> None:
+    """Write what a command made where its option says, making the folder.
+
+    Raises:
+        SettingsError: It cannot be written there.
+    """
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+    except OSError as error:
+        raise SettingsError(
+            f"{place} cannot be written", received=error.strerror or str(error), mend=f"name another {option}"
         ) from error

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from flows.commands.options import read_settings, say, source_option, store_option
+from flows.commands.options import read_settings, say, source_option, store_option, write_file
 
 
 @click.command()
@@ -24,17 +24,5 @@ def sheet(source: str | None, store: str | None, labels: str, paper: Literal["a4
     asked = paper or ("a4" if settings.practice_sheet == "none" else settings.practice_sheet)
     settings = settings.model_copy(update={"practice_sheet": asked})
     chosen = [label.strip() for label in labels.replace("、", ",").split(",") if label.strip()]
-    _write(out, draw_sheet_now(settings, labels=chosen))
+    write_file(out, draw_sheet_now(settings, labels=chosen), option="--out")
     say(f"{out}: print it at any size, fill it in, and put a photo of it into sheets/")
-
-
-def _write(out: Path, data: bytes) -> None:
-    from tasks.errors import SettingsError
-
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(data)
-    except OSError as error:
-        raise SettingsError(
-            f"{out} cannot be written", received=error.strerror or str(error), mend="name another --out"
-        ) from error

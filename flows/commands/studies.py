@@ -69,6 +69,8 @@ def study(
     from flows.study import run_study
     from tasks.study import as_text, make_tables
 
+    if label and image is None:
+        raise click.UsageError("--label tells what is written in an --image: give both.")
     settings = read_settings(source=source, store=store)
     make_sample_if_default(settings)
     result = run_study(settings, _make_form(asked), click.echo, image=image, label=label, workers=workers, anew=anew)

@@ -116,6 +116,7 @@ ERRORS: dict[str, str] = {
     "there is nothing to tell apart": "見分けるものがありません",
     "there are too few images to learn from": "学習するには画像が少なすぎます",
     "there is no model {model} in the store {address}": "保管庫 {address} にモデル {model} はありません",
+    "there is no model {model}": "モデル {model} はありません",
     "the model {model} is damaged and was not loaded": "モデル {model} は壊れているので読み込みませんでした",
     "there is no earlier champion: the base model has been reading all along": (
         "前のモデルはありません。ずっと基本モデルが読んでいます"

@@ -133,6 +133,7 @@ class People:
         return 200, self._grant(ROBOT, frozenset(claims["scope"].split()))
 
     def _grant(self, email: str, scopes: frozenset[str]) -> dict[str, Any]:
-        token = f"ya29.{len(self.tokens)}-a-token-that-nobody-may-see"
+        # never the same twice, not even after all were revoked
+        token = f"ya29.{self.num_exchanges}-a-token-that-nobody-may-see"
         self.tokens[token] = (email, scopes, time.time() + self.seconds_of_a_token)
         return {"access_token": token, "expires_in": self.seconds_of_a_token, "token_type": "Bearer"}

@@ -1,5 +1,6 @@
 """Whatever goes wrong between Drive and the store: the same catalogue, the same originals, or nothing changed."""
 
+import gc
 import hashlib
 import multiprocessing
 import os
@@ -189,6 +190,7 @@ def test_a_long_first_night_is_kept_in_batches_and_says_how_long_it_will_take(de
 
 def _night_that_dies(desk, number_of_steps):
     """Kill the process at its n-th step that changes something on disk."""
+    gc.disable()  # what earlier tests left of TensorFlow does not survive being collected in a fork
     steps = 0
 
     def step(*arguments):

@@ -1,5 +1,6 @@
 """A local folder as the source."""
 
+import gc
 import errno
 import multiprocessing
 import os
@@ -442,6 +443,7 @@ def _night_that_dies(desk, number_of_steps):
     """Kill the process at its n-th step that changes something on disk."""
     import sqlite3
 
+    gc.disable()  # what earlier tests left of TensorFlow does not survive being collected in a fork
     steps = 0
 
     def step(*arguments):

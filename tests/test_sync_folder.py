@@ -1,7 +1,7 @@
 """A local folder as the source."""
 
-import gc
 import errno
+import gc
 import multiprocessing
 import os
 import shutil

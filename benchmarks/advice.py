@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.writers import Hand, Hands, Head, fit_head
-from tasks.evaluate.advice import order_inbox, rank_styles, soften
+from tenarai.evaluate.advice import order_inbox, rank_styles, soften
 
 START_EACH, MORE, NUM_MISREAD_FROM = 2, 20, 60
 Rows = NDArray[np.intp]

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.datasets import load_digits
 
-from tasks.model.bundle import load_base
-from tasks.prepare import NORMALISER_VERSION, normalise
-from tasks.sample import draw, draw_page
+from tenarai.model.bundle import load_base
+from tenarai.prepare import NORMALISER_VERSION, normalise
+from tenarai.sample import draw, draw_page
 
 
 def main() -> None:

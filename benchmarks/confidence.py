@@ -17,14 +17,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.score import Writer, load_writers
-from tasks.errors import ImageError
-from tasks.model.augment import STRONG, augment
-from tasks.model.bundle import LoadedModel, load_base
-from tasks.model.strokes import draw_no_digits
-from tasks.prepare import NORMALISER_VERSION, normalise
-from tasks.settings import TrainingSettings
-from tasks.train import ERROR_WHEN_SURE, train_model
+from benchmarks.base.score import Writer, load_writers
+from benchmarks.base.strokes import draw_no_digits
+from tenarai.errors import ImageError
+from tenarai.model.augment import STRONG, augment
+from tenarai.model.bundle import LoadedModel, load_base
+from tenarai.model.train import ERROR_WHEN_SURE, train_model
+from tenarai.prepare import NORMALISER_VERSION, normalise
+from tenarai.settings import TrainingSettings
 
 Digits = NDArray[np.uint8]
 

@@ -24,8 +24,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from tasks.model.augment import GENTLE, augment
-from tasks.model.networks import build_base, build_cnn
+from tenarai.model.augment import GENTLE, augment
+from tenarai.model.networks import build_base, build_cnn
 
 NETWORKS = {"cnn": build_cnn, "base": build_base}
 

@@ -20,9 +20,9 @@ import pillow_heif
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from tasks.errors import ImageError
-from tasks.prepare import decode, normalise
-from tasks.sample import draw, draw_page
+from tenarai.errors import ImageError
+from tenarai.prepare import decode, normalise
+from tenarai.sample import draw, draw_page
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "HEIF")
 

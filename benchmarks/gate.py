@@ -4,8 +4,8 @@
 .venv/bin/python -m benchmarks.gate nights OWN POOL.npz…     20 writers × 30 nights, this gate against two others
 .venv/bin/python -m benchmarks.gate power --png FILE         how many images show which gain
 
-OWN is a folder of <set>/<label>/<file>. The splits are those of `tasks.dataset`, fair pairs and decisions those of
-`tasks.evaluate` and `tasks.promote`; only the models are cheap (see `benchmarks.writers`).
+OWN is a folder of <set>/<label>/<file>. The splits are those of `tenarai.dataset`, fair pairs and decisions those of
+`tenarai.evaluate` and `tenarai.evaluate.promote`; only the models are cheap (see `benchmarks.writers`).
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.writers import LABELS, Hand, Hands, Head, base_head, fit_head, random_head
-from tasks import evaluate, promote
-from tasks.dataset import REGRESSION, TEST, TRAIN, Snapshot, freeze
-from tasks.records import Decision, Fingerprint, Image, PairedCounts, Reading, RegressionCase, Role
-from tasks.settings import GateSettings
-from tasks.train import split_folds
+from tenarai import evaluate
+from tenarai.dataset import REGRESSION, TEST, TRAIN, Snapshot, freeze
+from tenarai.evaluate import promote
+from tenarai.model.train import split_folds
+from tenarai.records import Decision, Fingerprint, Image, PairedCounts, Reading, RegressionCase, Role
+from tenarai.settings import GateSettings
 
 NUM_NIGHTS, PER_NIGHT = 30, 10
 FOLDS = 5

@@ -3,7 +3,7 @@
 .venv/bin/python -m benchmarks.labels OWN
 
 In each set of OWN (<set>/<label>/<file>) one label in twenty is changed at random, the heads of `benchmarks.writers`
-are cross-fitted on what is left of the truth, and `tasks.evaluate.suspects` ranks the images. Then letters and
+are cross-fitted on what is left of the truth, and `tenarai.evaluate.suspects` ranks the images. Then letters and
 scribbles, one for every twenty images, are filed under random labels, and the outliers are counted.
 """
 
@@ -19,12 +19,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.base.score import Writer, load_writers
 from benchmarks.writers import COPIES, LABELS, Hand, fit_head, see
-from flows.score import Writer, load_writers
-from tasks.evaluate.suspects import NO_LABEL, SURE_OF_ANOTHER, rank_by_suspicion
-from tasks.model.augment import GENTLE, augment
-from tasks.prepare import normalise
-from tasks.train import split_folds
+from tenarai.evaluate.suspects import NO_LABEL, SURE_OF_ANOTHER, rank_by_suspicion
+from tenarai.model.augment import GENTLE, augment
+from tenarai.model.train import split_folds
+from tenarai.prepare import normalise
 
 SHARE, FOLDS = 0.05, 5
 

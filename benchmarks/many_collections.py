@@ -20,7 +20,7 @@ from pathlib import Path
 from prefect.settings import get_current_settings
 from prefect.testing.utilities import prefect_test_harness
 
-from tasks.sample import make_sample
+from tenarai.sample import make_sample
 
 NIGHT = """
 import sys

@@ -22,15 +22,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tasks.errors import ImageError
-from tasks.prepare import decode, normalise
-from tasks.prepare.normalise import run_stages
-from tasks.sheets.codes import make_sheet
-from tasks.sheets.cut import cut_cells
-from tasks.sheets.find import find_sheet
-from tasks.sheets.layout import LAYOUTS
-from tasks.sheets.pdf import draw_pdf
-from tasks.sheets.plan import plan_rows
+from tenarai.errors import ImageError
+from tenarai.prepare import decode, normalise
+from tenarai.prepare.normalise import run_stages
+from tenarai.sheets.codes import make_sheet
+from tenarai.sheets.cut import cut_cells
+from tenarai.sheets.find import find_sheet
+from tenarai.sheets.layout import LAYOUTS
+from tenarai.sheets.pdf import draw_pdf
+from tenarai.sheets.plan import plan_rows
 from tests.photographs import DENSITY, EMPTY, FILLED, STRUCK, draw_camera, fill_in, photograph, spoil
 
 EVERY = 10  # one cut digit in ten is read by the base model, too
@@ -160,8 +160,8 @@ def _digit(picture) -> np.ndarray:
 
 def read_right(digits) -> tuple[float, float]:
     """Share that the base model reads right of the digits as they were written, and as they were cut."""
-    from tasks.model.bundle import load_base
-    from tasks.prepare import NORMALISER_VERSION
+    from tenarai.model.bundle import load_base
+    from tenarai.prepare import NORMALISER_VERSION
 
     model = load_base(normaliser=NORMALISER_VERSION)
     labels = np.array([label for label, _, _ in digits])

@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.errors import ImageError
-from tasks.model.bundle import load_base
-from tasks.prepare import NORMALISER_VERSION, decode, normalise
+from tenarai.errors import ImageError
+from tenarai.model.bundle import load_base
+from tenarai.prepare import NORMALISER_VERSION, decode, normalise
 
 Picture = NDArray[np.uint8]
 

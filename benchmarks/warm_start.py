@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.score import Writer, load_writers
-from tasks.model.recipes import RECIPES, Lesson, Rows, TransferFitter
-from tasks.prepare import NORMALISER_VERSION
+from benchmarks.base.score import Writer, load_writers
+from tenarai.model.recipes import RECIPES, Lesson, Rows, TransferFitter
+from tenarai.prepare import NORMALISER_VERSION
 
 WAYS = ("fresh from the base", "from the champion on", "averaged with the champion")
 Weights = list[NDArray[np.float32]]

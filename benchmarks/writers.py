@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.score import load_writers
-from tasks.model.augment import GENTLE, augment
-from tasks.model.batches import one_hot
-from tasks.model.bundle import load_base
-from tasks.model.networks import FEATURES, HEAD
-from tasks.model.recipes import RECIPES, TransferFitter, balance
-from tasks.prepare import NORMALISER_VERSION, normalise
+from benchmarks.base.score import load_writers
+from tenarai.model.augment import GENTLE, augment
+from tenarai.model.batches import one_hot
+from tenarai.model.bundle import load_base
+from tenarai.model.networks import FEATURES, HEAD
+from tenarai.model.recipes import RECIPES, TransferFitter, balance
+from tenarai.prepare import NORMALISER_VERSION, normalise
 
 Floats = NDArray[np.float32]
 LABELS = tuple("0123456789")

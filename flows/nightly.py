@@ -10,12 +10,12 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from flows import stages
-from flows.fan_out import order_nights
-from flows.night import Night, begin_night, name_tonight
-from flows.outcome import Outcome
-from flows.send import send_night
-from tasks.settings import ExamSettings, GateSettings, Settings, TrainingSettings
+from tasks import stages
+from tasks.send import send_night
+from tenarai.night import Night, begin_night, name_tonight
+from tenarai.orchestration.fan_out import order_nights
+from tenarai.report.outcome import Outcome
+from tenarai.settings import ExamSettings, GateSettings, Settings, TrainingSettings
 
 
 def spend_night(night: Night, *, as_task: Callable[[Any], Any] = lambda stage: stage) -> Outcome:

@@ -8,10 +8,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.champion import load_model_by_id
-from tasks import promote
-from tasks.settings import Settings
-from tasks.store import open_store
+from tenarai.evaluate import promote
+from tenarai.evaluate.champion import load_model_by_id
+from tenarai.settings import Settings
+from tenarai.store import open_store
 
 
 @flow(name="rollback", timeout_seconds=600)
@@ -34,7 +34,7 @@ def roll_back_champion(settings: Settings, *, to: str | None, why: str) -> str:
     Raises:
         ModelError: There is no earlier champion, or the one named cannot be loaded; nothing is changed then.
     """
-    from tasks.model.bundle import base_info
+    from tenarai.model.bundle import base_info
 
     store = open_store(settings.store, create=False)
     with store.lock():

@@ -21,15 +21,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.experiment import count_workers, train_cells
-from flows.material import gather_material
-from tasks.evaluate import wilson_score
-from tasks.model.bundle import base_info
-from tasks.records import Score
-from tasks.report import escape, page_style
-from tasks.settings import Settings, StudySettings
-from tasks.store import open_store
-from tasks.study import (
+from tenarai.evaluate import wilson_score
+from tenarai.model.bundle import base_info
+from tenarai.records import Score
+from tenarai.report import escape, page_style
+from tenarai.settings import Settings, StudySettings
+from tenarai.store import open_store
+from tenarai.study import (
     Cell,
     Findings,
     Material,
@@ -43,6 +41,8 @@ from tasks.study import (
     make_plan,
     write_report,
 )
+from tenarai.study.experiment import count_workers, train_cells
+from tenarai.study.gather import gather_material
 
 log = logging.getLogger("tenarai.study")
 Say = Callable[[str], None]

@@ -20,17 +20,17 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.pools import gpu_worker_is_ready
-from flows.track import open_tracker
-from tasks.dataset import REGRESSION, TRAIN, load_snapshot
-from tasks.errors import TrainingError
-from tasks.records import ModelInfo
-from tasks.settings import Settings, TrainingSettings
-from tasks.store import Store, open_store
+from tenarai.dataset import REGRESSION, TRAIN, load_snapshot
+from tenarai.errors import TrainingError
+from tenarai.model.track import open_tracker
+from tenarai.orchestration.pools import gpu_worker_is_ready
+from tenarai.records import ModelInfo
+from tenarai.settings import Settings, TrainingSettings
+from tenarai.store import Store, open_store
 
 if TYPE_CHECKING:
-    from tasks.model.recipes import Lesson
-    from tasks.train import Trained
+    from tenarai.model.recipes import Lesson
+    from tenarai.model.train import Trained
 
 log = logging.getLogger("tenarai.train")
 GPU_DEPLOYMENT = "train/gpu"
@@ -62,8 +62,8 @@ def train_from_snapshot(
         TrainingError: No usable model came out.
         SettingsError: TensorBoard or MLflow is asked for and not installed.
     """
-    from tasks.model.bundle import save_model
-    from tasks.train import train_model
+    from tenarai.model.bundle import save_model
+    from tenarai.model.train import train_model
 
     store = open_store(store_address, create=False)
     if store.exists("models", model_id, "model.json"):
@@ -92,7 +92,7 @@ def read_lesson(store: Store, snapshot_id: str) -> Lesson:
     Raises:
         StoreError: It is missing or was altered.
     """
-    from tasks.model.recipes import Lesson
+    from tenarai.model.recipes import Lesson
 
     snapshot = load_snapshot(store, snapshot_id)
     rows, info = snapshot.rows(TRAIN), snapshot.info
@@ -109,7 +109,7 @@ def read_lesson(store: Store, snapshot_id: str) -> Lesson:
 def _describe_model(
     model_id: str, snapshot_id: str, normaliser: int, training: TrainingSettings, trained: Trained
 ) -> ModelInfo:
-    from tasks.model.bundle import versions
+    from tenarai.model.bundle import versions
 
     return ModelInfo(
         id=model_id,

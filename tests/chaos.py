@@ -146,9 +146,9 @@ class Chaos:
         return "did not end"
 
     def find_wrong(self, one: Round) -> list[str]:
-        from tasks.catalogue import open_catalogue
-        from tasks.promote import history
-        from tasks.store import open_store
+        from tenarai.catalogue import open_catalogue
+        from tenarai.evaluate.promote import history
+        from tenarai.store import open_store
 
         wrong = [] if one.next_night == "COMPLETED" else [f"the next night {self.last_words}"]
         store = open_store(str(self.home / "store"), create=False)

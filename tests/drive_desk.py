@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tasks.catalogue import open_catalogue
-from tasks.records import State
-from tasks.store import open_store
-from tasks.sync import sync
+from tenarai.catalogue import open_catalogue
+from tenarai.records import State
+from tenarai.store import open_store
+from tenarai.sync import sync
 from tests.drives import settings_for
 from tests.stand_in import StandInDrive
 

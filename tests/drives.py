@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tasks.drive import Drive, open_drive
-from tasks.settings import Settings
+from tenarai.drive import Drive, open_drive
+from tenarai.settings import Settings
 from tests.stand_in import StandInDrive
 
 IMPATIENT = {"drive_first_wait": 0.005, "drive_requests_per_second": 1000}

@@ -29,7 +29,7 @@ class Machine:
         for path in (home, folder / "tmp"):
             path.mkdir(parents=True)
         ignored = shutil.ignore_patterns("__pycache__")
-        for name in ("flows", "tasks"):
+        for name in ("flows", "tasks", "tenarai"):
             shutil.copytree(PROJECT / name, self.project / name, ignore=ignored)
         for name in ("prefect.yaml", "pyproject.toml"):
             shutil.copy(PROJECT / name, self.project)
@@ -121,7 +121,9 @@ class Site:
             subprocess.run(command, env=self.server.env, cwd=self.server.project, check=True, capture_output=True)
         self.start_server()
         env = self.machines["cpu"].env
-        done = subprocess.run([sys.executable, "-m", "flows.cli", "deploy"], env=env, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "tenarai.cli.main", "deploy"], env=env, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
         for name, machine in self.machines.items():
             if name != "server":
@@ -158,7 +160,7 @@ def running_site(folder: Path, **given: Any) -> Iterator[Site]:
 
 def shorten(name: str, seconds: float) -> None:
     """Let the automation in whose name this stands act after so many seconds, until automations are applied again."""
-    from flows.deploy import apply_automations, read_automations
+    from tenarai.orchestration.deploy import apply_automations, read_automations
 
     (one,) = [automation for automation in read_automations() if name in automation.name]
     apply_automations(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tasks.records import (
+from tenarai.records import (
     Curves,
     Decision,
     InboxReading,

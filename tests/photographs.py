@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from tasks.sheets.codes import corner_dictionary, modules, row_dictionary
-from tasks.sheets.layout import Box
+from tenarai.sheets.codes import corner_dictionary, modules, row_dictionary
+from tenarai.sheets.layout import Box
 
 DENSITY = 10  # pixels a millimetre of the paper that is photographed
 EMPTY, FILLED, STRUCK = "empty", "filled", "struck"

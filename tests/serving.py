@@ -34,7 +34,7 @@ def serve(home, folder):
     }
     log = (home / "up.log").open("w")
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "up", "--port", str(port)],
+        [sys.executable, "-m", "tenarai.cli.main", "up", "--port", str(port)],
         cwd=PROJECT,
         env=env,
         stdout=log,

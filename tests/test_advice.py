@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from tasks.evaluate import choose_hints, order_inbox, rank_styles
-from tasks.evaluate.advice import MAX_HINTS, MAX_SPREAD, soften
-from tasks.prepare import normalise
-from tasks.records import Reading, RegressionCase
+from tenarai.evaluate import choose_hints, order_inbox, rank_styles
+from tenarai.evaluate.advice import MAX_HINTS, MAX_SPREAD, soften
+from tenarai.prepare import normalise
+from tenarai.records import Reading, RegressionCase
 from tests.collections_of_digits import picture, real_digits
 
 

@@ -8,31 +8,10 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
-GROUND = {"errors", "records", "settings", "words"}
-HOLDINGS = {"store", "catalogue", "drive"}
-STATIONS = {
-    "sync",
-    "sheets",
-    "prepare",
-    "dataset",
-    "model",
-    "train",
-    "evaluate",
-    "promote",
-    "report",
-    "publish",
-    "sample",
-    "study",
-    "backup",
-}
-ALLOWED_NEIGHBOURS = {
-    ("train", "model"),
-    ("model", "train"),
-}  # one station in two folders: networks, and how to fit them
 
 
 def modules():
-    for path in sorted([*PROJECT.glob("tasks/**/*.py"), *PROJECT.glob("flows/**/*.py")]):
+    for path in sorted(path for folder in ("flows", "tasks", "tenarai") for path in (PROJECT / folder).rglob("*.py")):
         yield path, path.relative_to(PROJECT).with_suffix("").parts
 
 
@@ -44,7 +23,9 @@ def imports(path, *, at_import_time_only=False):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names if node.module in {"tasks", "flows"})
+            yield from (
+                f"{node.module}.{alias.name}" for alias in node.names if node.module in {"tasks", "flows", "tenarai"}
+            )
 
 
 def _top_level(tree):
@@ -55,33 +36,10 @@ def _top_level(tree):
             yield from ast.walk(node)
 
 
-def room(name):
-    parts = name.split(".")
-    return parts[1] if parts[0] == "tasks" and len(parts) > 1 else None
-
-
-def test_every_room_is_known_to_this_test():
-    rooms = {parts[1] for _, parts in modules() if parts[0] == "tasks"} - {"__init__"}
-    assert rooms == GROUND | HOLDINGS | STATIONS
-
-
-def test_tasks_never_import_flows_or_prefect():
+def test_the_library_knows_no_prefect_outside_orchestration():
     for path, parts in modules():
-        if parts[0] == "tasks":
-            found = {name.split(".")[0] for name in imports(path)}
-            assert not found & {"flows", "prefect"}, path
-
-
-def test_stations_do_not_import_each_other_and_the_ground_imports_nothing_above_it():
-    for path, parts in modules():
-        if parts[0] != "tasks" or parts[1] == "__init__":
-            continue
-        own = parts[1]
-        for other in {room(name) for name in imports(path)} - {None, own}:
-            if own in GROUND or own in HOLDINGS:
-                assert other in GROUND, (path, other)
-            else:
-                assert other in GROUND | HOLDINGS or (own, other) in ALLOWED_NEIGHBOURS, (path, other)
+        if parts[0] == "tenarai" and parts[1] not in {"orchestration", "cli"}:
+            assert "prefect" not in {name.split(".")[0] for name in imports(path)}, path
 
 
 def test_keras_is_only_imported_inside_functions_and_tensorflow_never():
@@ -93,15 +51,17 @@ def test_keras_is_only_imported_inside_functions_and_tensorflow_never():
 def test_no_module_of_flows_hides_a_package_of_the_same_name():
     # a deployment's entry point puts flows/ first on sys.path
     names = {path.stem for path in (PROJECT / "flows").glob("*.py")}
-    assert not names & {*sys.stdlib_module_names, "tasks", "keras", "prefect", "numpy", "cv2", "tests"}
+    assert not names & {*sys.stdlib_module_names, "tasks", "tenarai", "keras", "prefect", "numpy", "cv2", "tests"}
 
 
-@pytest.mark.parametrize("code", ["import flows.cli", "import tasks.sync, tasks.prepare, tasks.dataset, tasks.report"])
+@pytest.mark.parametrize(
+    "code", ["import tenarai.cli.main", "import tenarai.sync, tenarai.prepare, tenarai.dataset, tenarai.report"]
+)
 def test_what_a_quiet_night_needs_is_imported_without_keras(code):
     check = f"import sys; {code}; sys.exit(bool({{'keras', 'tensorflow', 'sklearn'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", check], cwd=PROJECT, check=False).returncode == 0
 
 
 def test_the_command_line_answers_help_without_prefect():
-    check = "import sys, flows.cli; sys.exit('prefect' in sys.modules)"
+    check = "import sys, tenarai.cli.main; sys.exit('prefect' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], cwd=PROJECT, check=False).returncode == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.prepare import read_digit
+from tenarai.prepare import read_digit
 from tests.collections_of_digits import fill
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -20,7 +20,7 @@ pytestmark = [
 TRAIN = """
 import sys
 from flows.train import train_from_snapshot
-from tasks.settings import TrainingSettings
+from tenarai.settings import TrainingSettings
 store, snapshot, model, recipe = sys.argv[1:]
 settings = TrainingSettings(recipe=recipe, max_epochs=3, folds=2, device="cpu")
 print(train_from_snapshot(store, snapshot, model, settings, lambda line: None))
@@ -28,8 +28,8 @@ print(train_from_snapshot(store, snapshot, model, settings, lambda line: None))
 READ = """
 import sys
 import numpy as np
-from flows.champion import load_model_by_id
-from tasks.store import open_store
+from tenarai.evaluate.champion import load_model_by_id
+from tenarai.store import open_store
 store, model, digits, out = sys.argv[1:]
 np.save(out, load_model_by_id(open_store(store), model).predict(np.load(digits)))
 """
@@ -46,9 +46,9 @@ def on(backend, code, *arguments):
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A store with a snapshot of 80 real digits; 40 others to read."""
-    from flows.night import begin_night
-    from flows.stages import freeze_night, prepare_night, sync_night
-    from tasks.settings import ExamSettings, GateSettings, TrainingSettings
+    from tasks.stages import freeze_night, prepare_night, sync_night
+    from tenarai.night import begin_night
+    from tenarai.settings import ExamSettings, GateSettings, TrainingSettings
 
     home = tmp_path_factory.mktemp("backends")
     folder = fill(home / "folder", num_each=8)
@@ -76,7 +76,7 @@ def test_what_one_trained_both_read_alike(place, trainer, recipe):
 
 
 def test_the_base_model_reads_alike_on_both(place):
-    from tasks.model.bundle import base_info
+    from tenarai.model.bundle import base_info
 
     home, _ = place
     read = {}

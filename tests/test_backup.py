@@ -9,12 +9,12 @@ from contextlib import suppress
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from tasks.backup import back_up, restore
-from tasks.catalogue import copy_catalogue, open_catalogue
-from tasks.errors import SettingsError, StoreBusyError, StoreError, StoreVersionError
-from tasks.records import Digit, Event, EventKind, Image, Role
-from tasks.store import locate_store, open_store
+from tenarai.catalogue import copy_catalogue, open_catalogue
+from tenarai.cli.main import main
+from tenarai.errors import SettingsError, StoreBusyError, StoreError, StoreVersionError
+from tenarai.records import Digit, Event, EventKind, Image, Role
+from tenarai.store import locate_store, open_store
+from tenarai.store.backup import back_up, restore
 
 SOURCE = "folder:/somewhere"
 
@@ -312,7 +312,7 @@ def test_only_the_last_file_makes_a_remote_store_of_what_was_restored(archive, t
             raise StoreError("the line was cut")
         write(self, data, *parts)
 
-    monkeypatch.setattr("tasks.store.Store.write", write_until_models)
+    monkeypatch.setattr("tenarai.store.Store.write", write_until_models)
     with suppress(StoreError):
         restore(archive, address, f"sqlite:///{tmp_path / 'apart.sqlite'}", print)
     assert locate_store(address).exists("models")

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.catalogue import open_catalogue
-from tasks.errors import SettingsError, StoreError, StoreVersionError
-from tasks.records import Digit, Event, EventKind, Image, Rejection, Role, State
+from tenarai.catalogue import open_catalogue
+from tenarai.errors import SettingsError, StoreError, StoreVersionError
+from tenarai.records import Digit, Event, EventKind, Image, Rejection, Role, State
 
 SOURCE = "folder:/somewhere"
 

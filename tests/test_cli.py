@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from tasks.errors import SettingsError
+from tenarai.cli.main import main
+from tenarai.errors import SettingsError
 from tests.collections_of_digits import fill, picture, save
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -118,7 +118,7 @@ def test_sets_are_scored_and_what_is_misread_is_drawn(run, tmp_path):
 
 
 def test_after_some_samples_only_images_that_were_not_drawn_count(tmp_path):
-    from flows.score import load_writers, score_folder
+    from benchmarks.base.score import load_writers, score_folder
 
     fill(tmp_path / "ann", num_each=3, labels="0147", under=".")
     scores = score_folder(tmp_path, draws=1, say=lambda line: None)
@@ -139,7 +139,7 @@ def test_champions_come_and_go_by_hand(prefect, tmp_path):
 
     def tenarai(*arguments):
         done = subprocess.run(
-            [sys.executable, "-m", "flows.cli", *arguments, "--store", store],
+            [sys.executable, "-m", "tenarai.cli.main", *arguments, "--store", store],
             cwd=PROJECT,
             env=prefect,
             capture_output=True,
@@ -159,7 +159,7 @@ def test_champions_come_and_go_by_hand(prefect, tmp_path):
 
 
 def test_the_first_command_in_a_new_folder_makes_a_home_for_prefect(tmp_path, monkeypatch):
-    from flows.console import quiet_prefect
+    from tenarai.cli.console import quiet_prefect
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PREFECT_HOME", raising=False)
@@ -170,7 +170,7 @@ def test_the_first_command_in_a_new_folder_makes_a_home_for_prefect(tmp_path, mo
 
 
 def test_a_folder_that_prefect_may_not_write_to_is_one_clear_message(tmp_path, monkeypatch):
-    from flows.console import quiet_prefect
+    from tenarai.cli.console import quiet_prefect
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PREFECT_HOME", raising=False)
@@ -182,7 +182,7 @@ def test_a_folder_that_prefect_may_not_write_to_is_one_clear_message(tmp_path, m
 
 @pytest.mark.parametrize("meant", [True, False])
 def test_a_mass_deletion_is_believed_only_when_the_command_line_says_so(run, monkeypatch, meant):
-    from flows.outcome import Outcome
+    from tenarai.report.outcome import Outcome
 
     told = {}
 
@@ -190,6 +190,6 @@ def test_a_mass_deletion_is_believed_only_when_the_command_line_says_so(run, mon
         told.update(options)
         return Outcome("r", "nothing new", "nothing new: no image changed", "Completed", "report.html")
 
-    monkeypatch.setattr("flows.console.run_here", run_here)
+    monkeypatch.setattr("tenarai.cli.console.run_here", run_here)
     assert run("nightly", "--source", "folder:x", *["--allow-mass-deletion"] * meant).exit_code == 0
     assert told["allow_mass_deletion"] is meant

@@ -8,9 +8,9 @@ import urllib.request
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from tasks.drive import open_drive
-from tasks.settings import Settings
+from tenarai.cli.main import main
+from tenarai.drive import open_drive
+from tenarai.settings import Settings
 from tests.stand_in import ANN, StandInDrive
 from tests.stand_in.people import OWN_FILES, READ, REFRESH_TOKEN, SECRET, WRITE
 
@@ -116,7 +116,7 @@ def test_on_a_machine_without_a_browser_the_address_is_printed(server, browser, 
 
     from pathlib import Path
 
-    from flows.connect import connect as ask
+    from tenarai.cli.connect import connect as ask
 
     watcher = threading.Thread(target=open_when_printed)
     watcher.start()

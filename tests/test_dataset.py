@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tasks.dataset import freeze, load_manifest, load_snapshot, save_snapshot, sort_labels
-from tasks.errors import DatasetError, StoreError
-from tasks.records import Digit, Image, Role
-from tasks.store import open_store
+from tenarai.dataset import freeze, load_manifest, load_snapshot, save_snapshot, sort_labels
+from tenarai.errors import DatasetError, StoreError
+from tenarai.records import Digit, Image, Role
+from tenarai.store import open_store
 
 
 def near(ours, theirs):

@@ -5,21 +5,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import promote
-from tasks.errors import ModelError, StoreError
-from tasks.evaluate import (
+from tenarai.errors import ModelError, StoreError
+from tenarai.evaluate import (
     confusion_matrix,
     judge_regression,
     new_stories,
     pair_up,
+    promote,
     read_labels,
     tell_stories,
     wilson_score,
 )
-from tasks.promote import decide, mid_p_value
-from tasks.records import CaseStory, Image, PairedCounts, Reading, RegressionCase, Role
-from tasks.settings import GateSettings
-from tasks.store import open_store
+from tenarai.evaluate.promote import decide, mid_p_value
+from tenarai.records import CaseStory, Image, PairedCounts, Reading, RegressionCase, Role
+from tenarai.settings import GateSettings
+from tenarai.store import open_store
 
 GATE = GateSettings()
 

@@ -68,7 +68,7 @@ def test_the_units_start_what_exists():
 
 
 def test_each_workers_environment_names_settings_that_exist():
-    from tasks.settings import Settings
+    from tenarai.settings import Settings
 
     for file in (PLACE / "systemd").glob("*.env"):
         for name in re.findall(r"^#? ?TENARAI_(\w+)=", file.read_text(), re.M):
@@ -181,7 +181,7 @@ def test_helm_values_parse_ask_for_the_password_and_hold_none(file):
 
 
 def test_every_pool_has_a_worker_and_a_template():
-    from flows.pools import CPU_POOL, GPU_POOL
+    from tenarai.orchestration.pools import CPU_POOL, GPU_POOL
 
     for pool in (CPU_POOL, GPU_POOL):
         values = yaml.safe_load((PLACE / f"kubernetes/{pool}-worker.yaml").read_text())

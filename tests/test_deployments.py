@@ -7,10 +7,10 @@ from pathlib import Path
 
 import yaml
 
-from flows.deploy import apply_automations, read_automations, read_retired
-from flows.pools import CPU_POOL, GPU_POOL
-from flows.server import no_good_answer
 from flows.train import GPU_DEPLOYMENT
+from tenarai.orchestration.deploy import apply_automations, read_automations, read_retired
+from tenarai.orchestration.pools import CPU_POOL, GPU_POOL
+from tenarai.orchestration.server import no_good_answer
 
 PROJECT = Path(__file__).resolve().parents[1]
 SPEC = yaml.safe_load((PROJECT / "prefect.yaml").read_text())

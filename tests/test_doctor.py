@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from flows.doctor import examine
-from flows.doctor.machine import check_prefect
-from tasks.settings import Settings
-from tasks.store import open_store
+from tenarai.cli.main import main
+from tenarai.orchestration.doctor import examine
+from tenarai.orchestration.doctor.machine import check_prefect
+from tenarai.settings import Settings
+from tenarai.store import open_store
 from tests.collections_of_digits import fill
 from tests.drives import settings_for
 from tests.stand_in import ROBOT, StandInDrive
@@ -25,7 +25,7 @@ def elsewhere(tmp_path, monkeypatch):
     from contextlib import nullcontext
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tasks.train.choose_device", lambda wish: nullcontext("CPU (tensorflow)"))
+    monkeypatch.setattr("tenarai.model.train.choose_device", lambda wish: nullcontext("CPU (tensorflow)"))
     for name in ("TENARAI_SOURCE", "TENARAI_STORE", "TENARAI_COLLECTIONS", "PREFECT_API_URL"):
         monkeypatch.delenv(name, raising=False)
 
@@ -225,7 +225,7 @@ def test_a_file_of_collections_that_is_off_stops_the_night(tmp_path, text):
 def test_what_would_train_is_named(monkeypatch, device, state):
     from contextlib import nullcontext
 
-    monkeypatch.setattr("tasks.train.choose_device", lambda wish: nullcontext(device))
+    monkeypatch.setattr("tenarai.model.train.choose_device", lambda wish: nullcontext(device))
     (finding,) = [finding for finding in examine(Settings()) if finding.about == "device"]
     assert finding.state == state
 

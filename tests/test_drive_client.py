@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tasks.drive import parse_address, refuse_file, status_of
-from tasks.drive.faults import Fault, asked_wait, judge
-from tasks.drive.pace import Pace
-from tasks.errors import CredentialsError, SettingsError, SourceError
+from tenarai.drive import parse_address, refuse_file, status_of
+from tenarai.drive.faults import Fault, asked_wait, judge
+from tenarai.drive.pace import Pace
+from tenarai.errors import CredentialsError, SettingsError, SourceError
 from tests.drives import client_for
 from tests.stand_in import ANN, FAULTS, ROBOT, StandInDrive
 from tests.stand_in.api import Refused

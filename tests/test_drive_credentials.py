@@ -6,9 +6,9 @@ import traceback
 
 import pytest
 
-from tasks.drive import open_drive
-from tasks.drive.credentials import find_account, to_account
-from tasks.errors import CredentialsError, SettingsError, TenaraiError
+from tenarai.drive import open_drive
+from tenarai.drive.credentials import find_account, to_account
+from tenarai.errors import CredentialsError, SettingsError, TenaraiError
 from tests.drives import client_for, settings_for
 from tests.stand_in import ROBOT, StandInDrive
 from tests.stand_in.people import REFRESH_TOKEN, SECRET, private_pem
@@ -144,7 +144,7 @@ def test_a_token_that_google_cannot_hand_out_for_a_moment_is_asked_for_again(ser
 def test_a_secret_block_of_prefect_is_read_by_its_name(prefect, server, tmp_path):
     from prefect.blocks.system import Secret
 
-    from flows.blocks import read_secret
+    from tenarai.orchestration.blocks import read_secret
 
     Secret(value=server.people.service_account_key()).save("drive-key")
     settings = settings_for(server, tmp_path, drive_credentials="block:drive-key")

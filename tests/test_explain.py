@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from tasks.model.bundle import LoadedModel, load_base
-from tasks.model.explain import feature_network, find_nearest, map_occlusion
-from tasks.model.networks import FEATURES, build_cnn, build_head, build_mlp
-from tasks.prepare import NORMALISER_VERSION, normalise
+from tenarai.model.bundle import LoadedModel, load_base
+from tenarai.model.explain import feature_network, find_nearest, map_occlusion
+from tenarai.model.networks import FEATURES, build_cnn, build_head, build_mlp
+from tenarai.prepare import NORMALISER_VERSION, normalise
 from tests.collections_of_digits import picture, real_digits
 
 

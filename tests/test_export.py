@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from flows.track import open_tracker
-from tasks.errors import ModelError, SettingsError
-from tasks.model.bundle import LoadedModel, load_base
-from tasks.model.export import FORMATS, TOLERANCE, compare_exported, export_model
-from tasks.prepare import NORMALISER_VERSION, normalise
-from tasks.records import ModelInfo
-from tasks.settings import Settings, TrainingSettings
-from tasks.train import train_model
+from tenarai.cli.main import main
+from tenarai.errors import ModelError, SettingsError
+from tenarai.model.bundle import LoadedModel, load_base
+from tenarai.model.export import FORMATS, TOLERANCE, compare_exported, export_model
+from tenarai.model.track import open_tracker
+from tenarai.model.train import train_model
+from tenarai.prepare import NORMALISER_VERSION, normalise
+from tenarai.records import ModelInfo
+from tenarai.settings import Settings, TrainingSettings
 from tests.collections_of_digits import picture, real_digits
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -48,7 +48,7 @@ def fine_tuned(base):
     """The shape that the transfer recipe gives: models inside a model, with labels of its own."""
     import keras
 
-    from tasks.model.networks import FEATURES, build_head
+    from tenarai.model.networks import FEATURES, build_head
 
     convolutions = keras.Model(base.network.input, base.network.get_layer(FEATURES).output)
     head = build_head(convolutions.output_shape[-1], 24, 3)
@@ -57,7 +57,7 @@ def fine_tuned(base):
 
 
 def by_recipe(recipe, base):
-    from tasks.model.networks import build_cnn, build_mlp
+    from tenarai.model.networks import build_cnn, build_mlp
 
     makers = {"base": lambda: base, "transfer": lambda: fine_tuned(base)}
     return makers.get(recipe, lambda: named({"mlp": build_mlp, "cnn": build_cnn}[recipe](10), 10))()
@@ -130,7 +130,7 @@ def test_nobody_watches_and_nothing_is_imported_unless_the_settings_ask(off):
         assert tracker.watch is None
         tracker.finish(info())
     code = (
-        "import sys; from flows.track import open_tracker; from tasks.settings import Settings\n"
+        "import sys; from tenarai.model.track import open_tracker; from tenarai.settings import Settings\n"
         "with open_tracker(Settings(), 'm-1'): pass\n"
         "sys.exit(bool({'mlflow', 'tensorboard'} & set(sys.modules)))"
     )

@@ -7,7 +7,7 @@ from prefect.client.orchestration import get_client
 from prefect.states import Completed, Failed, Running
 
 from flows import train
-from tasks.errors import TrainingError
+from tenarai.errors import TrainingError
 
 PARAMETERS = {"store": "nowhere", "snapshot": "s", "model": "m-1", "training": {}}
 

@@ -20,10 +20,10 @@ PROJECT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow
 GATHER = """
 import json, resource, sys
-from flows.night import begin_night
-from flows.stages import prepare_night, sync_night
-from tasks.prepare import NORMALISER_VERSION
-from tasks.settings import ExamSettings, GateSettings, TrainingSettings
+from tenarai.night import begin_night
+from tasks.stages import prepare_night, sync_night
+from tenarai.prepare import NORMALISER_VERSION
+from tenarai.settings import ExamSettings, GateSettings, TrainingSettings
 night = begin_night("folder:" + sys.argv[1], sys.argv[2], force=False, training=TrainingSettings(),
                     exam=ExamSettings(), gate=GateSettings())
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

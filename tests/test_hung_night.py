@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from flows.deploy import apply_automations
-from tasks.errors import StoreBusyError
-from tasks.store import find_store
+from tenarai.errors import StoreBusyError
+from tenarai.orchestration.deploy import apply_automations
+from tenarai.store import find_store
 from tests.collections_of_digits import fill, picture, save
 from tests.machines import running_site, shorten
 from tests.serving import finish, start, wait

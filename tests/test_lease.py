@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.errors import StoreBusyError, StoreError
-from tasks.store import open_store
-from tasks.store.lease import FOLDER
+from tenarai.errors import StoreBusyError, StoreError
+from tenarai.store import open_store
+from tenarai.store.lease import FOLDER
 from tests import services
 
 
@@ -86,8 +86,8 @@ def test_of_many_that_find_a_lease_run_out_one_gets_the_store(address):
 
 
 def test_a_lease_is_renewed_while_the_night_works(address, monkeypatch):
-    monkeypatch.setattr("tasks.store.lease.RENEWED_EVERY", timedelta(seconds=0.1))
-    monkeypatch.setattr("tasks.store.lease.LASTS", timedelta(seconds=2))
+    monkeypatch.setattr("tenarai.store.lease.RENEWED_EVERY", timedelta(seconds=0.1))
+    monkeypatch.setattr("tenarai.store.lease.LASTS", timedelta(seconds=2))
     store = open_store(address)
     with store.lock():
         (name,) = leases_of(store)
@@ -97,7 +97,7 @@ def test_a_lease_is_renewed_while_the_night_works(address, monkeypatch):
 
 
 def test_a_night_that_slept_while_another_took_the_store_keeps_its_hands_off(address, monkeypatch):
-    monkeypatch.setattr("tasks.store.lease.RENEWED_EVERY", timedelta(seconds=0.1))
+    monkeypatch.setattr("tenarai.store.lease.RENEWED_EVERY", timedelta(seconds=0.1))
     store = open_store(address)
     with store.lock():
         leave_a_lease(store, minutes=3)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from flows.login import FILE, read_or_make_login, secure
-from tasks.errors import SettingsError
+from tenarai.errors import SettingsError
+from tenarai.orchestration.login import FILE, read_or_make_login, secure
 
 
 def test_the_password_is_made_once_for_its_owner_only(tmp_path):

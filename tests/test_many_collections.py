@@ -5,11 +5,11 @@ import json
 import pytest
 from prefect.client.orchestration import get_client
 
-from flows.fan_out import read_collections, settings_of
 from flows.nightly import nightly
-from tasks.errors import SettingsError
-from tasks.settings import TrainingSettings
-from tasks.store import open_store
+from tenarai.errors import SettingsError
+from tenarai.orchestration.fan_out import read_collections, settings_of
+from tenarai.settings import TrainingSettings
+from tenarai.store import open_store
 from tests.collections_of_digits import fill
 
 QUICK = TrainingSettings(recipe="mlp", max_epochs=3, patience=3, folds=2)

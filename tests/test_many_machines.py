@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from tasks.store import open_store
+from tenarai.store import open_store
 from tests import services
 from tests.collections_of_digits import fill, picture, save
 from tests.machines import running_site

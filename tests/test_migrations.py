@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import create_engine, inspect
 
-from tasks.catalogue import migrations, open_catalogue, schema
-from tasks.errors import StoreError
-from tasks.records import Digit, Event, EventKind, Image, Role
+from tenarai.catalogue import migrations, open_catalogue, schema
+from tenarai.errors import StoreError
+from tenarai.records import Digit, Event, EventKind, Image, Role
 
 SOURCE = "folder:/somewhere"
 IMAGE = Image(SOURCE, "id", "digits/4/手.png", Role.DIGITS, "4", "a" * 64, 10, owner="みどり", stamp="s")
@@ -197,7 +197,7 @@ def test_a_first_night_killed_between_its_tables_is_made_whole(empty):
 
 
 def test_several_processes_opening_a_new_catalogue_at_once_make_it_once(empty):
-    code = f"from tasks.catalogue import open_catalogue; print(open_catalogue({empty!r}).images('x'))"
+    code = f"from tenarai.catalogue import open_catalogue; print(open_catalogue({empty!r}).images('x'))"
     openers = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(4)]
     assert [(opener.communicate()[0], opener.returncode) for opener in openers] == [(b"[]\n", 0)] * 4
 
@@ -205,7 +205,7 @@ def test_several_processes_opening_a_new_catalogue_at_once_make_it_once(empty):
 def test_an_up_to_date_catalogue_is_opened_without_alembic(tmp_path):
     address = f"sqlite:///{tmp_path / 'catalogue.sqlite'}"
     open_catalogue(address).close()
-    code = f"import sys; from tasks.catalogue import open_catalogue; open_catalogue({address!r}); "
+    code = f"import sys; from tenarai.catalogue import open_catalogue; open_catalogue({address!r}); "
     done = subprocess.run([sys.executable, "-c", code + "sys.exit('alembic' in sys.modules)"])
     assert done.returncode == 0
 

@@ -11,12 +11,12 @@ import pytest
 
 from flows.nightly import nightly
 from flows.rollback import promote_by_hand
-from tasks.catalogue import open_catalogue
-from tasks.dataset import load_snapshot
-from tasks.errors import DatasetError, SettingsError, SourceError, StoreError, StoreVersionError
-from tasks.prepare import NORMALISER_VERSION
-from tasks.settings import Settings, TrainingSettings
-from tasks.store import open_store
+from tenarai.catalogue import open_catalogue
+from tenarai.dataset import load_snapshot
+from tenarai.errors import DatasetError, SettingsError, SourceError, StoreError, StoreVersionError
+from tenarai.prepare import NORMALISER_VERSION
+from tenarai.settings import Settings, TrainingSettings
+from tenarai.store import open_store
 from tests.collections_of_digits import fill, picture, save
 
 QUICK = TrainingSettings(recipe="mlp", max_epochs=12, patience=3, folds=2)
@@ -66,8 +66,8 @@ def test_a_first_night_ends_with_a_verdict_and_a_report_that_is_complete(prefect
 
 def test_the_stages_are_plain_functions_that_need_no_server(collection, store, monkeypatch):
     from flows import nightly as module
-    from flows.night import begin_night
-    from tasks.settings import ExamSettings, GateSettings
+    from tenarai.night import begin_night
+    from tenarai.settings import ExamSettings, GateSettings
 
     def refuse(*_, **__):
         raise AssertionError("a plain night asked for a Prefect server")
@@ -210,9 +210,9 @@ def test_the_regression_set_is_never_trained_on(prefect, collection, store):
 def test_the_same_image_reads_the_same_by_training_path_command_and_keras_file(prefect, collection, store):
     import keras
 
-    from flows.read import read_files
-    from tasks.prepare import read_digit
-    from tasks.settings import Settings
+    from tenarai.evaluate.read import read_files
+    from tenarai.prepare import read_digit
+    from tenarai.settings import Settings
 
     run_night(collection, store)
     model = report_of(store)["challenger"]
@@ -227,8 +227,8 @@ def test_the_same_image_reads_the_same_by_training_path_command_and_keras_file(p
 
 
 def test_a_digit_on_white_paper_and_its_negative_read_the_same(tmp_path):
-    from flows.read import read_files
-    from tasks.settings import Settings
+    from tenarai.evaluate.read import read_files
+    from tenarai.settings import Settings
 
     files = []
     for number in range(0, 40, 4):
@@ -310,7 +310,7 @@ def test_a_disk_that_fills_up_while_a_model_is_kept_leaves_the_old_champion(pref
             raise StoreError("the disk is full", mend="free space")
         write(self, data, *parts)
 
-    monkeypatch.setattr("tasks.store.Store.write", write_until_models)
+    monkeypatch.setattr("tenarai.store.Store.write", write_until_models)
     with pytest.raises(StoreError, match="disk is full"):
         run_night(collection, store)
     monkeypatch.undo()
@@ -342,6 +342,6 @@ def test_a_quiet_night_never_imports_keras(prefect, collection, store):
         "import sys; from flows.nightly import nightly\n"
         f"state = nightly(source='folder:{collection}', store='{store}', training={QUICK!r}, return_state=True)\n"
         "print(state.result().verdict, 'keras' in sys.modules or 'tensorflow' in sys.modules)\n"
-    ).replace("TrainingSettings(", "__import__('tasks.settings').settings.TrainingSettings(")
+    ).replace("TrainingSettings(", "__import__('tenarai.settings').settings.TrainingSettings(")
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=prefect, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1:] == ["nothing new False"], done.stderr[-2000:]

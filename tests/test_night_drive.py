@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from flows.nightly import nightly
-from tasks.errors import MassDeletionError
-from tasks.settings import TrainingSettings
+from tenarai.errors import MassDeletionError
+from tenarai.settings import TrainingSettings
 from tests.collections_of_digits import fill, picture, save
 from tests.stand_in import ROBOT, StandInDrive
 from tests.stand_in.people import REFRESH_TOKEN, SECRET, WRITE, private_pem

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from flows.notices import (
+from tenarai.cli.main import main
+from tenarai.orchestration.notices import (
     BLOCK,
     KINDS,
     announce_expiry,
@@ -55,7 +55,7 @@ def test_a_permission_that_runs_out_is_found_where_it_is_kept(tmp_path):
 
 def test_it_is_told_two_days_before_it_runs_out_and_not_earlier(tmp_path, monkeypatch):
     told = []
-    monkeypatch.setattr("flows.notices.announce", lambda *words: told.append(words))
+    monkeypatch.setattr("tenarai.orchestration.notices.announce", lambda *words: told.append(words))
     (tmp_path / "me.json").write_text('{"connected": "2026-01-02T10:00:00+00:00"}')
     for day in range(3, 14):
         announce_expiry(str(tmp_path / "me.json"), datetime(2026, 1, day, 2, tzinfo=UTC), "en")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.catalogue import CATALOGUE_FILE, open_catalogue
-from tasks.report.texts import TEXTS
+from tenarai.catalogue import CATALOGUE_FILE, open_catalogue
+from tenarai.report.texts import TEXTS
 from tests.collections_of_digits import fill
 from tests.serving import free_port, wait
 
@@ -55,7 +55,7 @@ def tenarai(tmp_path):
     wait(lambda: _answers(f"{env['PREFECT_API_URL']}/health"), 300)
 
     def run(*arguments, **more):
-        command = [sys.executable, "-m", "flows.cli", *arguments]
+        command = [sys.executable, "-m", "tenarai.cli.main", *arguments]
         return subprocess.run(command, cwd=PROJECT, env={**env, **more}, capture_output=True, text=True, check=False)
 
     run.api = env["PREFECT_API_URL"]

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tasks.prepare.ink import _mean_channel
-from tasks.prepare.order import in_order, median, percentile
+from tenarai.prepare.ink import _mean_channel
+from tenarai.prepare.order import in_order, median, percentile
 
 SHARES = (0, 1, 30, 35, 50, 75, 90, 99.5, 100)
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.errors import MassDeletionError
-from tasks.records import CELL, EventKind, Image, Role, State
-from tasks.sync.plan import RemoteFile, check_mass_deletion, plan_sync
+from tenarai.errors import MassDeletionError
+from tenarai.records import CELL, EventKind, Image, Role, State
+from tenarai.sync.plan import RemoteFile, check_mass_deletion, plan_sync
 
 SOURCE = "drive:x"
 

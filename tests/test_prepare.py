@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.errors import ImageError
-from tasks.prepare import NEAR_DUPLICATE_BITS, are_near, decode, hamming, normalise, perceptual_hash, squeeze
-from tasks.prepare.ink import find_shadow, has_dark_ink, ink_strength
-from tasks.prepare.lines import find_slant, remove_lines, shear
-from tasks.prepare.normalise import run_stages, scale_to_work
+from tenarai.errors import ImageError
+from tenarai.prepare import NEAR_DUPLICATE_BITS, are_near, decode, hamming, normalise, perceptual_hash, squeeze
+from tenarai.prepare.ink import find_shadow, has_dark_ink, ink_strength
+from tenarai.prepare.lines import find_slant, remove_lines, shear
+from tenarai.prepare.normalise import run_stages, scale_to_work
 from tests.collections_of_digits import picture, real_digits
 
 SAMPLE = [0, 11, 22, 33, 44, 55, 66, 77, 88, 99]

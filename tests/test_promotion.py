@@ -10,18 +10,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from flows.describe import FrozenNight
-from flows.examine import Examination
-from flows.fair import count_learned, find_counted_rows
-from flows.night import begin_night
-from flows.stages import decide_night
-from tasks import promote
-from tasks.dataset import TEST, TRAIN, freeze, save_snapshot
-from tasks.errors import ModelError
-from tasks.prepare import are_near
-from tasks.records import Fingerprint, Image, PairedCounts, Role, SnapshotInfo
-from tasks.settings import ExamSettings, GateSettings, TrainingSettings
-from tasks.store import open_store
+from tasks.stages import decide_night
+from tenarai.dataset import TEST, TRAIN, freeze, save_snapshot
+from tenarai.errors import ModelError
+from tenarai.evaluate import promote
+from tenarai.evaluate.examine import Examination
+from tenarai.evaluate.fair import count_learned, find_counted_rows
+from tenarai.night import begin_night
+from tenarai.prepare import are_near
+from tenarai.records import Fingerprint, Image, PairedCounts, Role, SnapshotInfo
+from tenarai.report.describe import FrozenNight
+from tenarai.settings import ExamSettings, GateSettings, TrainingSettings
+from tenarai.store import open_store
 from tests.collections_of_digits import picture, save
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -29,8 +29,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 # Forks a child for every line that a promotion runs in store and history, and kills it there with SIGKILL.
 KILL_EVERYWHERE = """
 import os, signal, sys
-from tasks import promote
-from tasks.store import open_store
+from tenarai.evaluate import promote
+from tenarai.store import open_store
 
 store = open_store(sys.argv[1])
 promote.promote(store, "m-old", why="better", by="gate")
@@ -207,13 +207,13 @@ def test_a_person_can_put_back_what_was_rolled_back_and_then_it_is_not_undone_an
 
 
 def test_after_a_roll_back_everything_reads_as_before_the_promotion_to_the_bit(store, tmp_path):
-    from flows.read import read_files
     from flows.rollback import promote_by_hand, roll_back_champion
-    from tasks.model import bundle
-    from tasks.model.networks import build_mlp
-    from tasks.records import Curves, ModelInfo
-    from tasks.settings import Settings
-    from tasks.train import Trained
+    from tenarai.evaluate.read import read_files
+    from tenarai.model import bundle
+    from tenarai.model.networks import build_mlp
+    from tenarai.model.train import Trained
+    from tenarai.records import Curves, ModelInfo
+    from tenarai.settings import Settings
 
     settings = Settings(store=str(tmp_path / "store"))
     files = [save(tmp_path / f"{n}.png", picture(n)) for n in range(0, 60, 3)]

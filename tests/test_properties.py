@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tasks.catalogue import open_catalogue
-from tasks.dataset import freeze
-from tasks.errors import DatasetError, ImageError, MassDeletionError
-from tasks.prepare import decode, normalise
-from tasks.promote import decide
-from tasks.records import (
+from tenarai.catalogue import open_catalogue
+from tenarai.dataset import freeze
+from tenarai.errors import DatasetError, ImageError, MassDeletionError
+from tenarai.evaluate.promote import decide
+from tenarai.prepare import decode, normalise
+from tenarai.records import (
     Digit,
     Event,
     EventKind,
@@ -26,8 +26,8 @@ from tasks.records import (
     Role,
     State,
 )
-from tasks.settings import GateSettings
-from tasks.sync.plan import RemoteFile, check_mass_deletion, plan_sync
+from tenarai.settings import GateSettings
+from tenarai.sync.plan import RemoteFile, check_mass_deletion, plan_sync
 from tests.collections_of_digits import picture
 
 SOURCE = "drive:x"

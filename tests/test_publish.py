@@ -2,9 +2,9 @@
 
 import pytest
 
-from tasks.drive import open_drive
-from tasks.errors import SettingsError, SourceError
-from tasks.publish import find_destination, send_report
+from tenarai.drive import open_drive
+from tenarai.errors import SettingsError, SourceError
+from tenarai.report.sending import find_destination, send_report
 from tests.drives import settings_for
 from tests.stand_in import ANN, FAULTS, ROBOT, StandInDrive
 from tests.stand_in.api import Refused

@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flows.night import begin_night
 from flows.nightly import spend_night
-from tasks.settings import ExamSettings, GateSettings, TrainingSettings
+from tenarai.night import begin_night
+from tenarai.settings import ExamSettings, GateSettings, TrainingSettings
 from tests.collections_of_digits import fill, picture, save
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -18,9 +18,9 @@ FORMS = {
 }
 AGAIN = """
 import sys
-from flows.night import begin_night
+from tenarai.night import begin_night
 from flows.nightly import spend_night
-from tasks.settings import ExamSettings, GateSettings, TrainingSettings
+from tenarai.settings import ExamSettings, GateSettings, TrainingSettings
 
 training = TrainingSettings.model_validate_json(sys.argv[3])
 night = begin_night(sys.argv[1], sys.argv[2], force=False, training=training, exam=ExamSettings(), gate=GateSettings())

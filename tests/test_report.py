@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.artifacts import per_digit_rows, regression_rows
-from tasks.errors import StoreError
-from tasks.records import (
+from tenarai.errors import StoreError
+from tenarai.orchestration.artifacts import per_digit_rows, regression_rows
+from tenarai.records import (
     Change,
     Decision,
     Disputed,
@@ -26,12 +26,12 @@ from tasks.records import (
     StyleHint,
     Suspect,
 )
-from tasks.report import build_report, write_report
-from tasks.report.contact_sheet import Cell, draw_contact_sheet
-from tasks.report.plots import drawable
-from tasks.report.texts import TEXTS
-from tasks.report.view import make_view
-from tasks.store import open_store
+from tenarai.report import build_report, write_report
+from tenarai.report.contact_sheet import Cell, draw_contact_sheet
+from tenarai.report.plots import drawable
+from tenarai.report.texts import TEXTS
+from tenarai.report.view import make_view
+from tenarai.store import open_store
 from tests.nights import NoPictures, night
 
 LOST = Disputed("digits/4/l.png", "f" * 64, "4", Reading("4", 0.9, False), Reading("9", 0.6, True))
@@ -163,7 +163,7 @@ def test_a_cause_without_its_facts_is_told_in_the_gates_own_words():
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_stand_out_from_their_ground_in_both_colour_schemes(scheme):
-    css = (Path(__file__).parents[1] / "tasks/report/templates/report.css").read_text()
+    css = (Path(__file__).parents[1] / "tenarai/report/templates/report.css").read_text()
     light, dark = re.findall(r":root \{(.*?)\}", css, re.S)
     colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", light))
     if scheme == "dark":
@@ -292,7 +292,7 @@ def test_the_newest_report_is_named_only_when_it_is_whole(tmp_path, report, monk
             raise StoreError("the disk is full")
         write(self, data, *parts)
 
-    monkeypatch.setattr("tasks.store.Store.write", fail_at_the_end)
+    monkeypatch.setattr("tenarai.store.Store.write", fail_at_the_end)
     with pytest.raises(StoreError):
         write_report(store, "second", report)
     assert store.read("reports", "latest") == b"first\n"
@@ -332,7 +332,7 @@ def test_a_contact_sheet_shows_each_picture_above_its_digit():
 def test_a_name_shows_in_markdown_as_it_is_written(name):
     from markdown_it import MarkdownIt
 
-    from tasks.report.markdown import escape
+    from tenarai.report.markdown import escape
 
     shown = MarkdownIt("gfm-like", {"linkify": False}).render(f"| file |\n| --- |\n| {escape(name)} |\n")
     assert f"<td>{escape_html(name, quote=False)}</td>" in shown.replace("&quot;", '"')

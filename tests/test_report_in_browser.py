@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tasks.records import Decision, Explanation, Filed, InboxReading, Misreading, Reading, RegressionCase, Rejection
-from tasks.report import build_report
+from tenarai.records import Decision, Explanation, Filed, InboxReading, Misreading, Reading, RegressionCase, Rejection
+from tenarai.report import build_report
 from tests.browser import chromium, listen
 from tests.collections_of_digits import picture
 from tests.nights import night

@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from tasks.errors import ImageError
-from tasks.prepare import read_digit
-from tasks.sample import make_sample
+from tenarai.errors import ImageError
+from tenarai.prepare import read_digit
+from tenarai.sample import make_sample
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +56,8 @@ def test_exactly_four_files_are_refused_each_for_its_own_reason(sample):
 def test_the_base_model_reads_the_sample(sample):
     import numpy as np
 
-    from tasks.model.bundle import load_base
-    from tasks.prepare import NORMALISER_VERSION
+    from tenarai.model.bundle import load_base
+    from tenarai.prepare import NORMALISER_VERSION
 
     digits, labels = [], []
     for path in files(sample, "digits"):

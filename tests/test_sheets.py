@@ -13,20 +13,20 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.cli import main
-from tasks.catalogue import open_catalogue
-from tasks.errors import ImageError, SettingsError
-from tasks.prepare import NORMALISER_VERSION, decode, normalise, prepare_images
-from tasks.records import EventKind, Role, State
-from tasks.settings import Settings, TrainingSettings
-from tasks.sheets import collect_cells, draw_pdf, find_layout, make_sheet, plan_rows
-from tasks.sheets.codes import PRIVATE, Sheet, recall_from
-from tasks.sheets.cut import cut_cells
-from tasks.sheets.find import find_sheet
-from tasks.sheets.layout import LAYOUTS
-from tasks.sheets.plan import Row
-from tasks.store import open_store
-from tasks.sync import sync
+from tenarai.catalogue import open_catalogue
+from tenarai.cli.main import main
+from tenarai.errors import ImageError, SettingsError
+from tenarai.prepare import NORMALISER_VERSION, decode, normalise, prepare_images
+from tenarai.records import EventKind, Role, State
+from tenarai.settings import Settings, TrainingSettings
+from tenarai.sheets import collect_cells, draw_pdf, find_layout, make_sheet, plan_rows
+from tenarai.sheets.codes import PRIVATE, Sheet, recall_from
+from tenarai.sheets.cut import cut_cells
+from tenarai.sheets.find import find_sheet
+from tenarai.sheets.layout import LAYOUTS
+from tenarai.sheets.plan import Row
+from tenarai.store import open_store
+from tenarai.sync import sync
 from tests.collections_of_digits import picture, real_digits, save
 from tests.photographs import (
     DENSITY,
@@ -302,7 +302,7 @@ def test_a_photo_is_cut_once_whatever_its_name_becomes(folder, photo, monkeypatc
     file = folder.put("monday.png", photo)
     folder.night()
     before = {cell.sha256 for cell in folder.cells()}
-    monkeypatch.setattr("tasks.sheets.collect.find_sheet", lambda *_: pytest.fail("it was cut again"))
+    monkeypatch.setattr("tenarai.sheets.collect.find_sheet", lambda *_: pytest.fail("it was cut again"))
     assert folder.night().num_cut == 0
     assert folder.kinds() == []
     file.rename(file.with_name("tuesday.png"))
@@ -315,7 +315,7 @@ def test_a_photo_is_cut_once_whatever_its_name_becomes(folder, photo, monkeypatc
 def test_cells_go_with_their_photo_and_come_back_with_it_uncut(folder, photo, monkeypatch, tmp_path):
     file = folder.put("monday.png", photo)
     folder.night()
-    monkeypatch.setattr("tasks.sheets.collect.find_sheet", lambda *_: pytest.fail("it was cut again"))
+    monkeypatch.setattr("tenarai.sheets.collect.find_sheet", lambda *_: pytest.fail("it was cut again"))
     file.rename(tmp_path / "trash.png")
     assert folder.night().num_gone == 10
     assert folder.cells() == []
@@ -359,7 +359,7 @@ def test_a_photo_that_shows_no_whole_sheet_is_listed_with_its_reason_and_looked_
     assert "no practice sheet" in reasons["sheets/note.png"]
     assert "not a picture" in reasons["sheets/letter.png"]
     assert "nothing is written" in reasons["sheets/blank.png"]
-    monkeypatch.setattr("tasks.sheets.collect.find_sheet", lambda *_: pytest.fail("it was looked at again"))
+    monkeypatch.setattr("tenarai.sheets.collect.find_sheet", lambda *_: pytest.fail("it was looked at again"))
     assert folder.night().num_cut == 0
     assert len(folder.catalogue.rejections(folder.source, NORMALISER_VERSION)) == 4
     file.unlink()
@@ -426,7 +426,7 @@ def test_a_label_that_cannot_be_printed_or_remembered_is_one_clear_message(run, 
 
 
 def test_a_sheet_is_weighted_by_what_the_source_has_and_shows_what_was_misread(run, tmp_path, folder, monkeypatch):
-    from flows import sheet as flow
+    from tenarai.report import sheet as flow
 
     shown = []
     monkeypatch.setattr(flow, "draw_pdf", lambda pages, language: shown.extend(pages) or b"%PDF")

@@ -7,8 +7,8 @@ import multiprocessing
 
 import pytest
 
-from tasks.errors import StoreBusyError, StoreError, StoreVersionError
-from tasks.store import open_store
+from tenarai.errors import StoreBusyError, StoreError, StoreVersionError
+from tenarai.store import open_store
 
 
 def test_an_original_is_kept_once_under_its_digest(tmp_path):
@@ -101,9 +101,9 @@ def test_an_address_without_a_store_is_not_made_when_only_looked_at(tmp_path):
 def test_a_store_of_an_earlier_format_is_brought_up_to_date_step_by_step(tmp_path, monkeypatch):
     open_store(str(tmp_path))
     done = []
-    monkeypatch.setattr("tasks.store.store.FORMAT", 3)
+    monkeypatch.setattr("tenarai.store.store.FORMAT", 3)
     steps = {1: lambda store: done.append(1), 2: lambda store: done.append(2)}
-    monkeypatch.setattr("tasks.store.store.UPGRADES", steps)
+    monkeypatch.setattr("tenarai.store.store.UPGRADES", steps)
     open_store(str(tmp_path))
     assert done == [1, 2]
     assert open_store(str(tmp_path)).read_json("store.json") == {"format": 3}
@@ -117,19 +117,19 @@ def test_an_upgrade_that_was_cut_off_goes_on_where_it_was(tmp_path, monkeypatch)
     def cut_off(store):
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr("tasks.store.store.FORMAT", 3)
-    monkeypatch.setattr("tasks.store.store.UPGRADES", {1: lambda store: done.append(1), 2: cut_off})
+    monkeypatch.setattr("tenarai.store.store.FORMAT", 3)
+    monkeypatch.setattr("tenarai.store.store.UPGRADES", {1: lambda store: done.append(1), 2: cut_off})
     with pytest.raises(StoreError, match="disk is full"):
         open_store(str(tmp_path))
-    monkeypatch.setattr("tasks.store.store.UPGRADES", {2: lambda store: done.append(2)})
+    monkeypatch.setattr("tenarai.store.store.UPGRADES", {2: lambda store: done.append(2)})
     open_store(str(tmp_path))
     assert done == [1, 2]
 
 
 def test_a_store_is_not_upgraded_under_a_night_that_works_on_it(tmp_path, monkeypatch):
     store = open_store(str(tmp_path))
-    monkeypatch.setattr("tasks.store.store.FORMAT", 2)
-    monkeypatch.setattr("tasks.store.store.UPGRADES", {1: lambda store: None})
+    monkeypatch.setattr("tenarai.store.store.FORMAT", 2)
+    monkeypatch.setattr("tenarai.store.store.UPGRADES", {1: lambda store: None})
     with store.lock(), pytest.raises(StoreBusyError, match="another night"):
         open_store(str(tmp_path))
 

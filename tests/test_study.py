@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from flows.material import gather_material
 from flows.study import name_study, train_plan
-from tasks.errors import ImageError, SettingsError
-from tasks.evaluate import wilson_score
-from tasks.report import escape, page_style
-from tasks.settings import Settings, StudySettings
-from tasks.store import open_store
-from tasks.study import Cell, Findings, Material, Notebook, Outcome, Progress, Question, build_report, make_plan
-from tasks.study.extrapolate import forecast
-from tasks.study.material import DARK, GREY, INVERTED, NORMALISED, SQUEEZED
-from tasks.study.plan import SCHEDULE, SWITCHES, plain
-from tasks.study.sentences import answer_question, percent
-from tasks.study.tables import as_text, make_tables
+from tenarai.cli.main import main
+from tenarai.errors import ImageError, SettingsError
+from tenarai.evaluate import wilson_score
+from tenarai.report import escape, page_style
+from tenarai.settings import Settings, StudySettings
+from tenarai.store import open_store
+from tenarai.study import Cell, Findings, Material, Notebook, Outcome, Progress, Question, build_report, make_plan
+from tenarai.study.extrapolate import forecast
+from tenarai.study.gather import gather_material
+from tenarai.study.material import DARK, GREY, INVERTED, NORMALISED, SQUEEZED
+from tenarai.study.plan import SCHEDULE, SWITCHES, plain
+from tenarai.study.sentences import answer_question, percent
+from tenarai.study.tables import as_text, make_tables
 from tests.collections_of_digits import fill, picture, save
 
 DIGITS = tuple("0123456789")
@@ -95,7 +95,7 @@ def test_the_article_trains_on_one_image_a_label_however_many_there_are():
 
 
 def test_the_schedules_are_those_of_the_recipes():
-    from tasks.model.recipes import RECIPES
+    from tenarai.model.recipes import RECIPES
 
     assert {name: recipe.epochs_without_split for name, recipe in RECIPES.items()} == SCHEDULE
 
@@ -470,7 +470,7 @@ def test_wrong_usage_exits_with_two(run, wrong):
 
 
 def test_every_kind_of_cell_can_be_trained(folder):
-    from flows.experiment import Laboratory
+    from tenarai.study.experiment import Laboratory
 
     image = next((folder / "misread" / "4").iterdir())
     material = gather(folder, image=image, label="4")
@@ -508,7 +508,7 @@ def test_a_run_from_the_prefect_ui_publishes_the_report_and_says_the_answer_in_i
 
 @pytest.mark.slow
 def test_processes_of_their_own_give_the_same_numbers_as_this_one(folder):
-    from flows.experiment import train_cells
+    from tenarai.study.experiment import train_cells
 
     material = gather(folder)
     cells = [plain("mlp", epochs=3, seed=seed) for seed in range(3)]

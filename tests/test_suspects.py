@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from flows.night import begin_night
-from flows.stages import freeze_night, prepare_night, sync_night
-from tasks.dataset import load_snapshot
-from tasks.evaluate import find_duplicates, find_outliers, find_wrong_labels
-from tasks.evaluate.suspects import rank_by_suspicion
-from tasks.prepare import NORMALISER_VERSION, are_near
-from tasks.records import Fingerprint, Image, Role
-from tasks.settings import ExamSettings, GateSettings, TrainingSettings
+from tasks.stages import freeze_night, prepare_night, sync_night
+from tenarai.dataset import load_snapshot
+from tenarai.evaluate import find_duplicates, find_outliers, find_wrong_labels
+from tenarai.evaluate.suspects import rank_by_suspicion
+from tenarai.night import begin_night
+from tenarai.prepare import NORMALISER_VERSION, are_near
+from tenarai.records import Fingerprint, Image, Role
+from tenarai.settings import ExamSettings, GateSettings, TrainingSettings
 from tests.collections_of_digits import fill, picture, save
 
 LABELS = ("4", "9")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tasks.records import EventKind, Role
+from tenarai.records import EventKind, Role
 from tests.drive_desk import DriveDesk
 from tests.stand_in import ANN, ROBOT, StandInDrive
 

@@ -10,7 +10,7 @@ import sqlite3
 
 import pytest
 
-from tasks.errors import CredentialsError, SourceError, StoreError
+from tenarai.errors import CredentialsError, SourceError, StoreError
 from tests.drive_desk import DriveDesk
 from tests.stand_in import FAULTS, StandInDrive
 from tests.stand_in.api import Refused
@@ -61,7 +61,7 @@ def two_nights(tmp_path_factory):
             return [first, desk.told()], server.faults.done
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.drive.client.PAGE_SIZE", 5)
+        patch.setattr("tenarai.drive.client.PAGE_SIZE", 5)
         yield run
 
 
@@ -141,7 +141,7 @@ def test_a_full_disk_leaves_the_catalogue_as_the_last_batch_left_it(desk, server
     desk.night()
     before = desk.told(), desk.state()
     desk.put("digits/4/b.png", "b")
-    monkeypatch.setattr("tasks.store.Store.write", _no_space)
+    monkeypatch.setattr("tenarai.store.Store.write", _no_space)
     with pytest.raises(StoreError, match="No space left"):
         desk.night()
     monkeypatch.undo()
@@ -157,8 +157,8 @@ def _no_space(store, data, *parts):
 
 
 def test_a_long_first_night_is_kept_in_batches_and_says_how_long_it_will_take(desk, server, monkeypatch):
-    monkeypatch.setattr("tasks.sync.drive_source.download.BATCH", 10)
-    monkeypatch.setattr("tasks.sync.drive_source.download.SECONDS_BETWEEN_WORDS", 0)
+    monkeypatch.setattr("tenarai.sync.drive_source.download.BATCH", 10)
+    monkeypatch.setattr("tenarai.sync.drive_source.download.SECONDS_BETWEEN_WORDS", 0)
     desk.settings = desk.settings.model_copy(update={"drive_threads": 1})  # files are asked for in their order
     for number in range(35):
         desk.put(f"digits/4/{number:02}.png", str(number) * 1000)
@@ -215,7 +215,7 @@ def _night_that_dies(desk, number_of_steps):
 
 
 def test_kill_at_every_step_leaves_a_state_that_the_next_night_completes(desk, server, monkeypatch):
-    monkeypatch.setattr("tasks.sync.drive_source.download.BATCH", 1)
+    monkeypatch.setattr("tenarai.sync.drive_source.download.BATCH", 1)
     desk.settings = desk.settings.model_copy(update={"drive_threads": 1})
     old = [desk.put(f"digits/4/{name}.png", name) for name in ("gone", "moved", "same")]
     desk.night()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tasks.errors import CredentialsError, MassDeletionError, SettingsError, SourceError
-from tasks.records import EventKind, State
+from tenarai.errors import CredentialsError, MassDeletionError, SettingsError, SourceError
+from tenarai.records import EventKind, State
 from tests.drive_desk import DriveDesk
 from tests.stand_in import ANN, ROBOT, StandInDrive
 
@@ -283,8 +283,8 @@ def test_without_credentials_nothing_is_touched(desk, monkeypatch, tmp_path):
 
 
 def test_a_folder_named_by_its_link_is_the_same_source(monkeypatch):
-    from flows.night import name_drive_by_id
-    from tasks.settings import Settings
+    from tenarai.night import name_drive_by_id
+    from tenarai.settings import Settings
 
     link = "drive:https://drive.google.com/drive/u/1/folders/1aB?resourcekey=0-xy"
     assert name_drive_by_id(Settings(source=link)).source == "drive:1aB?resourcekey=0-xy"

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.catalogue import open_catalogue
-from tasks.errors import MassDeletionError, SettingsError, SourceError, StoreError
-from tasks.records import EventKind, Rejection, Role, State
-from tasks.settings import Settings
-from tasks.store import open_store
-from tasks.sync import sync
-from tasks.sync.layout import find_place, read_label, to_text
+from tenarai.catalogue import open_catalogue
+from tenarai.errors import MassDeletionError, SettingsError, SourceError, StoreError
+from tenarai.records import EventKind, Rejection, Role, State
+from tenarai.settings import Settings
+from tenarai.store import open_store
+from tenarai.sync import sync
+from tenarai.sync.layout import find_place, read_label, to_text
 
 
 class Desk:

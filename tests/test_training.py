@@ -7,19 +7,19 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from flows.champion import load_champion
-from tasks import promote
-from tasks.errors import DatasetError, ImageError, ModelError, NormaliserMismatch, TrainingError
-from tasks.model import bundle
-from tasks.model.augment import GENTLE, STRONG, augment
-from tasks.model.batches import augmented_batches, one_hot
-from tasks.model.networks import build_mlp
-from tasks.model.recipes import RECIPES, Lesson, TransferFitter
-from tasks.prepare import NORMALISER_VERSION, normalise
-from tasks.records import ModelInfo
-from tasks.settings import TrainingSettings
-from tasks.store import open_store
-from tasks.train import choose_device, find_threshold, split_folds, train_model
+from tenarai.errors import DatasetError, ImageError, ModelError, NormaliserMismatch, TrainingError
+from tenarai.evaluate import promote
+from tenarai.evaluate.champion import load_champion
+from tenarai.model import bundle
+from tenarai.model.augment import GENTLE, STRONG, augment
+from tenarai.model.batches import augmented_batches, one_hot
+from tenarai.model.networks import build_mlp
+from tenarai.model.recipes import RECIPES, Lesson, TransferFitter
+from tenarai.model.train import choose_device, find_threshold, split_folds, train_model
+from tenarai.prepare import NORMALISER_VERSION, normalise
+from tenarai.records import ModelInfo
+from tenarai.settings import TrainingSettings
+from tenarai.store import open_store
 from tests.collections_of_digits import picture, real_digits
 
 DIGITS = tuple("0123456789")
@@ -384,9 +384,9 @@ def small_mnist(tmp_path, lesson):
 
 
 def test_a_small_base_is_built_from_data_by_the_command_and_its_card_tells_of_it(small_mnist, tmp_path, monkeypatch):
-    from flows import collection, pretrain
+    from benchmarks.base import collection, pretrain
 
-    monkeypatch.setattr("tasks.model.pretrain.BATCH", 16)  # enough steps for batch normalisation to settle
+    monkeypatch.setattr("benchmarks.base.training.BATCH", 16)  # enough steps for batch normalisation to settle
     monkeypatch.setattr(collection, "STROKES_EACH", 10)
     monkeypatch.setattr(collection, "NO_DIGITS", 30)
     lines = []
@@ -400,7 +400,7 @@ def test_a_small_base_is_built_from_data_by_the_command_and_its_card_tells_of_it
 def test_going_on_from_the_shipped_base_forgets_nothing_and_its_card_tells_what_it_went_on_from(
     small_mnist, tmp_path, monkeypatch
 ):
-    from flows import collection, pretrain
+    from benchmarks.base import collection, pretrain
 
     monkeypatch.setattr(collection, "STROKES_EACH", 10)
     monkeypatch.setattr(collection, "NO_DIGITS", 30)
@@ -416,7 +416,7 @@ def test_going_on_from_the_shipped_base_forgets_nothing_and_its_card_tells_what_
 
 
 def test_a_digit_that_is_put_on_paper_by_program_is_still_read(lesson):
-    from tasks.model.paper import photograph
+    from benchmarks.base.paper import photograph
 
     rng, base = np.random.default_rng(0), bundle.load_base(normaliser=NORMALISER_VERSION)
     digits = np.stack([normalise_or_blank(photograph(digit, rng)) for digit in lesson[0]])
@@ -432,7 +432,7 @@ def normalise_or_blank(picture):
 
 
 def test_the_same_seed_takes_the_same_photograph_and_another_seed_another(lesson):
-    from tasks.model.paper import photograph
+    from benchmarks.base.paper import photograph
 
     first, again, other = (photograph(lesson[0][0], np.random.default_rng(seed)) for seed in (3, 3, 4))
     assert np.array_equal(first, again)
@@ -441,7 +441,7 @@ def test_the_same_seed_takes_the_same_photograph_and_another_seed_another(lesson
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", None])
 def test_a_file_that_is_no_data_set_is_one_clear_message(tmp_path, content):
-    from flows.collection import load_npz
+    from benchmarks.base.collection import load_npz
 
     path = tmp_path / "mnist.npz"
     if content is not None:

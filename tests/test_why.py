@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
 from flows.train import challenger_id, train_from_snapshot
-from tasks import promote
-from tasks.dataset import freeze, save_snapshot
-from tasks.evaluate import find_changes, plan_trials
-from tasks.prepare import NORMALISER_VERSION, are_near, normalise
-from tasks.records import Change, Fingerprint, Image, ModelInfo, Role
-from tasks.settings import TrainingSettings
-from tasks.store import open_store
+from tenarai.cli.main import main
+from tenarai.dataset import freeze, save_snapshot
+from tenarai.evaluate import find_changes, plan_trials, promote
+from tenarai.prepare import NORMALISER_VERSION, are_near, normalise
+from tenarai.records import Change, Fingerprint, Image, ModelInfo, Role
+from tenarai.settings import TrainingSettings
+from tenarai.store import open_store
 from tests.collections_of_digits import picture, real_digits
 
 INFO = ModelInfo(

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from tasks.drive.faults import DAMAGED, REFUSALS
-from tasks.errors import StoreError
-from tasks.words import tell_error, translate
-from tasks.words.japanese import JAPANESE
+from tenarai.cli.main import main
+from tenarai.drive.faults import DAMAGED, REFUSALS
+from tenarai.errors import StoreError
+from tenarai.locale import tell_error, translate
+from tenarai.locale.japanese import JAPANESE
 
 PROJECT = Path(__file__).resolve().parents[1]
 SAMPLE = "7"
@@ -54,7 +54,7 @@ def reasons(folder):
 
 OF_DRIVE = [("faults.py", text) for text in (*REFUSALS.values(), DAMAGED)]
 ALL = OF_DRIVE + [
-    pair for room in ("prepare", "sync", "dataset", "train") for pair in reasons(PROJECT / "tasks" / room)
+    pair for room in ("prepare", "sync", "dataset", "model/train") for pair in reasons(PROJECT / "tenarai" / room)
 ]
 
 
@@ -69,7 +69,7 @@ def test_the_reasons_are_found_in_the_code():
 @pytest.mark.parametrize(("file", "text"), ALL)
 def test_every_reason_has_its_japanese(file, text):
     said = translate(text, "ja")
-    assert said != text, f"{file}: add it to tasks/words/japanese.py"
+    assert said != text, f"{file}: add it to tenarai/locale/japanese.py"
     assert re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", said)
 
 
@@ -112,9 +112,9 @@ def test_a_night_tells_its_progress_in_japanese(line, said):
 
 
 def test_the_gates_sentences_have_their_japanese():
-    from tasks.promote import decide
-    from tasks.records import PairedCounts, Reading, RegressionCase
-    from tasks.settings import GateSettings
+    from tenarai.evaluate.promote import decide
+    from tenarai.records import PairedCounts, Reading, RegressionCase
+    from tenarai.settings import GateSettings
 
     lost = RegressionCase(
         "misread/4/a.png", "a", "4", Reading("4", 0.9, False), Reading("9", 0.8, False), "newly misread"

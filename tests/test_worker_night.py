@@ -14,7 +14,7 @@ import pytest
 import yaml
 from prefect.states import Scheduled
 
-from flows.deploy import read_automations
+from tenarai.orchestration.deploy import read_automations
 from tests.collections_of_digits import fill, picture, save
 from tests.serving import finish, serve, start, wait
 
@@ -108,7 +108,7 @@ def test_deploying_again_makes_nothing_twice_and_leaves_the_switches_as_they_are
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_API_AUTH_STRING": (home / "prefect/login").read_text().strip(),
     }
-    subprocess.run([sys.executable, "-m", "flows.cli", "deploy"], cwd=PROJECT, env=env, check=True)
+    subprocess.run([sys.executable, "-m", "tenarai.cli.main", "deploy"], cwd=PROJECT, env=env, check=True)
     for automation in read_automations():
         assert [known.enabled for known in client.read_automations_by_name(automation.name)] == [False]
     assert len(client.read_deployments()) == len(SPEC["deployments"])
@@ -164,7 +164,7 @@ def test_a_laptop_that_slept_for_a_week_catches_up_with_one_run(up, finished):
 def test_a_taken_port_is_one_clear_message(up):
     _, _, port = up
     done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", "up", "--port", str(port)],
+        [sys.executable, "-m", "tenarai.cli.main", "up", "--port", str(port)],
         cwd=PROJECT,
         capture_output=True,
         text=True,

@@ -15,7 +15,7 @@ from benchmarks.year.person import Person, Supply
 from benchmarks.year.planted import KINDS, SETTLED, Planted, as_table, plan_faults
 from benchmarks.year.policies import GATE, Policy
 from benchmarks.year.year import Year, digest
-from tasks.store import open_store
+from tenarai.store import open_store
 from tests.stand_in import StandInDrive
 
 SEEDS = range(20)

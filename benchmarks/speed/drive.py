@@ -19,11 +19,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.speed.measure import Row
-from tasks.catalogue import open_catalogue
-from tasks.drive import open_drive
-from tasks.settings import Settings
-from tasks.store import open_store
-from tasks.sync import sync
+from tenarai.catalogue import open_catalogue
+from tenarai.drive import open_drive
+from tenarai.settings import Settings
+from tenarai.store import open_store
+from tenarai.sync import sync
 
 THREADS = 16
 

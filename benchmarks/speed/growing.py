@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from benchmarks.speed.material import insert_rows, write_folder
 from benchmarks.speed.measure import Row, seconds
-from flows.night import Night, begin_night
-from tasks.settings import ExamSettings, GateSettings, Settings, TrainingSettings
+from tenarai.night import Night, begin_night
+from tenarai.settings import ExamSettings, GateSettings, Settings, TrainingSettings
 
 NEW = 100
 MODEL = "m-0123456789ab"
@@ -39,11 +39,11 @@ LABELS = tuple("0123456789")
 
 def spend_with_new(num: int, repeats: int) -> tuple[float, float]:
     """Seconds of sync and of prepare for 100 new images among many, medians."""
-    from tasks.catalogue import CATALOGUE_FILE, open_catalogue
-    from tasks.prepare import prepare_images
-    from tasks.store import open_store
-    from tasks.sync import sync
-    from tasks.sync.folder import list_folder
+    from tenarai.catalogue import CATALOGUE_FILE, open_catalogue
+    from tenarai.prepare import prepare_images
+    from tenarai.store import open_store
+    from tenarai.sync import sync
+    from tenarai.sync.folder import list_folder
 
     with TemporaryDirectory() as name:
         folder, home = Path(name) / "folder", Path(name) / "store"
@@ -87,9 +87,9 @@ def open_night(place: Path) -> Night:
 
 def plan(place: Path) -> None:
     """Compare a list of every file with every row, as a sync does."""
-    from tasks.records import State
-    from tasks.sync.folder import FoundFile
-    from tasks.sync.plan import RemoteFile, plan_sync
+    from tenarai.records import State
+    from tenarai.sync.folder import FoundFile
+    from tenarai.sync.plan import RemoteFile, plan_sync
 
     night = open_night(place)
     with night.catalogue() as catalogue:
@@ -108,7 +108,7 @@ def plan(place: Path) -> None:
 
 def freeze(place: Path) -> None:
     """Freeze the snapshot, as the stage of the night does."""
-    from flows.stages import freeze_night
+    from tasks.stages import freeze_night
 
     assert freeze_night(open_night(place)).is_new
 
@@ -116,7 +116,7 @@ def freeze(place: Path) -> None:
 def train(place: Path) -> None:
     """Compute the features of `transfer`, fit one epoch, and read every 50th image, held out."""
     from flows.train import read_lesson
-    from tasks.model.recipes import RECIPES
+    from tenarai.model.recipes import RECIPES
 
     night = open_night(place)
     lesson = read_lesson(night.store, find_snapshot(night))
@@ -129,12 +129,12 @@ def train(place: Path) -> None:
 
 def examine(place: Path) -> None:
     """The whole exam, suspects included; only the models' reading is made up: right in 97 %."""
-    from flows.examine import examine_challenger
-    from tasks.dataset import TRAIN, load_snapshot
-    from tasks.model.bundle import LoadedModel, load_base, save_model
-    from tasks.prepare import NORMALISER_VERSION
-    from tasks.records import Curves, ModelInfo
-    from tasks.train import Trained
+    from tenarai.dataset import TRAIN, load_snapshot
+    from tenarai.evaluate.examine import examine_challenger
+    from tenarai.model.bundle import LoadedModel, load_base, save_model
+    from tenarai.model.train import Trained
+    from tenarai.prepare import NORMALISER_VERSION
+    from tenarai.records import Curves, ModelInfo
 
     night = open_night(place)
     snapshot = load_snapshot(night.store, find_snapshot(night))

@@ -16,13 +16,13 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from benchmarks.speed.measure import Row, side_by_side
-from flows.read import read_files
-from tasks.model.bundle import load_base
-from tasks.model.networks import build_cnn, build_mlp
-from tasks.model.recipes import RECIPES, Lesson
-from tasks.prepare import NORMALISER_VERSION
-from tasks.sample import draw, draw_page
-from tasks.settings import Settings
+from tenarai.evaluate.read import read_files
+from tenarai.model.bundle import load_base
+from tenarai.model.networks import build_cnn, build_mlp
+from tenarai.model.recipes import RECIPES, Lesson
+from tenarai.prepare import NORMALISER_VERSION
+from tenarai.sample import draw, draw_page
+from tenarai.settings import Settings
 
 EPOCHS = 6
 LABELS = tuple("0123456789")

@@ -15,11 +15,11 @@ from sklearn.datasets import load_digits
 from sqlalchemy import insert
 from sqlalchemy.dialects import sqlite
 
-from tasks.catalogue import CATALOGUE_FILE, open_catalogue
-from tasks.catalogue.schema import digits as digits_table
-from tasks.catalogue.schema import images as images_table
-from tasks.prepare import NORMALISER_VERSION
-from tasks.store import open_store
+from tenarai.catalogue import CATALOGUE_FILE, open_catalogue
+from tenarai.catalogue.schema import digits as digits_table
+from tenarai.catalogue.schema import images as images_table
+from tenarai.prepare import NORMALISER_VERSION
+from tenarai.store import open_store
 
 SIDE = 48
 NUM_INBOX, NUM_MISREAD = 50, 20

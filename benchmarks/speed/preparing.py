@@ -16,9 +16,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from benchmarks.speed.measure import Row, side_by_side
-from tasks.prepare.images import prepare_original
-from tasks.sample import draw, draw_page
-from tasks.store import Store, open_store
+from tenarai.prepare.images import prepare_original
+from tenarai.sample import draw, draw_page
+from tenarai.store import Store, open_store
 
 LIMITS = {"max_bytes": 40_000_000, "max_pixels": 120_000_000}
 

@@ -17,10 +17,10 @@ from prefect.testing.utilities import prefect_test_harness
 
 from benchmarks.speed.material import write_folder
 from benchmarks.speed.measure import Row
-from flows.night import begin_night
 from flows.nightly import spend_night
-from flows.stages import TASKS
-from tasks.settings import ExamSettings, GateSettings, TrainingSettings
+from tasks.stages import TASKS
+from tenarai.night import begin_night
+from tenarai.settings import ExamSettings, GateSettings, TrainingSettings
 
 TRAINING = TrainingSettings(recipe="mlp", max_epochs=1, patience=1, folds=2)
 TELL = """
@@ -32,7 +32,7 @@ print(json.dumps({"peak": peak, "keras": bool({"keras", "tensorflow"} & set(sys.
 NIGHT = """
 import sys
 from flows.nightly import nightly
-from tasks.settings import TrainingSettings
+from tenarai.settings import TrainingSettings
 training = TrainingSettings.model_validate_json(sys.argv[3])
 said = nightly(source=sys.argv[1], store=sys.argv[2], training=training, return_state=True).result().verdict
 """

@@ -8,7 +8,7 @@ from statistics import median
 
 from benchmarks.speed.measure import Row, seconds
 
-HELP = [sys.executable, "-c", "from flows.cli import main; main(['--help'])"]
+HELP = [sys.executable, "-c", "from tenarai.cli.main import main; main(['--help'])"]
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from benchmarks.year.person import Person, Supply
 from benchmarks.year.planted import KINDS, YEAR, Planted, as_table, plan_faults
 from benchmarks.year.policies import Policies, draw_year
 from benchmarks.year.year import Report, Year
-from tasks.store import open_store
+from tenarai.store import open_store
 from tests.stand_in import StandInDrive
 
 PREFECT_NIGHTS = 3

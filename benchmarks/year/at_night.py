@@ -7,11 +7,11 @@ from collections.abc import Callable
 from benchmarks.year.nights import WORSE, kill_night, starve_night
 from benchmarks.year.planted import Planted
 from benchmarks.year.year import Report, Year
-from flows.champion import champion_id, load_model_by_id
 from flows.rollback import promote_by_hand, roll_back_champion
-from tasks import promote
-from tasks.errors import CredentialsError, MassDeletionError, SourceError, TenaraiError
-from tasks.settings import Settings
+from tenarai.errors import CredentialsError, MassDeletionError, SourceError, TenaraiError
+from tenarai.evaluate import promote
+from tenarai.evaluate.champion import champion_id, load_model_by_id
+from tenarai.settings import Settings
 from tests.stand_in import FAULTS, ROBOT
 
 RATE = 0.04  # of each kind of fault: with ten kinds a third of all requests fail

@@ -12,9 +12,9 @@ import numpy as np
 from benchmarks.year.person import HOSTILE, encode
 from benchmarks.year.planted import Planted
 from benchmarks.year.year import Report, Year, digest
-from tasks.dataset import TRAIN
-from tasks.model.bundle import load_info
-from tasks.prepare import read_digit
+from tenarai.dataset import TRAIN
+from tenarai.model.bundle import load_info
+from tenarai.prepare import read_digit
 from tests.stand_in.tree import Item
 
 SUSPECT_WITHIN = 21  # nights

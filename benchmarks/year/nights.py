@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from flows import nightly
-from flows.night import begin_night
-from flows.outcome import Outcome
-from tasks.errors import TenaraiError
-from tasks.settings import ExamSettings, GateSettings, TrainingSettings
+from tenarai.errors import TenaraiError
+from tenarai.night import begin_night
+from tenarai.report.outcome import Outcome
+from tenarai.settings import ExamSettings, GateSettings, TrainingSettings
 
 PROJECT = Path(__file__).resolve().parents[2]
 # smaller than the default, and without a network from scratch beside, or a year takes hours
@@ -97,7 +97,7 @@ def starve_night(number: int, day: date) -> tuple[bool, str]:
 def prefect_night(env: Mapping[str, str]) -> str:
     """Spend a night as a person would, through the real flow and a Prefect server; gives what went wrong."""
     wish = ["--recipe", TRAINING.recipe, "--max-epochs", str(TRAINING.max_epochs), "--device", "cpu"]
-    done = _run([sys.executable, "-m", "flows.cli", "nightly", *wish], env={**os.environ, **env})
+    done = _run([sys.executable, "-m", "tenarai.cli.main", "nightly", *wish], env={**os.environ, **env})
     return "" if done.returncode == 0 else done.stderr.strip()[-500:]
 
 

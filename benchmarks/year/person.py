@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from tasks.sample import draw, draw_page
+from tenarai.sample import draw, draw_page
 from tests.stand_in.tree import Item, Tree
 
 NUM_HELD_OUT = 200  # of each writer; never put into the folder

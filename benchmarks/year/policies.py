@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from benchmarks.year.person import Supply, encode
 from benchmarks.year.year import Report
-from flows.champion import champion_id, load_model_by_id
-from tasks.dataset import REGRESSION, TEST, load_snapshot
-from tasks.model.bundle import LoadedModel
-from tasks.prepare import read_digit
-from tasks.store import Store
+from tenarai.dataset import REGRESSION, TEST, load_snapshot
+from tenarai.evaluate.champion import champion_id, load_model_by_id
+from tenarai.model.bundle import LoadedModel
+from tenarai.prepare import read_digit
+from tenarai.store import Store
 
 GATE, AT_LEAST, ALWAYS = "Tenarai's gate", "accuracy ≥ champion", "always promoting"
 COLOURS = {ALWAYS: "#c2410c", AT_LEAST: "#7c8894", GATE: "#1f5fbf"}

@@ -12,11 +12,11 @@ from typing import Any
 from benchmarks.year.nights import read_report, spend_night
 from benchmarks.year.person import Person
 from benchmarks.year.planted import Planted
-from flows.champion import champion_id
-from tasks.catalogue import CATALOGUE_FILE, Catalogue, open_catalogue
-from tasks.dataset import TRAIN, Snapshot, load_snapshot
-from tasks.records import State
-from tasks.store import Store
+from tenarai.catalogue import CATALOGUE_FILE, Catalogue, open_catalogue
+from tenarai.dataset import TRAIN, Snapshot, load_snapshot
+from tenarai.evaluate.champion import champion_id
+from tenarai.records import State
+from tenarai.store import Store
 from tests.stand_in import StandInDrive
 from tests.stand_in.tree import Item
 

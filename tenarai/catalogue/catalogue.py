@@ -1,0 +1,350 @@
+"""The catalogue's questions and answers, in SQLAlchemy Core."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from importlib import import_module
+from itertools import islice
+from sys import intern
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, func, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from tenarai.catalogue import schema
+from tenarai.errors import StoreError
+from tenarai.records import CELL, Digit, Event, EventKind, Fingerprint, Image, Rejection, Role, State
+
+_ROLES = {role.value: role for role in Role}  # a tenth of the time that `Role(value)` takes
+_STATES = {state.value: state for state in State}
+
+CHUNK = 500  # parameters of one IN (…), rows of one insert: below every database's limit
+
+_T = TypeVar("_T")
+
+
+def open_catalogue(address: str) -> Catalogue:
+    """Open the catalogue at an address, making its tables when they are missing.
+
+    Args:
+        address: SQLAlchemy address: `sqlite:///<path>` or `postgresql://…`.
+
+    Raises:
+        SettingsError: The address is not understood, or its driver is not installed.
+        StoreVersionError: A newer version of Tenarai wrote it.
+        StoreError: It cannot be opened or made.
+    """
+    return Catalogue(schema.open_engine(address))
+
+
+class Catalogue:
+    """What is known of each image. Open it with `open_catalogue`, as a context manager.
+
+    Every method that writes does so in one transaction, and raises `StoreError` when the database cannot take it
+    (a full disk, a lost connection); nothing of that call is then kept.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Wrap an engine that `open_catalogue` has checked."""
+        self._engine = engine
+
+    def __enter__(self) -> Self:
+        """Nothing to do: connections are opened when needed."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    # ---- images and events
+
+    def images(
+        self,
+        source: str,
+        *,
+        roles: Collection[Role] | None = None,
+        states: Collection[State] = (State.OK,),
+        only_cells: bool = False,
+    ) -> list[Image]:
+        """Files of a source, ordered by path.
+
+        Args:
+            source: Address of the source.
+            roles: Only files of these roles. Default: all.
+            states: Only files in these states. Default: usable ones.
+            only_cells: Only what was found on photos of practice sheets. Default: False.
+        """
+        table = schema.images
+        query = select(table).where(table.c.source == source, table.c.state.in_([state.value for state in states]))
+        if roles is not None:
+            query = query.where(table.c.role.in_([role.value for role in roles]))
+        if only_cells:
+            query = query.where(table.c.file_id.contains(CELL))
+        query = query.execution_options(yield_per=10 * CHUNK)  # at a million, all rows beside all records would be 1 GB
+        with self._reading() as connection:
+            rows = [_to_image(row) for row in connection.execute(query).tuples()]
+        return sorted(rows, key=lambda image: (image.path, image.file_id))  # databases differ in how they order text
+
+    def count_labels(self, source: str) -> dict[tuple[Role, str], int]:
+        """How many usable files of a source lie under each label, by role; none of the files is looked at."""
+        table = schema.images
+        query = (
+            select(table.c.role, table.c.label, func.count())
+            .where(table.c.source == source, table.c.state == State.OK.value, table.c.label.is_not(None))
+            .group_by(table.c.role, table.c.label)
+        )
+        with self._reading() as connection:
+            return {(Role(role), label): count for role, label, count in connection.execute(query).tuples()}
+
+    def events(self, source: str, run: str | None = None, *, after: str = "") -> list[Event]:
+        """What happened to a source's files, oldest first; of one run, or of all.
+
+        Args:
+            source: Address of the source.
+            run: Only this night's events. Default: all.
+            after: Only events of nights after this one, whose names sort by time. Default: all.
+        """
+        table = schema.events
+        columns = [table.c[field.name] for field in fields(Event)]
+        query = select(*columns).where(table.c.source == source).order_by(table.c.id)
+        if run is not None:
+            query = query.where(table.c.run == run)
+        if after:
+            query = query.where(table.c.run > after)
+        with self._reading() as connection:
+            return [Event(row[0], EventKind(row[1]), *row[2:]) for row in connection.execute(query).tuples()]
+
+    def source_state(self, source: str) -> dict[str, Any]:
+        """What a source's last committed sync left for the next one; empty before the first."""
+        query = select(schema.sources.c.state).where(schema.sources.c.source == source)
+        with self._reading() as connection:
+            text = connection.scalar(query)
+        return dict(json.loads(text)) if text else {}
+
+    def apply_sync(
+        self,
+        source: str,
+        rows: Sequence[Image],
+        events: Sequence[Event],
+        state: Mapping[str, object] | None = None,
+    ) -> None:
+        """Record a sync, or one batch of it: rows, events and state in one transaction; nothing given, nothing written.
+
+        Args:
+            source: Address of the source.
+            rows: Rows to insert, or to replace by file id.
+            events: Events to append.
+            state: What the next sync goes on from. Default: leave it as it is.
+        """
+        if not rows and not events and state is None:
+            return
+        with self._writing() as connection:
+            self._upsert(connection, schema.images, map(_to_values, rows))
+            for chunk in _chunks(events, CHUNK):
+                values = [{"source": source, **_to_values(event)} for event in chunk]
+                connection.execute(insert(schema.events), values)
+            if state is not None:
+                text = json.dumps(state, sort_keys=True)
+                self._upsert(connection, schema.sources, [{"source": source, "state": text}])
+
+    # ---- digits
+
+    def unprepared(self, source: str, normaliser: int) -> list[str]:
+        """Digests of usable files that have no digit by this version of the normaliser, each once, in order."""
+        images, digits = schema.images, schema.digits
+        prepared = (digits.c.sha256 == images.c.sha256) & (digits.c.normaliser == normaliser)
+        query = (
+            select(images.c.sha256)
+            .distinct()
+            .select_from(images.outerjoin(digits, prepared))
+            .where(
+                images.c.source == source,
+                images.c.state == State.OK.value,
+                images.c.role.in_([Role.DIGITS.value, Role.MISREAD.value, Role.INBOX.value]),
+                digits.c.sha256.is_(None),
+            )
+            .order_by(images.c.sha256)
+        )
+        with self._reading() as connection:
+            return list(connection.scalars(query))
+
+    def put_digits(self, digits: Iterable[Digit]) -> None:
+        """Keep prepared images; one that is held already is replaced."""
+        with self._writing() as connection:
+            self._upsert(connection, schema.digits, map(_to_values, digits))
+
+    def digits(self, normaliser: int, sha256s: Collection[str] | None = None) -> dict[str, Digit]:
+        """Prepared images by sha256, ascending; those that cannot be used included.
+
+        Args:
+            normaliser: Version of the normaliser.
+            sha256s: Only these, however many. Default: all.
+        """
+        table = schema.digits
+        query = select(*[table.c[field.name] for field in fields(Digit)]).where(table.c.normaliser == normaliser)
+        with self._reading() as connection:
+            if sha256s is None:
+                rows = list(connection.execute(query).tuples().all())
+            else:
+                rows = [
+                    row
+                    for chunk in _chunks(sha256s, CHUNK)
+                    for row in connection.execute(query.where(table.c.sha256.in_(chunk))).tuples()
+                ]
+        return {row[0]: Digit(*row) for row in sorted(rows)}
+
+    def fingerprints(self, normaliser: int) -> dict[str, Fingerprint]:
+        """What near-duplicates of all usable digits are found by, by sha256, ascending; no pixels are read."""
+        table = schema.digits
+        query = (
+            select(table.c.sha256, table.c.phash, table.c.group)
+            .where(table.c.normaliser == normaliser, table.c.reason == "")
+            .order_by(table.c.sha256)
+            .execution_options(yield_per=10 * CHUNK)
+        )
+        with self._reading() as connection:
+            rows = connection.execute(query).tuples()
+            return {sha: Fingerprint(sha, phash, sha if group == sha else group) for sha, phash, group in rows}
+
+    def pixels(self, normaliser: int, sha256s: Iterable[str]) -> Iterator[bytes]:
+        """Pixels of prepared images in the order asked for, a few at a time, however many.
+
+        Raises:
+            StoreError: One of them is not held.
+        """
+        table = schema.digits
+        query = select(table.c.sha256, table.c.pixels).where(table.c.normaliser == normaliser)
+        for chunk in _chunks(sha256s, CHUNK):
+            with self._reading() as connection:
+                found = {row.sha256: row.pixels for row in connection.execute(query.where(table.c.sha256.in_(chunk)))}
+            for sha in chunk:
+                if sha not in found:
+                    raise StoreError(f"the catalogue holds no digit of {sha}", mend="run the night again")
+                yield found[sha]
+
+    def rejections(self, source: str, normaliser: int) -> list[Rejection]:
+        """Files that cannot be used and why, by path: refused by the sync, or not readable as one character."""
+        images, digits = schema.images, schema.digits
+        refused = select(images.c.path, images.c.reason).where(
+            images.c.source == source, images.c.state == State.REJECTED.value
+        )
+        unreadable = (
+            select(images.c.path, digits.c.reason)
+            .join(digits, (digits.c.sha256 == images.c.sha256) & (digits.c.normaliser == normaliser))
+            .where(images.c.source == source, images.c.state == State.OK.value, digits.c.reason != "")
+        )
+        with self._reading() as connection:
+            rows = sorted([*connection.execute(refused).tuples(), *connection.execute(unreadable).tuples()])
+        return [Rejection(path, reason) for path, reason in rows]
+
+    # ---- readings and nights
+
+    def put_readings(self, model: str, readings: Mapping[str, tuple[str, float]]) -> None:
+        """Keep what a model read.
+
+        Args:
+            model: Id of the model.
+            readings: Label and its probability (0 to 1) by sha256.
+        """
+        values = (
+            {"model": model, "sha256": sha256, "label": label, "probability": float(probability)}
+            for sha256, (label, probability) in readings.items()
+        )
+        with self._writing() as connection:
+            self._upsert(connection, schema.readings, values)
+
+    def readings(self, model: str, sha256s: Collection[str]) -> dict[str, tuple[str, float]]:
+        """What a model read in these images, as far as it is held: label and probability by sha256."""
+        table = schema.readings
+        query = select(table.c.sha256, table.c.label, table.c.probability).where(table.c.model == model)
+        found: dict[str, tuple[str, float]] = {}
+        with self._reading() as connection:
+            for chunk in _chunks(sha256s, CHUNK):
+                rows = connection.execute(query.where(table.c.sha256.in_(chunk))).tuples()
+                found.update({sha256: (label, probability) for sha256, label, probability in rows})
+        return found
+
+    def put_night(self, run: str, source: str, record: Mapping[str, object]) -> None:
+        """Keep the record of a finished night; told again, the later record stands in the earlier one's place."""
+        value = {"run": run, "source": source, "record": json.dumps(record, sort_keys=True)}
+        with self._writing() as connection:
+            self._upsert(connection, schema.nights, [value], key=("run",))
+
+    def nights(self, source: str) -> list[dict[str, object]]:
+        """Records of a source's finished nights, oldest first."""
+        table = schema.nights
+        query = select(table.c.record).where(table.c.source == source).order_by(table.c.id)
+        with self._reading() as connection:
+            return [json.loads(text) for text in connection.scalars(query)]
+
+    # ---- transactions
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._told(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._told(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell of a database's trouble as this project's errors do."""
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise StoreError(
+                f"the catalogue {self._engine.url.render_as_string(hide_password=True)} cannot be read or written",
+                received=str(getattr(error, "orig", None) or error),
+                mend="free space on the disk, or check the database; nothing of this step was kept, "
+                "and the next night does it again",
+            ) from error
+
+    def _upsert(
+        self, connection: Connection, table: Table, values: Iterable[dict[str, Any]], key: Sequence[str] = ()
+    ) -> None:
+        """Insert rows, or replace those with the same key (the primary key, unless one is given)."""
+        names = [column.name for column in table.columns if not (column.primary_key and column.autoincrement is True)]
+        keys = list(key) or [column.name for column in table.primary_key]
+        # both dialects write it alike; each is imported only where it is spoken, which spares a quiet night 0.1 s
+        dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+        statement = dialect.insert(table)
+        replaced = {name: statement.excluded[name] for name in names if name not in keys}
+        upsert = statement.on_conflict_do_update(index_elements=keys, set_=replaced)
+        for chunk in _chunks(values, CHUNK):
+            connection.execute(upsert, list(chunk))
+
+
+def _to_image(row: Sequence[Any]) -> Image:
+    """A row as a record; words that many rows share are held once."""
+    source, file_id, path, role, label, sha256, size, modified, state, reason, first, last, owner, stamp = row
+    label = None if label is None else intern(label)
+    source, first, last, owner = intern(source), intern(first), intern(last), intern(owner)
+    file_id = path if file_id == path else file_id  # as in a folder
+    return Image(
+        source, file_id, path, _ROLES[role], label, sha256, size, modified, _STATES[state], reason, first, last, owner,
+        stamp,
+    )  # fmt: skip
+
+
+def _to_values(record: Image | Event | Digit) -> dict[str, Any]:
+    """A record's fields by name; `dataclasses.asdict` copies deeply and takes four times as long."""
+    return {name: getattr(record, name) for name in record.__slots__}
+
+
+def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    remaining = iter(items)
+    while chunk := list(islice(remaining, size)):
+        yield chunk

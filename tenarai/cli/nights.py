@@ -1,0 +1,87 @@
+"""A night, and what its champion reads: `nightly`, `read`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tenarai.cli.options import read_settings, say, source_option, store_option, write_file
+
+if TYPE_CHECKING:
+    from tenarai.settings import Settings
+
+
+@click.command()
+@source_option
+@store_option
+@click.option("--force", is_flag=True, help="Train even when nothing is new, with another seed.")
+@click.option("--allow-mass-deletion", is_flag=True, help="Believe it when more than a fifth of the files vanished.")
+@click.option("--recipe", type=click.Choice(["auto", "transfer", "cnn", "mlp"]), help="How to train. Default: auto.")
+@click.option("--max-epochs", type=click.IntRange(1, 1000), help="Epochs at most. Default: 60.")
+@click.option("--seed", type=click.IntRange(0), help="Seed of the training. Default: 0.")
+@click.option("--device", type=click.Choice(["auto", "gpu", "cpu"]), help="Where to train. Default: auto.")
+@click.pass_context
+def nightly(
+    ctx: click.Context,
+    /,
+    source: str | None,
+    store: str | None,
+    force: bool,
+    allow_mass_deletion: bool,
+    **training: Any,
+) -> None:
+    """One night, here and now: sync, prepare, train, examine, decide, report."""
+    from tenarai.cli.console import run_here
+
+    settings = read_settings(source=source, store=store)
+    make_sample_if_default(settings)
+    chosen = {name: value for name, value in training.items() if value is not None}
+    debug = bool(ctx.find_root().params.get("debug"))
+    outcome = run_here(settings, force=force, training=chosen, debug=debug, allow_mass_deletion=allow_mass_deletion)
+    click.echo()
+    say(outcome.message, bold=True)
+    say(f"report: {outcome.report}")
+
+
+@click.command()
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per image: file, label, probability, unsure.")
+@click.option("--model", metavar="ID", help="Read with this model instead of the champion.")
+@click.option(
+    "--explain", type=click.Path(path_type=Path), metavar="PNG", help="Draw what the normaliser made of them."
+)
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE…")
+def read(store: str | None, as_json: bool, model: str | None, explain: Path | None, images: tuple[Path, ...]) -> None:
+    """What the champion reads in IMAGE…, and how sure it is."""
+    from tenarai.evaluate.read import read_files
+    from tenarai.report.stage_sheet import draw_readings
+
+    settings = read_settings(store=store)
+    results = []
+    for result in read_files(images, settings, model=model):
+        results.append(result)
+        if as_json:
+            click.echo(json.dumps(result.as_json(), ensure_ascii=False))
+        else:
+            say(result.as_line())
+    if explain:
+        write_file(explain, draw_readings(results, settings), option="--explain")
+    if any(result.error for result in results):
+        sys.exit(1)
+
+
+def make_sample_if_default(settings: Settings) -> None:
+    """The sample folder, at first use, when nobody named a source of their own."""
+    from tenarai.settings import DEFAULT_SOURCE
+
+    folder = Path(DEFAULT_SOURCE.removeprefix("folder:"))
+    if settings.source != DEFAULT_SOURCE or folder.exists():
+        return
+    from tenarai.sample import make_sample
+
+    say(f"no source named: making a sample folder of real digits in {folder}")
+    make_sample(folder)

@@ -1,0 +1,162 @@
+"""What Drive says of a file, and how a folder is named in a source's address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tenarai.errors import SettingsError
+
+FOLDER = "application/vnd.google-apps.folder"
+SHORTCUT = "application/vnd.google-apps.shortcut"
+NATIVE = "application/vnd.google-apps."
+FIELDS = (
+    "id,name,mimeType,parents,size,md5Checksum,sha256Checksum,headRevisionId,modifiedTime,trashed,driveId,resourceKey,"
+    "owners(displayName),shortcutDetails(targetId,targetMimeType,targetResourceKey),appProperties,"
+    "capabilities(canDownload,canEdit,canAddChildren)"
+)
+_ID = re.compile(r"[\w-]{1,200}")
+
+
+@dataclass(frozen=True, slots=True)
+class DriveFile:
+    """A file or folder of Drive, as a listing gives it.
+
+    Attributes:
+        id: Drive's id; stays when the file is moved or renamed.
+        name: Any text: slashes, `..`, emoji, twice in one folder. For people only.
+        mime: MIME type as the uploader claimed it; only Google's own types are believed.
+        parents: Ids of the folders it lies in.
+        size: Bytes; None for Google's own formats and folders.
+        md5, sha256: Hex digests as Drive says; empty where it says none.
+        revision: Id of the content's revision, or empty.
+        modified: Time of last change, ISO 8601 in UTC.
+        trashed: Whether it, or a folder above it, is in the trash.
+        drive_id: Id of the shared drive it is on; empty in My Drive.
+        resource_key: Needed to reach some files shared by link; else empty.
+        owner: Display name of the owner; empty on shared drives.
+        target_id, target_mime, target_key: What a shortcut leads to; empty for all else.
+        properties: What this application noted on it.
+        can_download, can_edit, can_add: What the account may do.
+    """
+
+    id: str
+    name: str
+    mime: str
+    parents: tuple[str, ...] = ()
+    size: int | None = None
+    md5: str = ""
+    sha256: str = ""
+    revision: str = ""
+    modified: str = ""
+    trashed: bool = False
+    drive_id: str = ""
+    resource_key: str = ""
+    owner: str = ""
+    target_id: str = ""
+    target_mime: str = ""
+    target_key: str = ""
+    properties: tuple[tuple[str, str], ...] = ()
+    can_download: bool = True
+    can_edit: bool = False
+    can_add: bool = False
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it holds files."""
+        return self.mime == FOLDER
+
+    @property
+    def is_native(self) -> bool:
+        """Whether it is one of Google's own formats, which have no bytes."""
+        return self.mime.startswith(NATIVE)
+
+    def noted(self, key: str) -> str:
+        """What this application noted under a key, or empty."""
+        return dict(self.properties).get(key, "")
+
+    @property
+    def stamp(self) -> str:
+        """Changes whenever the bytes may have changed; only ever compared."""
+        size = "" if self.size is None else str(self.size)
+        return "-".join(filter(None, [self.revision, self.sha256 or self.md5, size])) or self.mime
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the changes feed says since a token.
+
+    Attributes:
+        changes: Id and file as it is now; None for a file that was deleted or is no longer shared.
+        token: Where to go on from the next time.
+    """
+
+    changes: tuple[tuple[str, DriveFile | None], ...]
+    token: str
+
+
+def to_file(answer: Mapping[str, Any]) -> DriveFile:
+    """A file from Drive's JSON (`files` resource, with `FIELDS`)."""
+    shortcut, may = answer.get("shortcutDetails", {}), answer.get("capabilities", {})
+    owners = answer.get("owners") or [{}]
+    return DriveFile(
+        id=answer["id"],
+        name=answer.get("name", ""),
+        mime=answer.get("mimeType", ""),
+        parents=tuple(answer.get("parents", ())),
+        size=int(answer["size"]) if "size" in answer else None,
+        md5=answer.get("md5Checksum", "").lower(),
+        sha256=answer.get("sha256Checksum", "").lower(),
+        revision=answer.get("headRevisionId", ""),
+        modified=answer.get("modifiedTime", ""),
+        trashed=bool(answer.get("trashed", False)),
+        drive_id=answer.get("driveId", ""),
+        resource_key=answer.get("resourceKey", ""),
+        owner=owners[0].get("displayName", ""),
+        target_id=shortcut.get("targetId", ""),
+        target_mime=shortcut.get("targetMimeType", ""),
+        target_key=shortcut.get("targetResourceKey", ""),
+        properties=tuple(sorted(answer.get("appProperties", {}).items())),
+        can_download=bool(may.get("canDownload", True)),
+        can_edit=bool(may.get("canEdit", False)),
+        can_add=bool(may.get("canAddChildren", False)),
+    )
+
+
+def parse_address(source: str) -> tuple[str, str]:
+    """Folder id and resource key (or empty) of `drive:<folder id>` or `drive:<the folder's link>`.
+
+    >>> parse_address("drive:https://drive.google.com/drive/u/0/folders/1aB_c-9?resourcekey=0-xy")
+    ('1aB_c-9', '0-xy')
+
+    Raises:
+        SettingsError: There is no folder id in it.
+    """
+    rest = source.removeprefix("drive:").strip()
+    link = urlsplit(rest)
+    folder = link.path.rstrip("/").rsplit("/", 1)[-1] if link.scheme else link.path
+    if link.scheme and "/folders/" not in link.path:
+        folder = parse_qs(link.query).get("id", [""])[0]
+    if not _ID.fullmatch(folder):
+        raise SettingsError(
+            f"the source {source!r} names no Drive folder",
+            expected="drive:<folder id>, the last part of the folder's link: https://drive.google.com/drive/folders/<id>",
+            mend="open the folder in a browser, copy its link, and set TENARAI_SOURCE or --source to drive:<link>",
+        )
+    return folder, parse_qs(link.query).get("resourcekey", [""])[0]
+
+
+def canonical_address(source: str) -> str:
+    """The address under which a Drive folder is known, however it was written.
+
+    >>> canonical_address("drive:https://drive.google.com/drive/folders/1aB?usp=sharing")
+    'drive:1aB'
+
+    Raises:
+        SettingsError: There is no folder id in it.
+    """
+    folder, key = parse_address(source)
+    return f"drive:{folder}?resourcekey={key}" if key else f"drive:{folder}"

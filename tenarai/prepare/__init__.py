@@ -1,0 +1,37 @@
+"""From a file's bytes to the digit that models read: decode, normalise, hash."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tenarai.prepare.decode import MAX_BYTES, MAX_PIXELS, decode
+from tenarai.prepare.images import prepare_images
+from tenarai.prepare.ink import has_dark_ink
+from tenarai.prepare.normalise import NORMALISER_VERSION, normalise, run_stages
+from tenarai.prepare.phash import NEAR_DUPLICATE_BITS, are_near, hamming, perceptual_hash
+from tenarai.prepare.plain import squeeze
+
+__all__ = [
+    "NEAR_DUPLICATE_BITS",
+    "NORMALISER_VERSION",
+    "are_near",
+    "decode",
+    "hamming",
+    "has_dark_ink",
+    "normalise",
+    "perceptual_hash",
+    "prepare_images",
+    "read_digit",
+    "run_stages",
+    "squeeze",
+]
+
+
+def read_digit(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Decode and normalise: bytes of a picture → (28, 28) uint8, ink 255 on paper 0.
+
+    Raises:
+        ImageError: They are no usable picture of one character.
+    """
+    return normalise(decode(data, max_bytes=max_bytes, max_pixels=max_pixels))

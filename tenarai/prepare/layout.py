@@ -1,0 +1,73 @@
+"""The character as MNIST lays it out (LeCun et al., 1998): pen evened out, in a 20 × 20 box, centred by mass."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tenarai.prepare.ink import Float, Mask
+from tenarai.prepare.order import in_order, median, percentile
+
+
+def lay_out(ink: Float, chosen: Mask) -> NDArray[np.uint8]:
+    """Stretch the grey levels, even out the pen's width, and place the character as MNIST does.
+
+    Args:
+        ink: (H, W) float32, 0 to 1.
+        chosen: (H, W) bool, the character.
+
+    Returns:
+        (28, 28) uint8.
+    """
+    grown = cv2.dilate(np.uint8(chosen), np.ones((3, 3), np.uint8)).astype(bool)
+    full = max(percentile(in_order(ink[chosen]), 75), 1e-3)
+    grey = np.where(grown, np.clip(ink / full, 0, 1), 0).astype(np.float32)
+    rows, columns = np.flatnonzero(grown.any(axis=1)), np.flatnonzero(grown.any(axis=0))
+    box = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    box = even_out_pen(box)
+    high, wide = box.shape
+    factor = 20 / max(high, wide)
+    size = (max(1, round(wide * factor)), max(1, round(high * factor)))
+    small = cv2.resize(box, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+    peak = percentile(in_order(small[small > 0.1]), 90) if (small > 0.1).any() else 1.0
+    return _centre(np.clip(small / max(peak, 0.2), 0, 1))
+
+
+def even_out_pen(box: Float) -> Float:
+    """Thicken strokes that would be under 2 pixels wide in the 20 × 20 box to 2.4, and thin those over 5 to 4."""
+    scale = max(box.shape) / 20
+    width = _stroke_width(box > 0.4) / scale
+    if width <= 0 or 2.0 <= width <= 5.0:
+        return box
+    change = (2.4 - width if width < 2.0 else 4.0 - width) * scale / 2
+    pad = max(1, round(abs(change))) + 1 if change > 0 else 0
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * max(1, round(abs(change))) + 1,) * 2)
+    padded = cv2.copyMakeBorder(box, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=0.0)
+    if change > 0:
+        return np.asarray(cv2.dilate(padded, kernel), dtype=np.float32)
+    thinned = np.asarray(cv2.erode(padded, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0.0), dtype=np.float32)
+    return thinned if (thinned > 0.4).sum() > 0.25 * (box > 0.4).sum() else box
+
+
+def _stroke_width(mask: Mask) -> float:
+    """Typical width of the strokes in pixels, by the distance of their middle line to the paper."""
+    if not mask.any():
+        return 0.0
+    padded = np.pad(np.uint8(mask), 1)
+    distance = cv2.distanceTransform(padded, cv2.DIST_L2, 5)
+    ridge = (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8)) - 1e-4) & (padded > 0)
+    return 2 * median(in_order(distance[ridge])) - 0.5
+
+
+def _centre(small: Float) -> NDArray[np.uint8]:
+    """Put the centre of mass of a box of at most 20 × 20 into the middle of 28 × 28, as far as it fits."""
+    high, wide = small.shape
+    total = float(small.sum()) or 1.0
+    row = float((small.sum(axis=1) * np.arange(high)).sum()) / total
+    column = float((small.sum(axis=0) * np.arange(wide)).sum()) / total
+    top = int(np.clip(round(13.5 - row), 0, 28 - high))
+    left = int(np.clip(round(13.5 - column), 0, 28 - wide))
+    digit = np.zeros((28, 28), dtype=np.float32)
+    digit[top : top + high, left : left + wide] = small
+    return np.asarray(np.rint(digit * 255), dtype=np.uint8)

@@ -1,0 +1,72 @@
+"""Frozen records that pass between rooms: ids, counts and small facts, never pixels by the thousand."""
+
+from __future__ import annotations
+
+from tenarai.records.exam import (
+    CaseStory,
+    Change,
+    Decision,
+    Disputed,
+    Explanation,
+    InboxReading,
+    Misreading,
+    PairedCounts,
+    Reading,
+    RegressionCase,
+    Score,
+    StyleHint,
+    Suspect,
+)
+from tenarai.records.images import (
+    CELL,
+    Digit,
+    Event,
+    EventKind,
+    Filed,
+    Fingerprint,
+    Image,
+    PrepareResult,
+    Rejection,
+    Role,
+    SheetsResult,
+    State,
+    SyncResult,
+    told_by_name,
+)
+from tenarai.records.models import Curves, ModelInfo, Reign, SnapshotInfo
+from tenarai.records.night import NightReport
+
+__all__ = [
+    "CELL",
+    "CaseStory",
+    "Change",
+    "Curves",
+    "Decision",
+    "Digit",
+    "Disputed",
+    "Event",
+    "EventKind",
+    "Explanation",
+    "Filed",
+    "Fingerprint",
+    "Image",
+    "InboxReading",
+    "Misreading",
+    "ModelInfo",
+    "NightReport",
+    "PairedCounts",
+    "PrepareResult",
+    "Reading",
+    "RegressionCase",
+    "Reign",
+    "Rejection",
+    "Role",
+    "Score",
+    "SheetsResult",
+    "SnapshotInfo",
+    "State",
+    "StyleHint",
+    "Suspect",
+    "SyncResult",
+    "told_by_name",
+]

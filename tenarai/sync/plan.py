@@ -1,0 +1,222 @@
+"""Decide what changed: two lists in, a plan out. Nothing is read or written here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+from tenarai.errors import MassDeletionError
+from tenarai.records import Event, EventKind, Image, Role, State, SyncResult
+
+FEW_FILES = 20
+LARGE_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file as the source has it now.
+
+    Attributes:
+        file_id: The source's own id: Drive's id, or the path inside a local folder.
+        path: Path inside the source, `/`-separated, for people.
+        role, label: What its place says.
+        size: Bytes.
+        modified: ISO 8601 in UTC; empty if unknown.
+        stamp: Changes whenever the bytes may have changed; only ever compared.
+        sha256: Digest of the bytes; empty when they were not read.
+        owner: Who put it there, or empty.
+        reason: Why it is refused, for people; empty when it is not.
+    """
+
+    file_id: str
+    path: str
+    role: Role
+    label: str | None
+    size: int
+    modified: str
+    stamp: str
+    sha256: str = ""
+    owner: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPlan:
+    """What the catalogue is to be told.
+
+    Attributes:
+        rows: Rows to insert, or to replace by file id.
+        events: What happened, in the order of the source's list, vanished files last.
+        num_seen: Files the source has.
+        num_vanished: Files that were there the last time and are nowhere now.
+        num_live: Files that were there the last time.
+    """
+
+    rows: tuple[Image, ...]
+    events: tuple[Event, ...]
+    num_seen: int
+    num_vanished: int
+    num_live: int
+
+    def count(self, kind: EventKind) -> int:
+        """Number of events of a kind."""
+        return sum(1 for event in self.events if event.kind is kind)
+
+    @property
+    def max_vanished(self) -> int:
+        """How many files may vanish in one night before it looks like an accident."""
+        return int(max(FEW_FILES, LARGE_SHARE * self.num_live))
+
+    @property
+    def is_mass_deletion(self) -> bool:
+        """Whether so much vanished that it looks like an accident."""
+        return self.num_vanished > self.max_vanished
+
+    def result(self, *, num_downloaded: int = 0, num_bytes: int = 0) -> SyncResult:
+        """The plan in numbers."""
+        return SyncResult(
+            num_seen=self.num_seen,
+            num_added=self.count(EventKind.ADDED),
+            num_changed=self.count(EventKind.CHANGED),
+            num_moved=self.count(EventKind.MOVED),
+            num_relabelled=self.count(EventKind.RELABELLED),
+            num_gone=self.count(EventKind.GONE),
+            num_back=self.count(EventKind.BACK),
+            num_rejected=self.count(EventKind.REJECTED),
+            num_downloaded=num_downloaded,
+            num_bytes=num_bytes,
+        )
+
+
+def plan_sync(
+    remote: Iterable[RemoteFile],
+    known: Iterable[Image],
+    *,
+    source: str,
+    run: str,
+    ids_are_paths: bool = False,
+    untouched: Collection[str] = (),
+) -> SyncPlan:
+    """Compare what the source has with what the catalogue knows.
+
+    Args:
+        remote: Every file of the source.
+        known: Every row of the source, vanished ones included. Those of cells are passed over: their photos decide.
+        source: Address of the source.
+        run: The night that notices.
+        ids_are_paths: The source names files by their path, so a moved file is a vanished one and a new one with the
+            same bytes. Default: False, ids stay when files move.
+        untouched: Ids of files that could not be looked at tonight; whatever is known of them stays. Default: none.
+    """
+    rows_by_id = {image.file_id: image for image in known if not image.photo_id}
+    files = [file for file in remote if file.file_id not in untouched]
+    present = {file.file_id for file in files}.union(untouched)
+    live = [image for image in rows_by_id.values() if image.state is not State.GONE]
+    vanished = {image.file_id: image for image in live if image.file_id not in present}
+    moved_from = _pair_moves(files, rows_by_id, vanished) if ids_are_paths else {}
+
+    rows: list[Image] = []
+    events: list[Event] = []
+    for file in files:
+        before = moved_from.get(file.file_id) or rows_by_id.get(file.file_id)
+        row = _make_row(file, before, source, run)
+        if row == before:
+            continue
+        kinds = _find_kinds(before, row)
+        rows.append(replace(row, last_run=run) if kinds else row)
+        events.extend(Event.of(run, kind, row, before) for kind in kinds)
+    for image in moved_from.values():
+        rows.append(replace(image, state=State.GONE, reason="", last_run=run))
+        del vanished[image.file_id]
+    for image in vanished.values():
+        rows.append(replace(image, state=State.GONE, reason="", last_run=run))
+        events.append(Event.of(run, EventKind.GONE, image, image))
+    return SyncPlan(tuple(rows), tuple(events), len(files), len(vanished), len(live))
+
+
+def check_mass_deletion(plan: SyncPlan, source: str, *, allowed: bool, advice: str = "", received: str = "") -> None:
+    """Stop a sync that would take too much away: an unmounted disk and an unshared folder look like deletion.
+
+    Args:
+        plan: What is about to be told to the catalogue.
+        source: Address of the source, for the message.
+        allowed: Whether the person said that it is meant.
+        advice: What else may be the matter with this kind of source.
+        received: What is known of the vanished files.
+
+    Raises:
+        MassDeletionError: More than 20 files and more than 20 % of them vanished.
+    """
+    if allowed or not plan.is_mass_deletion:
+        return
+    raise MassDeletionError(
+        f"{plan.num_vanished} of {plan.num_live} files of {source} vanished since the last night; "
+        "the sync stopped and changed nothing",
+        expected=f"at most {plan.max_vanished} to vanish in one night",
+        received=received,
+        mend=f"{advice}put the files back, or, if they were deleted on purpose, run once with --allow-mass-deletion",
+    )
+
+
+def _pair_moves(files: list[RemoteFile], rows_by_id: dict[str, Image], vanished: dict[str, Image]) -> dict[str, Image]:
+    """New file id → vanished row with the same bytes; of equal bytes, those with the same file name go first."""
+    new = [file for file in files if file.sha256 and _is_new(rows_by_id.get(file.file_id))]
+    by_name = _match(new, vanished.values(), with_name=True)
+    taken = {image.file_id for image in by_name.values()}
+    rest = [image for image in vanished.values() if image.file_id not in taken]
+    return by_name | _match([file for file in new if file.file_id not in by_name], rest, with_name=False)
+
+
+def _is_new(before: Image | None) -> bool:
+    return before is None or before.state is State.GONE
+
+
+def _match(files: Iterable[RemoteFile], images: Iterable[Image], *, with_name: bool) -> dict[str, Image]:
+    waiting: dict[tuple[str, str], list[Image]] = defaultdict(list)
+    for image in images:
+        waiting[image.sha256, image.name if with_name else ""].append(image)
+    pairs = {}
+    for file in files:
+        name = file.path.rsplit("/", 1)[-1] if with_name else ""
+        if candidates := waiting.get((file.sha256, name)):
+            pairs[file.file_id] = candidates.pop(0)
+    return pairs
+
+
+def _make_row(file: RemoteFile, before: Image | None, source: str, run: str) -> Image:
+    return Image(
+        source=source,
+        file_id=file.file_id,
+        path=file.path,
+        role=file.role,
+        label=file.label,
+        sha256=file.sha256,
+        size=file.size,
+        modified=file.modified,
+        state=State.REJECTED if file.reason else State.OK,
+        reason=file.reason,
+        first_run=before.first_run if before else run,
+        last_run=before.last_run if before else run,
+        owner=file.owner,
+        stamp=file.stamp,
+    )
+
+
+def _find_kinds(before: Image | None, row: Image) -> list[EventKind]:
+    """What happened between two states of a file, nothing included."""
+    refused = row.state is State.REJECTED
+    if before is None:
+        return [EventKind.REJECTED if refused else EventKind.ADDED]
+    kinds = []
+    if before.state is State.GONE:
+        kinds.append(EventKind.BACK)
+    elif before.sha256 != row.sha256 or (before.state is State.REJECTED) != refused:
+        kinds.append(EventKind.CHANGED)
+    if (before.role, before.label) != (row.role, row.label):
+        kinds.append(EventKind.RELABELLED)
+    elif before.path != row.path:
+        kinds.append(EventKind.MOVED)
+    if refused and (before.state is not State.REJECTED or before.reason != row.reason):
+        kinds.append(EventKind.REJECTED)
+    return kinds

@@ -27,7 +27,7 @@ from tenarai import evaluate
 from tenarai.dataset import REGRESSION, TEST, TRAIN, Snapshot, freeze
 from tenarai.evaluate import promote
 from tenarai.model.train import split_folds
-from tenarai.records import Decision, Fingerprint, Image, PairedCounts, Reading, RegressionCase, Role
+from tenarai.records import Decision, Fingerprint, Image, PairedCounts, Prediction, RegressionCase, Role
 from tenarai.settings import GateSettings
 
 NUM_NIGHTS, PER_NIGHT = 30, 10
@@ -70,17 +70,19 @@ def hold_night(hand: Hand, rows: NDArray[np.intp], misread: set[int], seed: int)
     return Exam(order, snapshot, challenger, cross_fitted)
 
 
-def compare(hand: Hand, exam: Exam, champion: Head, known: frozenset[str]) -> tuple[PairedCounts, tuple[float, ...]]:
+def compare(
+    hand: Hand, evaluation: Exam, champion: Head, known: frozenset[str]
+) -> tuple[PairedCounts, tuple[float, ...]]:
     """The paired counts, and how sure the champion is of each regression image that the challenger loses."""
-    truth, splits = hand.targets[exam.rows], exam.snapshot.splits
+    truth, splits = hand.targets[evaluation.rows], evaluation.snapshot.splits
     counted = evaluate.find_fair_rows(
-        exam.snapshot.groups, splits == TEST, (splits == TRAIN) & (exam.cross_fitted >= 0), known
+        evaluation.snapshot.groups, splits == TEST, (splits == TRAIN) & (evaluation.cross_fitted >= 0), known
     )
-    before = champion.read(hand.plain[exam.rows]) == truth
-    pairs = evaluate.pair_up(before[counted], exam.cross_fitted[counted] == truth[counted])
-    misread = exam.snapshot.rows(REGRESSION)
-    features = hand.plain[exam.rows[misread]]
-    lost = before[misread] & (exam.challenger.read(features) != truth[misread])
+    before = champion.read(hand.plain[evaluation.rows]) == truth
+    pairs = evaluate.pair_up(before[counted], evaluation.cross_fitted[counted] == truth[counted])
+    misread = evaluation.snapshot.rows(REGRESSION)
+    features = hand.plain[evaluation.rows[misread]]
+    lost = before[misread] & (evaluation.challenger.read(features) != truth[misread])
     return pairs, tuple(champion.probabilities(features[lost]).max(axis=1).tolist())
 
 
@@ -151,14 +153,14 @@ def replay(life: Life, policy: Policy) -> Record:
     hand, judge, record = life.hand, life.judge, Record()
     champion, known, learned = base_head(), frozenset[str](), 0
     right = champion.read(hand.plain[judge]) == hand.targets[judge]
-    for exam in life.exams:
-        num_train = len(exam.snapshot.rows(TRAIN))
-        pairs, lost = compare(hand, exam, champion, known)
+    for evaluation in life.exams:
+        num_train = len(evaluation.snapshot.rows(TRAIN))
+        pairs, lost = compare(hand, evaluation, champion, known)
         if policy(Evidence(pairs, lost, (learned, num_train))):
-            now = exam.challenger.read(hand.plain[judge]) == hand.targets[judge]
+            now = evaluation.challenger.read(hand.plain[judge]) == hand.targets[judge]
             record.flips += int((right & ~now).sum())
             record.promotions += 1
-            champion, known, learned, right = exam.challenger, exam.groups_trained_on, num_train, now
+            champion, known, learned, right = evaluation.challenger, evaluation.groups_trained_on, num_train, now
         record.accuracy.append(float(right.mean()))
     return record
 
@@ -276,7 +278,9 @@ def _freeze(hand: Hand, rows: NDArray[np.intp], misread: set[int]) -> tuple[Snap
 
 def _decide(evidence: Evidence, settings: GateSettings) -> Decision:
     cases = [
-        RegressionCase("x.png", "0" * 64, "4", Reading("4", sure, False), Reading("9", 1.0, False), "newly misread")
+        RegressionCase(
+            "x.png", "0" * 64, "4", Prediction("4", sure, False), Prediction("9", 1.0, False), "newly misread"
+        )
         for sure in evidence.lost
     ]
     return promote.decide(evidence.pairs, cases, settings, learned=evidence.learned)

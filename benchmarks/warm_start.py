@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.base.score import Writer, load_writers
-from tenarai.model.recipes import RECIPES, Lesson, Rows, TransferFitter
+from tenarai.model.recipes import RECIPES, Rows, TrainingSet, TransferFitter
 from tenarai.prepare import NORMALISER_VERSION
 
 WAYS = ("fresh from the base", "from the champion on", "averaged with the champion")
@@ -53,13 +53,15 @@ def compare(writer: Writer, each: int, draws: int) -> Iterator[NDArray[np.float6
     """A draw at a time: (ways, 2) float64, gain and lost as shares of the images that nobody has seen."""
     labels, targets = np.unique(writer.labels, return_inverse=True)
     groups = np.array([str(path) for path in writer.files])
-    lesson = Lesson(writer.digits, targets.astype(np.int64), groups, tuple(map(str, labels)), NORMALISER_VERSION)
+    training_set = TrainingSet(
+        writer.digits, targets.astype(np.int64), groups, tuple(map(str, labels)), NORMALISER_VERSION
+    )
     for draw in range(draws):
         rng = np.random.default_rng([draw, each])
         order = [rng.permutation(np.flatnonzero(targets == k)) for k in range(len(labels))]
         yesterday, tonight = (np.concatenate([rows[: n * each] for rows in order]) for n in (1, 2))
         unseen = np.setdiff1d(np.arange(len(targets)), tonight)
-        fitter = WarmFitter(lesson, draw)
+        fitter = WarmFitter(training_set, draw)
         champion = fitter.learn(yesterday)
         fresh, warm = fitter.learn(tonight), fitter.learn(tonight, champion)
         averaged = [(ours + theirs) / 2 for ours, theirs in zip(warm, champion, strict=True)]

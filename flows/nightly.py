@@ -15,7 +15,7 @@ from tasks.send import send_night
 from tenarai.night import Night, begin_night, name_tonight
 from tenarai.orchestration.fan_out import order_nights
 from tenarai.report.outcome import Outcome
-from tenarai.settings import ExamSettings, GateSettings, Settings, TrainingSettings
+from tenarai.settings import EvaluationSettings, GateSettings, Settings, TrainingSettings
 
 
 def spend_night(night: Night, *, as_task: Callable[[Any], Any] = lambda stage: stage) -> Outcome:
@@ -46,7 +46,7 @@ def nightly(
     force: bool = False,
     allow_mass_deletion: bool = False,
     training: TrainingSettings = TrainingSettings(),
-    exam: ExamSettings = ExamSettings(),
+    evaluation: EvaluationSettings = EvaluationSettings(),
     gate: GateSettings = GateSettings(),
 ) -> State[Outcome] | State[None]:
     """One night: learn from what is new, sit the exam, hand in a report.
@@ -63,7 +63,7 @@ def nightly(
         gate: When a challenger becomes champion.
     """
     if not (source or store or collection) and Settings().collections:
-        forms = {"training": training, "exam": exam, "gate": gate}
+        forms = {"training": training, "evaluation": evaluation, "gate": gate}
         told = {name: form.model_dump(mode="json") for name, form in forms.items()}
         flags = {"force": force, "allow_mass_deletion": allow_mass_deletion}
         return Completed(message=order_nights({**flags, **told}, str(flow_run.id)))
@@ -74,7 +74,7 @@ def nightly(
         force=force,
         allow_mass_deletion=allow_mass_deletion,
         training=training,
-        exam=exam,
+        evaluation=evaluation,
         gate=gate,
         run_id=str(flow_run.id or ""),
     )

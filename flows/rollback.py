@@ -40,8 +40,8 @@ def roll_back_champion(settings: Settings, *, to: str | None, why: str) -> str:
     with store.lock():
         if to:
             load_model_by_id(store, to)  # a model that cannot read must not reign
-        reign = promote.roll_back(store, to=to, base=base_info().id, why=why, by=_who())
-    return f"{reign.model} is champion again: {reign.why or 'no reason given'}"
+        promotion = promote.roll_back(store, to=to, base=base_info().id, why=why, by=_who())
+    return f"{promotion.model} is champion again: {promotion.why or 'no reason given'}"
 
 
 def promote_by_hand(settings: Settings, model: str, *, why: str) -> str:

@@ -29,7 +29,7 @@ from tenarai.settings import Settings, TrainingSettings
 from tenarai.store import Store, open_store
 
 if TYPE_CHECKING:
-    from tenarai.model.recipes import Lesson
+    from tenarai.model.recipes import TrainingSet
     from tenarai.model.train import Trained
 
 log = logging.getLogger("tenarai.train")
@@ -68,35 +68,37 @@ def train_from_snapshot(
     store = open_store(store_address, create=False)
     if store.exists("models", model_id, "model.json"):
         return f"{model_id} is complete already"
-    lesson = read_lesson(store, snapshot_id)
+    training_set = load_training_set(store, snapshot_id)
     with open_tracker(Settings(), model_id) as tracker:
         trained = train_model(
-            lesson.pixels,
-            lesson.targets,
-            lesson.groups,
-            lesson.labels,
+            training_set.pixels,
+            training_set.targets,
+            training_set.groups,
+            training_set.labels,
             training,
-            normaliser=lesson.normaliser,
-            only_read=lesson.only_read,
+            normaliser=training_set.normaliser,
+            only_read=training_set.only_read,
             on_epoch=say,
             watch=tracker.watch,
         )
-        kept = save_model(store, _describe_model(model_id, snapshot_id, lesson.normaliser, training, trained), trained)
+        kept = save_model(
+            store, _describe_model(model_id, snapshot_id, training_set.normaliser, training, trained), trained
+        )
         tracker.finish(kept)
-    return f"{model_id}: {kept.recipe}, {kept.epochs} epochs on {len(lesson.pixels)} images, on {kept.device}"
+    return f"{model_id}: {kept.recipe}, {kept.epochs} epochs on {len(training_set.pixels)} images, on {kept.device}"
 
 
-def read_lesson(store: Store, snapshot_id: str) -> Lesson:
+def load_training_set(store: Store, snapshot_id: str) -> TrainingSet:
     """What is learned from a snapshot; the rest of it is not held, which of a million images is over a gigabyte.
 
     Raises:
         StoreError: It is missing or was altered.
     """
-    from tenarai.model.recipes import Lesson
+    from tenarai.model.recipes import TrainingSet
 
     snapshot = load_snapshot(store, snapshot_id)
     rows, info = snapshot.rows(TRAIN), snapshot.info
-    return Lesson(
+    return TrainingSet(
         snapshot.pixels[rows],
         snapshot.targets[rows],
         snapshot.groups[rows],
@@ -165,7 +167,7 @@ def hand_out_training(
             f"the training of {model} ended without a model in the store",
             expected=f"models/{model}/model.json in {store}",
             received="nothing there",
-            mend="check that both workers were given the same store address",
+            fix="check that both workers were given the same store address",
         )
 
 
@@ -214,13 +216,13 @@ def _train_on_gpu_pool(model: str, parameters: dict[str, object]) -> bool:
             f"the GPU worker did not finish {model}",
             expected=f"an end within {LIMIT_SECONDS // 3600} hours",
             received=f"state {state.name}",
-            mend="look at the run in the Prefect UI; lower max_epochs, or give the worker a faster machine",
+            fix="look at the run in the Prefect UI; lower max_epochs, or give the worker a faster machine",
         )
     if not state.is_completed():
         raise TrainingError(
             f"the GPU worker could not train {model}",
             received=f"{state.name}: {state.message}",
-            mend="look at the run in the Prefect UI, then start the night again",
+            fix="look at the run in the Prefect UI, then start the night again",
         )
     return True
 

@@ -22,7 +22,7 @@ from tenarai.dataset import freeze, save_snapshot
 from tenarai.errors import TenaraiError
 from tenarai.evaluate import promote
 from tenarai.evaluate.champion import champion_id
-from tenarai.evaluate.examine import Examination, examine_challenger, examine_quietly
+from tenarai.evaluate.examine import Evaluation, examine_challenger, examine_quietly
 from tenarai.evaluate.explain import explain_misread
 from tenarai.evaluate.readings import read_inbox_with
 from tenarai.night import Night
@@ -109,7 +109,7 @@ def freeze_night(night: Night) -> FrozenNight:
             digits,
             partial(catalogue.pixels, NORMALISER_VERSION),
             normaliser=NORMALISER_VERSION,
-            test_share=night.exam.test_share,
+            test_share=night.evaluation.test_share,
             near=are_near,
         )
         save_snapshot(night.store, frozen.snapshot)
@@ -149,7 +149,7 @@ def train_challenger(night: Night, frozen: FrozenNight) -> str:
         return model
 
 
-def examine_night(night: Night, frozen: FrozenNight, challenger: str) -> Examination:
+def examine_night(night: Night, frozen: FrozenNight, challenger: str) -> Evaluation:
     """Champion and challenger on the same images, the regression set, and the champion on tonight's new ones."""
     with night.stage("examine") as say, night.catalogue() as catalogue:
         if not challenger or frozen.info is None:
@@ -157,7 +157,7 @@ def examine_night(night: Night, frozen: FrozenNight, challenger: str) -> Examina
         return examine_challenger(night, catalogue, frozen.info, challenger, say)
 
 
-def decide_night(night: Night, frozen: FrozenNight, examined: Examination) -> Decision:
+def decide_night(night: Night, frozen: FrozenNight, examined: Evaluation) -> Decision:
     """Let the gate decide, and make the winner champion."""
     with night.stage("decide") as say:
         if not examined.challenger:
@@ -186,7 +186,7 @@ def decide_night(night: Night, frozen: FrozenNight, examined: Examination) -> De
         return decision
 
 
-def _tell_who_reigns(night: Night, examined: Examination, decision: Decision) -> Decision:
+def _tell_who_reigns(night: Night, examined: Evaluation, decision: Decision) -> Decision:
     """The challenger reigns already: its night was killed after it was crowned, or old settings are tried once more."""
     with night.catalogue() as catalogue:
         was_told = any(
@@ -196,8 +196,8 @@ def _tell_who_reigns(night: Night, examined: Examination, decision: Decision) ->
         return Decision(
             "nothing new", f"{examined.challenger} was trained before and reigns already", cause="unchanged"
         )
-    reign = promote.champion(night.store)
-    return decision if decision.verdict == "promoted" or reign is None else Decision("promoted", reign.why)
+    promotion = promote.champion(night.store)
+    return decision if decision.verdict == "promoted" or promotion is None else Decision("promoted", promotion.why)
 
 
 def read_inbox(night: Night) -> tuple[InboxReading, ...]:
@@ -213,7 +213,7 @@ def publish_night(
     night: Night,
     synced: SyncResult,
     frozen: FrozenNight,
-    examined: Examination,
+    examined: Evaluation,
     decision: Decision,
     inbox: tuple[InboxReading, ...],
 ) -> Outcome:

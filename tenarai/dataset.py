@@ -224,14 +224,14 @@ def _check_enough(kept: Mapping[str, Image]) -> None:
             "there is nothing to tell apart",
             expected="usable images under two labels or more, such as digits/0/ and digits/1/",
             received=f"usable images by label: {listed}",
-            mend="file some images of another character under its own label folder",
+            fix="file some images of another character under its own label folder",
         )
     if len(kept) < MIN_IMAGES:
         raise DatasetError(
             "there are too few images to learn from",
             expected=f"at least {MIN_IMAGES} usable labelled images",
             received=f"{len(kept)} ({listed})",
-            mend="file more images under digits/<label>/; ten a label make a good start",
+            fix="file more images under digits/<label>/; ten a label make a good start",
         )
 
 
@@ -343,5 +343,5 @@ def _damaged(snapshot_id: str, received: str) -> StoreError:
         f"the snapshot {snapshot_id} is damaged",
         expected="the content that its name was made from",
         received=received,
-        mend="delete it and run the night again; it is made anew from the originals",
+        fix="delete it and run the night again; it is made anew from the originals",
     )

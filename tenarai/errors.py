@@ -30,25 +30,25 @@ class TenaraiError(Exception):
         mend: What to do about it; left out when empty.
     """
 
-    def __init__(self, what: str, *, expected: str = "", received: str = "", mend: str = "") -> None:
+    def __init__(self, what: str, *, expected: str = "", received: str = "", fix: str = "") -> None:
         """Keep the four parts, and join them into one message."""
-        self.what, self.expected, self.received, self.mend = what, expected, received, mend
+        self.what, self.expected, self.received, self.fix = what, expected, received, fix
         parts = [what.rstrip(".") + "."]
         if expected:
             parts.append(f"Expected: {expected.rstrip('.')}.")
         if received:
             parts.append(f"Received: {received.rstrip('.')}.")
-        if mend:
-            parts.append(f"To mend it: {mend.rstrip('.')}.")
+        if fix:
+            parts.append(f"Fix: {fix.rstrip('.')}.")
         super().__init__(" ".join(parts))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by parts, so that the error survives process pools and Prefect's result storage."""
-        return (_rebuild, (type(self), self.what, self.expected, self.received, self.mend))
+        return (_rebuild, (type(self), self.what, self.expected, self.received, self.fix))
 
 
-def _rebuild(cls: type[TenaraiError], what: str, expected: str, received: str, mend: str) -> TenaraiError:
-    return cls(what, expected=expected, received=received, mend=mend)
+def _rebuild(cls: type[TenaraiError], what: str, expected: str, received: str, fix: str) -> TenaraiError:
+    return cls(what, expected=expected, received=received, fix=fix)
 
 
 class SettingsError(TenaraiError):

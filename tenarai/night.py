@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from tenarai.catalogue import CATALOGUE_FILE, Catalogue, open_catalogue
 from tenarai.errors import SettingsError
 from tenarai.orchestration.fan_out import settings_of
-from tenarai.settings import ExamSettings, GateSettings, Settings, TrainingSettings
+from tenarai.settings import EvaluationSettings, GateSettings, Settings, TrainingSettings
 from tenarai.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Night:
     force: bool
     allow_mass_deletion: bool
     training: TrainingSettings
-    exam: ExamSettings
+    evaluation: EvaluationSettings
     gate: GateSettings
     store: Store
     seconds: dict[str, float] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Night:
 
     def fingerprint(self, snapshot: str) -> str:
         """Names all that decides what a night would learn: the snapshot and the forms. Equal means nothing new."""
-        forms = [form.model_dump(mode="json") for form in (self.training, self.exam, self.gate)]
+        forms = [form.model_dump(mode="json") for form in (self.training, self.evaluation, self.gate)]
         return hashlib.sha256(json.dumps([snapshot, *forms], sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -97,7 +97,7 @@ def begin_night(
     force: bool,
     allow_mass_deletion: bool = False,
     training: TrainingSettings,
-    exam: ExamSettings,
+    evaluation: EvaluationSettings,
     gate: GateSettings,
     run_id: str = "",
 ) -> Night:
@@ -123,7 +123,7 @@ def begin_night(
         force=force,
         allow_mass_deletion=allow_mass_deletion,
         training=training,
-        exam=exam,
+        evaluation=evaluation,
         gate=gate,
         store=open_store(settings.store),
     )
@@ -163,7 +163,7 @@ def local_time(settings: Settings, moment: datetime) -> datetime:
         raise SettingsError(
             f"{settings.timezone!r} is no time zone",
             expected="a name such as Asia/Tokyo or Europe/Berlin",
-            mend="set TENARAI_TIMEZONE anew, or leave it out for this machine's own",
+            fix="set TENARAI_TIMEZONE anew, or leave it out for this machine's own",
         ) from error
 
 
@@ -180,6 +180,6 @@ def catalogue_address(settings: Settings, store: Store) -> str:
             f"the store {store.address} cannot hold a SQLite catalogue",
             expected="the address of a database in TENARAI_CATALOGUE, such as postgresql+psycopg://…",
             received="none",
-            mend="set TENARAI_CATALOGUE, or use a local store",
+            fix="set TENARAI_CATALOGUE, or use a local store",
         )
     return f"sqlite:///{store.local / CATALOGUE_FILE}"

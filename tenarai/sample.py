@@ -61,7 +61,7 @@ def make_sample(folder: Path, *, seed: int = 0) -> None:
         StoreError: It exists, or cannot be written.
     """
     if folder.exists():
-        raise StoreError(f"{folder} exists already", mend="delete it to have it made anew")
+        raise StoreError(f"{folder} exists already", fix="delete it to have it made anew")
     draft = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}")
     try:
         _fill(draft, np.random.default_rng(seed))

@@ -114,7 +114,7 @@ class GateSettings(_Form):
     )
 
 
-class ExamSettings(_Form):
+class EvaluationSettings(_Form):
     """What the models are examined on."""
 
     test_share: float = Field(

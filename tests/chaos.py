@@ -162,9 +162,9 @@ class Chaos:
         for row in rows:
             if hashlib.sha256(store.original(row.sha256)).hexdigest() != row.sha256:
                 wrong.append(f"{row.path} has other bytes")
-        for reign in history(store)[-1:]:
-            if not store.exists("models", reign.model, "model.json"):
-                wrong.append(f"the champion {reign.model} has no model")
+        for promotion in history(store)[-1:]:
+            if not store.exists("models", promotion.model, "model.json"):
+                wrong.append(f"the champion {promotion.model} has no model")
         latest = store.read("reports", "latest").decode().strip()
         if not store.exists("reports", latest, "report.json") or not nights:
             wrong.append(f"the report {latest} is not whole")

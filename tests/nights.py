@@ -8,7 +8,7 @@ from tenarai.records import (
     InboxReading,
     NightReport,
     PairedCounts,
-    Reading,
+    Prediction,
     RegressionCase,
     Rejection,
     Score,
@@ -47,10 +47,10 @@ def night(**given):
         "fresh": Score(2, 3, 0.2, 0.94),
         "regression": (
             RegressionCase(
-                "misread/4/a.png", "a" * 64, "4", Reading("5", 0.7, True), Reading("4", 0.9, False), "fixed"
+                "misread/4/a.png", "a" * 64, "4", Prediction("5", 0.7, True), Prediction("4", 0.9, False), "fixed"
             ),
         ),
-        "inbox": (InboxReading(EVIL, "b" * 64, Reading("5", 0.51, True)),),
+        "inbox": (InboxReading(EVIL, "b" * 64, Prediction("5", 0.51, True)),),
         "rejections": (Rejection(EVIL, "the file is empty"),),
         "curves": Curves(
             ({"loss": [1, 0.5], "accuracy": [0.5, 0.9], "val_loss": [1, 0.7], "val_accuracy": [0.4, 0.8]},),

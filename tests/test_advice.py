@@ -5,7 +5,7 @@ import numpy as np
 from tenarai.evaluate import choose_hints, order_inbox, rank_styles
 from tenarai.evaluate.advice import MAX_HINTS, MAX_SPREAD, soften
 from tenarai.prepare import normalise
-from tenarai.records import Reading, RegressionCase
+from tenarai.records import Prediction, RegressionCase
 from tests.collections_of_digits import picture, real_digits
 
 
@@ -45,7 +45,7 @@ def test_the_style_that_is_least_like_what_was_trained_on_comes_first():
 
 
 def test_hints_name_the_misread_images_rarest_first():
-    reading = Reading("5", 0.9, False)
+    reading = Prediction("5", 0.9, False)
     cases = [RegressionCase(f"misread/4/{n}", f"{n:064}", "4", reading, None, "still misread") for n in range(9)]
     hints = choose_hints(cases, [3, 1, 0, 2, 4, 5, 6, 7, 8])
     assert [hint.path for hint in hints[:2]] == ["misread/4/3", "misread/4/1"]

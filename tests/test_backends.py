@@ -48,13 +48,13 @@ def place(tmp_path_factory):
     """A store with a snapshot of 80 real digits; 40 others to read."""
     from tasks.stages import freeze_night, prepare_night, sync_night
     from tenarai.night import begin_night
-    from tenarai.settings import ExamSettings, GateSettings, TrainingSettings
+    from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
 
     home = tmp_path_factory.mktemp("backends")
     folder = fill(home / "folder", num_each=8)
     others = sorted(fill(home / "others", num_each=4, first=20).rglob("*.png"))
     np.save(home / "digits.npy", np.stack([read_digit(file.read_bytes()) for file in others]))
-    forms = {"training": TrainingSettings(), "exam": ExamSettings(), "gate": GateSettings()}
+    forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
     night = begin_night(f"folder:{folder}", str(home / "store"), force=False, **forms)
     sync_night(night)
     prepare_night(night)

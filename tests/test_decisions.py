@@ -17,7 +17,7 @@ from tenarai.evaluate import (
     wilson_score,
 )
 from tenarai.evaluate.promote import decide, mid_p_value
-from tenarai.records import CaseStory, Image, PairedCounts, Reading, RegressionCase, Role
+from tenarai.records import CaseStory, Image, PairedCounts, Prediction, RegressionCase, Role
 from tenarai.settings import GateSettings
 from tenarai.store import open_store
 
@@ -25,7 +25,9 @@ GATE = GateSettings()
 
 
 def case(status):
-    return RegressionCase("misread/4/a.png", "a" * 64, "4", Reading("4", 0.9, False), Reading("5", 0.8, False), status)
+    return RegressionCase(
+        "misread/4/a.png", "a" * 64, "4", Prediction("4", 0.9, False), Prediction("5", 0.8, False), status
+    )
 
 
 # ---- counting
@@ -68,12 +70,12 @@ def test_a_reading_outside_the_labels_counts_in_no_column():
 )
 def test_each_regression_image_is_judged_by_what_both_read(before, now, status):
     image = Image("folder:x", "a", "misread/4/a.png", Role.MISREAD, "4", "a" * 64, 1)
-    cases = judge_regression([image], [Reading(before, 0.9, False)], [Reading(now, 0.9, False)])
+    cases = judge_regression([image], [Prediction(before, 0.9, False)], [Prediction(now, 0.9, False)])
     assert cases[0].status == status
 
 
 def test_a_misread_images_name_tells_what_it_was_read_as_if_that_is_a_label():
-    good = Reading("4", 0.9, False)
+    good = Prediction("4", 0.9, False)
     images = [
         Image("s", name, f"misread/4/{name}", Role.MISREAD, "4", name[0] * 64, 1)
         for name in ("a_as_5.png", "b as seen.png", "c.png")
@@ -84,7 +86,7 @@ def test_a_misread_images_name_tells_what_it_was_read_as_if_that_is_a_label():
 
 def test_what_the_champion_knows_by_heart_is_no_loss_to_a_challenger_that_never_saw_it():
     image = Image("s", "a", "misread/4/a.png", Role.MISREAD, "4", "a" * 64, 1)
-    good, bad = Reading("4", 0.9, False), Reading("5", 0.9, False)
+    good, bad = Prediction("4", 0.9, False), Prediction("5", 0.9, False)
     for now, status in ((bad, "still misread"), (good, "read")):
         (case,) = judge_regression([image], [good], [now], by_heart={"a" * 64})
         assert case.status == status
@@ -92,7 +94,7 @@ def test_what_the_champion_knows_by_heart_is_no_loss_to_a_challenger_that_never_
 
 def test_what_needs_attention_comes_first():
     images = [Image("s", n, f"misread/4/{n}.png", Role.MISREAD, "4", n * 64, 1) for n in "abc"]
-    good, bad = Reading("4", 0.9, False), Reading("5", 0.9, False)
+    good, bad = Prediction("4", 0.9, False), Prediction("5", 0.9, False)
     cases = judge_regression(images, [good, bad, good], [good, good, bad])
     assert [c.status for c in cases] == ["newly misread", "fixed", "read"]
 
@@ -105,7 +107,7 @@ def live(*nights):
     records, told = [], None
     for number, (before, now, promoted) in enumerate(nights, 1):
         image = Image("s", "a", "misread/4/a.png", Role.MISREAD, "4", "a" * 64, 1)
-        cases = judge_regression([image], [Reading(before, 0.9, False)], now and [Reading(now, 0.9, False)])
+        cases = judge_regression([image], [Prediction(before, 0.9, False)], now and [Prediction(now, 0.9, False)])
         run = f"n{number}"
         (told,) = tell_stories(
             cases,
@@ -145,7 +147,7 @@ def test_every_planted_relapse_is_reported(nights):
 def test_an_image_that_was_filed_anew_under_another_label_begins_another_life():
     record = {"stories": {"a" * 64: {"label": "9", "state": "fixed", "since": "n1", "model": "m"}}}
     cases = judge_regression(
-        [Image("s", "a", "misread/4/a.png", Role.MISREAD, "4", "a" * 64, 1)], [Reading("9", 0.9, False)], None
+        [Image("s", "a", "misread/4/a.png", Role.MISREAD, "4", "a" * 64, 1)], [Prediction("9", 0.9, False)], None
     )
     (told,) = tell_stories(cases, [record], run="n2", champion="c", challenger="", promoted=False, seeds={})
     assert told.story == CaseStory("open", "n2", "c")
@@ -193,7 +195,7 @@ def test_a_lost_regression_image_outweighs_everything_and_is_named():
 
 
 def test_a_lucky_guess_that_is_lost_is_told_and_does_not_outweigh_the_rest():
-    right, wrong = Reading("4", 0.49, True), Reading("5", 0.8, False)
+    right, wrong = Prediction("4", 0.49, True), Prediction("5", 0.8, False)
     guess = RegressionCase("misread/4/a.png", "a" * 64, "4", right, wrong, "newly misread")
     assert decide(PairedCounts(9, 1, 80, 10), (guess,), GATE).verdict == "promoted"
     assert decide(PairedCounts(9, 1, 80, 10), (guess, case("newly misread")), GATE).cause == "loses"
@@ -275,7 +277,7 @@ def test_rolling_back_puts_the_champion_before_this_one_back_and_twice_goes_two_
     assert promote.roll_back(store, to=None, base="base-1", why="odd fours", by="me").model == "m-2"
     assert promote.roll_back(store, to=None, base="base-1", why="", by="me").model == "m-1"
     assert promote.roll_back(store, to=None, base="base-1", why="", by="me").model == "base-1"
-    assert [reign.action for reign in promote.history(store)][-1] == "rolled back"
+    assert [promotion.action for promotion in promote.history(store)][-1] == "rolled back"
 
 
 def test_a_model_that_never_reigned_cannot_be_put_back(store):

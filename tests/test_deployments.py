@@ -82,8 +82,8 @@ def test_every_field_of_the_run_form_has_a_title_a_description_and_is_listed():
 
     schema = parameter_schema(flow_of(SPEC["deployments"][0]).fn)
     plain = ["source", "store", "collection", "force", "allow_mass_deletion"]
-    assert list(schema.properties) == [*plain, "training", "exam", "gate"]
-    for name in ("TrainingSettings", "ExamSettings", "GateSettings"):
+    assert list(schema.properties) == [*plain, "training", "evaluation", "gate"]
+    for name in ("TrainingSettings", "EvaluationSettings", "GateSettings"):
         for field, form in schema.definitions[name]["properties"].items():
             assert form.get("title"), field
             assert form.get("description"), field

@@ -236,7 +236,7 @@ def test_without_a_server_nights_are_run_by_hand():
     with temporary_settings(restore_defaults={PREFECT_API_URL}):  # whatever server other tests have started
         (finding,) = [finding for finding in examine(Settings()) if finding.about == "prefect"]
     assert finding.state == "note"
-    assert "tenarai up" in finding.mend
+    assert "tenarai up" in finding.fix
 
 
 def test_a_server_without_the_deployment_says_how_to_deploy(prefect):
@@ -272,7 +272,7 @@ def test_a_server_that_does_not_answer_is_wrong(monkeypatch):
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         found = [finding for finding in examine(Settings()) if finding.about == "prefect"]
     assert [finding.state for finding in found] == ["wrong"]
-    assert "PREFECT_API_URL" in found[0].mend
+    assert "PREFECT_API_URL" in found[0].fix
 
 
 def test_the_command_exits_with_one_when_something_stops_the_night_and_zero_otherwise(server, tmp_path, monkeypatch):

@@ -101,9 +101,9 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("status", "reason", "kind", "mend"), REFUSALS)
-def test_what_no_trying_mends_is_told_with_what_to_do(server, drive, status, reason, kind, mend):
+def test_what_no_trying_mends_is_told_with_what_to_do(server, drive, status, reason, kind, fix):
     server.api.refusal = Refused(status, reason, "Google's own words")
-    with pytest.raises(kind, match=f"Google's own words.*{mend}") as caught:
+    with pytest.raises(kind, match=f"Google's own words.*{fix}") as caught:
         drive.get("x")
     assert type(caught.value) is kind
     assert server.count() == (4 if status == 401 else 1)  # a token may have run out

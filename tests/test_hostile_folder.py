@@ -23,9 +23,9 @@ import json, resource, sys
 from tenarai.night import begin_night
 from tasks.stages import prepare_night, sync_night
 from tenarai.prepare import NORMALISER_VERSION
-from tenarai.settings import ExamSettings, GateSettings, TrainingSettings
+from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
 night = begin_night("folder:" + sys.argv[1], sys.argv[2], force=False, training=TrainingSettings(),
-                    exam=ExamSettings(), gate=GateSettings())
+                    evaluation=EvaluationSettings(), gate=GateSettings())
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 sync_night(night), prepare_night(night)
 with night.catalogue() as catalogue:

@@ -67,13 +67,13 @@ def test_a_first_night_ends_with_a_verdict_and_a_report_that_is_complete(prefect
 def test_the_stages_are_plain_functions_that_need_no_server(collection, store, monkeypatch):
     from flows import nightly as module
     from tenarai.night import begin_night
-    from tenarai.settings import ExamSettings, GateSettings
+    from tenarai.settings import EvaluationSettings, GateSettings
 
     def refuse(*_, **__):
         raise AssertionError("a plain night asked for a Prefect server")
 
     monkeypatch.setattr("prefect.server.api.server.SubprocessASGIServer.start", refuse)
-    forms = {"training": QUICK, "exam": ExamSettings(), "gate": GateSettings()}
+    forms = {"training": QUICK, "evaluation": EvaluationSettings(), "gate": GateSettings()}
     night = begin_night(f"folder:{collection}", str(store), force=False, **forms)
     assert module.spend_night(night).verdict in {"promoted", "kept"}
     assert report_of(store)["run"] == night.run
@@ -223,7 +223,7 @@ def test_the_same_image_reads_the_same_by_training_path_command_and_keras_file(p
     labels = json.loads((store / "models" / model / "model.json").read_text())["labels"]
     by_file = network.predict(digits, verbose=0)
     assert [reading.label for reading in by_command] == [labels[k] for k in by_file.argmax(axis=1)]
-    np.testing.assert_allclose([r.probability for r in by_command], by_file.max(axis=1), atol=1e-5)
+    np.testing.assert_allclose([r.confidence for r in by_command], by_file.max(axis=1), atol=1e-5)
 
 
 def test_a_digit_on_white_paper_and_its_negative_read_the_same(tmp_path):
@@ -237,7 +237,7 @@ def test_a_digit_on_white_paper_and_its_negative_read_the_same(tmp_path):
     readings = [r.reading for r in read_files(files, Settings(store=str(tmp_path / "none")))]
     for dark, light in zip(readings[::2], readings[1::2], strict=True):
         assert dark.label == light.label
-        assert dark.probability == pytest.approx(light.probability, abs=0.02)
+        assert dark.confidence == pytest.approx(light.confidence, abs=0.02)
 
 
 def test_a_folder_of_label_folders_is_understood_without_digits_in_its_path(prefect, tmp_path, store):
@@ -307,7 +307,7 @@ def test_a_disk_that_fills_up_while_a_model_is_kept_leaves_the_old_champion(pref
 
     def write_until_models(self, data, *parts):
         if parts[0] == "models":
-            raise StoreError("the disk is full", mend="free space")
+            raise StoreError("the disk is full", fix="free space")
         write(self, data, *parts)
 
     monkeypatch.setattr("tenarai.store.Store.write", write_until_models)

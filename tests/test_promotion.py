@@ -14,13 +14,13 @@ from tasks.stages import decide_night
 from tenarai.dataset import TEST, TRAIN, freeze, save_snapshot
 from tenarai.errors import ModelError
 from tenarai.evaluate import promote
-from tenarai.evaluate.examine import Examination
+from tenarai.evaluate.examine import Evaluation
 from tenarai.evaluate.fair import count_learned, find_counted_rows
 from tenarai.night import begin_night
 from tenarai.prepare import are_near
 from tenarai.records import Fingerprint, Image, PairedCounts, Role, SnapshotInfo
 from tenarai.report.describe import FrozenNight
-from tenarai.settings import ExamSettings, GateSettings, TrainingSettings
+from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
 from tenarai.store import open_store
 from tests.collections_of_digits import picture, save
 
@@ -90,14 +90,14 @@ def crown(store, model, snapshot=""):
 
 
 def test_a_night_that_was_killed_after_it_crowned_goes_on_and_crowns_nobody_twice(tmp_path):
-    forms = {"training": TrainingSettings(), "exam": ExamSettings(), "gate": GateSettings()}
+    forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
     night = begin_night("folder:/photos", str(tmp_path / "store"), force=False, **forms)
     frozen = FrozenNight(SnapshotInfo("s-1", ("4", "9"), 80, 20, 0, 0, 1), True, "f", (), (), 100)
-    examined = Examination("base-1", "m-1", "s-1", PairedCounts(9, 1, 80, 10))
+    examined = Evaluation("base-1", "m-1", "s-1", PairedCounts(9, 1, 80, 10))
     first = decide_night(night, frozen, examined)
     assert first.verdict == "promoted"
     assert decide_night(night, frozen, examined) == first
-    assert [reign.model for reign in promote.history(night.store)] == ["m-1"]
+    assert [promotion.model for promotion in promote.history(night.store)] == ["m-1"]
     with night.catalogue() as catalogue:
         catalogue.put_night("r1", "folder:/photos", {"challenger": "m-1", "verdict": "promoted"})
     again = decide_night(night, frozen, examined)  # old settings, tried once more on another night
@@ -106,11 +106,11 @@ def test_a_night_that_was_killed_after_it_crowned_goes_on_and_crowns_nobody_twic
 
 
 def test_a_rolled_back_model_is_kept_out_under_any_name_on_the_same_snapshot(tmp_path):
-    forms = {"training": TrainingSettings(), "exam": ExamSettings(), "gate": GateSettings()}
+    forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
     night = begin_night("folder:/photos", str(tmp_path / "store"), force=True, **forms)
     frozen = FrozenNight(SnapshotInfo("s-1", ("4", "9"), 80, 20, 0, 0, 1), True, "f", (), (), 100)
     for challenger, verdict in (("m-1", "promoted"), ("m-seed-2", "kept")):
-        examined = Examination("base-1", challenger, "s-1", PairedCounts(9, 1, 80, 10))
+        examined = Evaluation("base-1", challenger, "s-1", PairedCounts(9, 1, 80, 10))
         decision = decide_night(night, frozen, examined)
         assert decision.verdict == verdict
         if verdict == "promoted":
@@ -136,7 +136,7 @@ def freeze_some(store, names, relabelled=()):
 
 
 def test_what_a_rolled_back_model_was_crowned_on_does_not_count_twice_unless_its_label_is_another_now(tmp_path):
-    forms = {"training": TrainingSettings(), "exam": ExamSettings(), "gate": GateSettings()}
+    forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
     night = begin_night("folder:/photos", str(tmp_path / "store"), force=False, **forms)
     before, now = freeze_some(night.store, range(30)), freeze_some(night.store, range(50), relabelled={3})
     base = SimpleNamespace(info=SimpleNamespace(id="base-1", snapshot=""))
@@ -155,7 +155,7 @@ def test_what_a_rolled_back_model_was_crowned_on_does_not_count_twice_unless_its
 
 
 def test_what_the_champion_learned_counts_again_once_its_label_is_another(tmp_path):
-    forms = {"training": TrainingSettings(), "exam": ExamSettings(), "gate": GateSettings()}
+    forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
     night = begin_night("folder:/photos", str(tmp_path / "store"), force=False, **forms)
     before = freeze_some(night.store, range(50))
     learned = before.sha256[before.rows(TRAIN)].tolist()
@@ -168,7 +168,7 @@ def test_what_the_champion_learned_counts_again_once_its_label_is_another(tmp_pa
 
 
 def test_having_learned_from_more_is_no_argument_twice_on_the_same_snapshot(tmp_path):
-    forms = {"training": TrainingSettings(), "exam": ExamSettings(), "gate": GateSettings()}
+    forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
     night = begin_night("folder:/photos", str(tmp_path / "store"), force=True, **forms)
     now = freeze_some(night.store, range(50))
     base = SimpleNamespace(info=SimpleNamespace(id="base-1", snapshot=""))
@@ -191,7 +191,7 @@ def test_rolling_back_over_several_champions_undoes_them_all(store):
     for number in (1, 2, 3):
         crown(store, f"m-{number}", f"s-{number}")
     promote.roll_back(store, to="m-1", base="base-1", why="", by="me")
-    assert [reign.model for reign in promote.find_undone(store)] == ["m-2", "m-3"]
+    assert [promotion.model for promotion in promote.find_undone(store)] == ["m-2", "m-3"]
 
 
 def test_a_person_can_put_back_what_was_rolled_back_and_then_it_is_not_undone_any_more(store):
@@ -232,7 +232,7 @@ def test_after_a_roll_back_everything_reads_as_before_the_promotion_to_the_bit(s
     assert read() != before
     roll_back_champion(settings, to=None, why="seen")
     assert read() == before
-    assert [(reign.model, reign.action, reign.why) for reign in promote.history(store)] == [
+    assert [(promotion.model, promotion.action, promotion.why) for promotion in promote.history(store)] == [
         ("m-1", "promoted", "to see"),
         (base.id, "rolled back", "seen"),
     ]

@@ -21,7 +21,7 @@ from tenarai.records import (
     Fingerprint,
     Image,
     PairedCounts,
-    Reading,
+    Prediction,
     RegressionCase,
     Role,
     State,
@@ -261,7 +261,7 @@ counts = st.integers(0, 40)
 
 
 def relapse():
-    right, wrong = Reading("4", 0.9, False), Reading("5", 0.9, False)
+    right, wrong = Prediction("4", 0.9, False), Prediction("5", 0.9, False)
     return RegressionCase("misread/4/a.png", sha("a"), "4", right, wrong, "newly misread")
 
 

@@ -6,24 +6,25 @@ from pathlib import Path
 
 from flows.nightly import spend_night
 from tenarai.night import begin_night
-from tenarai.settings import ExamSettings, GateSettings, TrainingSettings
+from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
 from tests.collections_of_digits import fill, picture, save
 
 PROJECT = Path(__file__).resolve().parents[1]
 UNNEEDED = {"keras", "tensorflow", "jax", "sklearn", "scipy", "pandas", "matplotlib", "onnx", "google"}
 FORMS = {
     "training": TrainingSettings(recipe="mlp", max_epochs=2, patience=1, folds=2),
-    "exam": ExamSettings(),
+    "evaluation": EvaluationSettings(),
     "gate": GateSettings(),
 }
 AGAIN = """
 import sys
 from tenarai.night import begin_night
 from flows.nightly import spend_night
-from tenarai.settings import ExamSettings, GateSettings, TrainingSettings
+from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
 
 training = TrainingSettings.model_validate_json(sys.argv[3])
-night = begin_night(sys.argv[1], sys.argv[2], force=False, training=training, exam=ExamSettings(), gate=GateSettings())
+forms = {"training": training, "evaluation": EvaluationSettings(), "gate": GateSettings()}
+night = begin_night(sys.argv[1], sys.argv[2], force=False, **forms)
 print(spend_night(night).verdict, *sorted({name.split(".")[0] for name in sys.modules}))
 """
 

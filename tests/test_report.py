@@ -20,7 +20,7 @@ from tenarai.records import (
     Filed,
     InboxReading,
     Misreading,
-    Reading,
+    Prediction,
     RegressionCase,
     Rejection,
     StyleHint,
@@ -34,7 +34,7 @@ from tenarai.report.view import make_view
 from tenarai.store import open_store
 from tests.nights import NoPictures, night
 
-LOST = Disputed("digits/4/l.png", "f" * 64, "4", Reading("4", 0.9, False), Reading("9", 0.6, True))
+LOST = Disputed("digits/4/l.png", "f" * 64, "4", Prediction("4", 0.9, False), Prediction("9", 0.6, True))
 
 
 class Page(HTMLParser):
@@ -109,10 +109,10 @@ def test_the_plots_are_pngs_and_the_same_night_gives_the_same_bytes(report):
 
 def test_a_night_with_thousands_of_images_still_fits_an_artifact_and_a_phone():
     cases = tuple(
-        RegressionCase(f"misread/4/{n}.png", f"{n:064}", "4", Reading("5", 0.7, True), None, "still misread")
+        RegressionCase(f"misread/4/{n}.png", f"{n:064}", "4", Prediction("5", 0.7, True), None, "still misread")
         for n in range(3000)
     )
-    inbox = tuple(InboxReading(f"inbox/{n}.png", f"{n:064}", Reading("5", 0.5, True)) for n in range(3000))
+    inbox = tuple(InboxReading(f"inbox/{n}.png", f"{n:064}", Prediction("5", 0.5, True)) for n in range(3000))
     rejections = tuple(Rejection(f"digits/1/{n}.png", "the file is empty") for n in range(3000))
     report = build_report(night(regression=cases, inbox=inbox, rejections=rejections), NoPictures())
     assert len(report.markdown.encode()) < 500_000
@@ -210,7 +210,7 @@ def test_a_page_of_a_thousand_noisy_photos_stays_small_and_says_what_it_left_out
         def digit(self, sha256):
             return rng.integers(0, 256, (28, 28), np.uint8)
 
-    sure = Reading("5", 0.7, True)
+    sure = Prediction("5", 0.7, True)
     shas = [f"{n:064}" for n in range(1000)]
     cases = tuple(RegressionCase(f"misread/4/{s}.png", s, "4", sure, sure, "still misread") for s in shas)
     explained = tuple(Explanation(s, tuple((other, "4") for other in shas[:5]), bytes(196)) for s in shas)
@@ -242,7 +242,7 @@ def test_what_the_exam_found_out_is_shown_and_nothing_where_it_found_nothing(rep
     found = html(
         build_report(
             night(
-                newly_found=(Misreading("digits/4/n.png", "d" * 64, "4", Reading("9", 0.8, False)),),
+                newly_found=(Misreading("digits/4/n.png", "d" * 64, "4", Prediction("9", 0.8, False)),),
                 suspects=(Suspect("digits/4/s.png", "e" * 64, "4", "label", "9", 0.98),),
                 changes=(Change("setting", "max_epochs", "60", "25"),),
                 disputed=(LOST,),

@@ -6,7 +6,16 @@ import cv2
 import numpy as np
 import pytest
 
-from tenarai.records import Decision, Explanation, Filed, InboxReading, Misreading, Reading, RegressionCase, Rejection
+from tenarai.records import (
+    Decision,
+    Explanation,
+    Filed,
+    InboxReading,
+    Misreading,
+    Prediction,
+    RegressionCase,
+    Rejection,
+)
 from tenarai.report import build_report
 from tests.browser import chromium, listen
 from tests.collections_of_digits import picture
@@ -33,12 +42,12 @@ def sha(number):
 
 
 def told(**given):
-    sure = Reading("9", 0.93, False)
+    sure = Prediction("9", 0.93, False)
     return night(
         **{
             "decision": Decision("kept", "not enough evidence (won 3, lost 0 of 90 images, p = 0.062)"),
             "regression": tuple(
-                RegressionCase(f"misread/4/{n}.png", sha(n), "4", sure, Reading("4", 0.8, False), "fixed")
+                RegressionCase(f"misread/4/{n}.png", sha(n), "4", sure, Prediction("4", 0.8, False), "fixed")
                 for n in range(9)
             ),
             "explanations": (
@@ -47,7 +56,7 @@ def told(**given):
             "newly_found": (Misreading("digits/4/n.png", sha(20), "4", sure),),
             "filed": (Filed("digits/7/b.png", sha(21), "7", "1"),),
             "inbox": (
-                InboxReading(f"inbox/{HOSTILE}", sha(30), Reading("5", 0.51, True)),
+                InboxReading(f"inbox/{HOSTILE}", sha(30), Prediction("5", 0.51, True)),
                 InboxReading(MARKDOWN, sha(31), sure),
                 InboxReading(LONG, sha(32), sure),
                 *(InboxReading(f"inbox/{n}.png", sha(n), sure) for n in range(40, 60)),

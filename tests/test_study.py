@@ -174,7 +174,7 @@ def outcome_of(cell, material, *, share=0.8, epochs=None):
         right=right,
         article_right=right if cell.recipe == "article" else "",
         answer="4" if cell.asks else "",
-        probability=0.9 if cell.asks else 0.0,
+        confidence=0.9 if cell.asks else 0.0,
         nearest=(3, 5) if cell.asks and cell.recipe == "base" else (),
         seconds=1.5,
     )

@@ -13,7 +13,7 @@ from tenarai.evaluate.suspects import rank_by_suspicion
 from tenarai.night import begin_night
 from tenarai.prepare import NORMALISER_VERSION, are_near
 from tenarai.records import Fingerprint, Image, Role
-from tenarai.settings import ExamSettings, GateSettings, TrainingSettings
+from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
 from tests.collections_of_digits import fill, picture, save
 
 LABELS = ("4", "9")
@@ -47,7 +47,7 @@ def test_only_what_is_read_as_another_label_with_some_certainty_is_told():
         ("digits/4/b", "label", "4", "9"),
         ("digits/4/c", "label", "4", "9"),
     ]
-    assert abs(found[0].probability - 0.8) < 1e-6
+    assert abs(found[0].confidence - 0.8) < 1e-6
 
 
 def test_what_looks_like_none_of_the_labels_is_told_the_oddest_first_and_never_as_a_wrong_label_too():
@@ -106,7 +106,7 @@ def test_a_planted_copy_of_a_regression_image_never_reaches_training(tmp_path, n
     done, data = cv2.imencode(".jpg", copy, [cv2.IMWRITE_JPEG_QUALITY, 60])
     assert done
     (folder / "digits" / "4" / "planted.jpg").write_bytes(data.tobytes())
-    forms = {"training": TrainingSettings(), "exam": ExamSettings(), "gate": GateSettings()}
+    forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
     night = begin_night(f"folder:{folder}", str(tmp_path / "store"), force=False, **forms)
     sync_night(night)
     prepare_night(night)

@@ -14,7 +14,7 @@ from tenarai.model import bundle
 from tenarai.model.augment import GENTLE, STRONG, augment
 from tenarai.model.batches import augmented_batches, one_hot
 from tenarai.model.networks import build_mlp
-from tenarai.model.recipes import RECIPES, Lesson, TransferFitter
+from tenarai.model.recipes import RECIPES, TrainingSet, TransferFitter
 from tenarai.model.train import choose_device, find_threshold, split_folds, train_model
 from tenarai.prepare import NORMALISER_VERSION, normalise
 from tenarai.records import ModelInfo
@@ -26,7 +26,7 @@ DIGITS = tuple("0123456789")
 
 
 @pytest.fixture(scope="module")
-def lesson():
+def training_set():
     """(160, 28, 28) uint8 of real digits and their labels, balanced."""
     _, targets = real_digits()
     rows = np.concatenate([np.flatnonzero(targets == k)[:16] for k in range(10)])
@@ -37,8 +37,8 @@ def names(count):
     return np.array([f"g{n:03}" for n in range(count)])
 
 
-def learn(lesson, only_read=None, **settings):
-    pixels, targets = lesson
+def learn(training_set, only_read=None, **settings):
+    pixels, targets = training_set
     chosen = {"folds": 2, "max_epochs": 10, "patience": 3, **settings}
     return train_model(
         pixels,
@@ -53,15 +53,15 @@ def learn(lesson, only_read=None, **settings):
 
 
 @pytest.fixture(scope="module")
-def trained(lesson):
-    return learn(lesson, recipe="transfer")
+def trained(training_set):
+    return learn(training_set, recipe="transfer")
 
 
 # ---- batches and augmentation
 
 
-def test_augmentation_is_the_same_for_the_same_seed_and_leaves_the_original_alone(lesson):
-    pixels = lesson[0][:20]
+def test_augmentation_is_the_same_for_the_same_seed_and_leaves_the_original_alone(training_set):
+    pixels = training_set[0][:20]
     before = pixels.copy()
     first, second = (augment(pixels, np.random.default_rng(3), STRONG) for _ in range(2))
     assert np.array_equal(first, second)
@@ -70,15 +70,15 @@ def test_augmentation_is_the_same_for_the_same_seed_and_leaves_the_original_alon
     assert first.dtype == np.uint8
 
 
-def test_an_augmented_digit_is_still_itself(lesson):
-    pixels = lesson[0]
+def test_an_augmented_digit_is_still_itself(training_set):
+    pixels = training_set[0]
     changed = augment(pixels, np.random.default_rng(0), GENTLE)
     flat, other = (a.reshape(len(a), -1).astype(float) for a in (pixels, changed))
     assert np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(flat, other, strict=True)]) > 0.6
 
 
-def test_every_image_is_seen_once_an_epoch_in_another_order(lesson):
-    pixels, targets = lesson
+def test_every_image_is_seen_once_an_epoch_in_another_order(training_set):
+    pixels, targets = training_set
     pixels = pixels.copy()
     pixels[:, 0, 0] = np.arange(len(pixels))
     batches = augmented_batches(pixels, one_hot(targets, 10), how=None, batch=32, seed=0)
@@ -118,8 +118,8 @@ def test_with_two_images_a_label_there_is_nothing_to_split():
 
 
 @pytest.mark.parametrize("recipe", ["mlp", "cnn", "transfer"])
-def test_every_recipe_can_learn_a_few_images_by_heart(lesson, recipe):
-    pixels, targets = lesson[0][::8], lesson[1][::8]  # two a label: no split, a fixed number of epochs
+def test_every_recipe_can_learn_a_few_images_by_heart(training_set, recipe):
+    pixels, targets = training_set[0][::8], training_set[1][::8]  # two a label: no split, a fixed number of epochs
     found = train_model(
         pixels,
         targets,
@@ -127,7 +127,7 @@ def test_every_recipe_can_learn_a_few_images_by_heart(lesson, recipe):
         DIGITS,
         TrainingSettings(recipe=recipe, max_epochs=60),
         normaliser=NORMALISER_VERSION,
-        only_read=lesson[0][1:4],
+        only_read=training_set[0][1:4],
         on_epoch=lambda line: None,
     )
     assert (found.network.predict(pixels, verbose=0).argmax(axis=1) == targets).mean() >= 0.9
@@ -136,9 +136,9 @@ def test_every_recipe_can_learn_a_few_images_by_heart(lesson, recipe):
     assert "too few to hold some out" in " ".join(found.notes)
 
 
-def test_the_base_model_fine_tuned_reads_held_out_images(trained, lesson):
+def test_the_base_model_fine_tuned_reads_held_out_images(trained, training_set):
     assert trained.metrics["cross_validated_accuracy"] >= 0.95
-    assert trained.metrics["cross_validated_images"] == len(lesson[0])
+    assert trained.metrics["cross_validated_images"] == len(training_set[0])
     assert trained.out_of_fold.shape == (160, 10)
     np.testing.assert_allclose(trained.out_of_fold.sum(axis=1), 1, atol=1e-3)
 
@@ -154,24 +154,24 @@ def test_early_stopping_finds_an_epoch_on_each_fold_and_the_refit_uses_their_med
 
 
 @pytest.mark.parametrize("recipe", ["mlp", "transfer"])
-def test_without_patience_held_out_images_are_measured_in_every_epoch_and_nothing_stops(lesson, recipe):
-    rows = np.random.default_rng(0).permutation(len(lesson[0]))
-    fitter = RECIPES[recipe].prepare(Lesson(*lesson, names(160), DIGITS, NORMALISER_VERSION), 0)
+def test_without_patience_held_out_images_are_measured_in_every_epoch_and_nothing_stops(training_set, recipe):
+    rows = np.random.default_rng(0).permutation(len(training_set[0]))
+    fitter = RECIPES[recipe].prepare(TrainingSet(*training_set, names(160), DIGITS, NORMALISER_VERSION), 0)
     fit = fitter.fit(rows[:40], rows[40:], epochs=12, patience=None, say=lambda epoch, logs: None)
     assert {len(fit.history[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")} == {12}
-    right = (fit.probabilities.argmax(axis=1) == lesson[1][rows[40:]]).mean()
+    right = (fit.probabilities.argmax(axis=1) == training_set[1][rows[40:]]).mean()
     assert right == pytest.approx(fit.history["val_accuracy"][-1], abs=1e-6)  # the last epoch's weights, not the best
 
 
-def test_the_base_can_be_fine_tuned_on_the_images_as_they_are(lesson):
-    fitter = TransferFitter(Lesson(*lesson, names(160), DIGITS, NORMALISER_VERSION), 0, how=None)
+def test_the_base_can_be_fine_tuned_on_the_images_as_they_are(training_set):
+    fitter = TransferFitter(TrainingSet(*training_set, names(160), DIGITS, NORMALISER_VERSION), 0, how=None)
     rows = np.arange(160)
     fit = fitter.fit(rows, None, epochs=12, patience=0, say=lambda epoch, logs: None)
     assert fit.history["accuracy"][-1] == 1.0
 
 
-def test_of_more_images_than_fit_into_memory_each_epoch_learns_another_part_and_all_are_read(lesson, monkeypatch):
-    given = Lesson(*lesson, names(160), DIGITS, NORMALISER_VERSION)
+def test_of_more_images_than_fit_into_memory_each_epoch_learns_another_part_and_all_are_read(training_set, monkeypatch):
+    given = TrainingSet(*training_set, names(160), DIGITS, NORMALISER_VERSION)
     rows = np.arange(160)
     whole = TransferFitter(given, 0)
     monkeypatch.setattr(TransferFitter, "BUDGET", 40 * TransferFitter.COPIES * whole._copies[0].features[0].nbytes)
@@ -184,15 +184,19 @@ def test_of_more_images_than_fit_into_memory_each_epoch_learns_another_part_and_
     np.testing.assert_allclose(fitter.read(given.pixels[1::2]), fit.probabilities, atol=1e-5)
 
 
-def test_a_network_fed_from_0_to_255_is_another_than_one_fed_from_0_to_1(lesson):
+def test_a_network_fed_from_0_to_255_is_another_than_one_fed_from_0_to_1(training_set):
     raw, scaled = build_mlp(10, scale=1.0), build_mlp(10)
     scaled.set_weights(raw.get_weights())
-    assert not np.allclose(raw.predict(lesson[0], verbose=0), scaled.predict(lesson[0], verbose=0), atol=0.1)
+    assert not np.allclose(
+        raw.predict(training_set[0], verbose=0), scaled.predict(training_set[0], verbose=0), atol=0.1
+    )
 
 
-def test_a_fit_leaves_nothing_behind_for_the_next_one(lesson):
-    pixels, targets = lesson[0][::4], lesson[1][::4]
-    fitter = RECIPES["transfer"].prepare(Lesson(pixels, targets, names(len(pixels)), DIGITS, NORMALISER_VERSION), 0)
+def test_a_fit_leaves_nothing_behind_for_the_next_one(training_set):
+    pixels, targets = training_set[0][::4], training_set[1][::4]
+    fitter = RECIPES["transfer"].prepare(
+        TrainingSet(pixels, targets, names(len(pixels)), DIGITS, NORMALISER_VERSION), 0
+    )
     everything = np.arange(len(pixels))
     histories = [
         fitter.fit(rows, None, epochs=3, patience=0, say=lambda *_: None).history
@@ -202,15 +206,15 @@ def test_a_fit_leaves_nothing_behind_for_the_next_one(lesson):
     assert histories[0] != histories[1]
 
 
-def test_labels_without_a_pattern_are_not_learned(lesson):
-    pixels, targets = lesson
+def test_labels_without_a_pattern_are_not_learned(training_set):
+    pixels, targets = training_set
     shuffled = np.random.default_rng(0).permutation(targets)
     assert learn((pixels, shuffled), recipe="mlp", max_epochs=6).metrics["cross_validated_accuracy"] < 0.3
 
 
-def test_the_same_images_and_seed_make_the_same_model_whatever_is_only_read(lesson):
-    first = learn(lesson, recipe="mlp", max_epochs=3)
-    second = learn(lesson, recipe="mlp", max_epochs=3, only_read=lesson[0][:7])
+def test_the_same_images_and_seed_make_the_same_model_whatever_is_only_read(training_set):
+    first = learn(training_set, recipe="mlp", max_epochs=3)
+    second = learn(training_set, recipe="mlp", max_epochs=3, only_read=training_set[0][:7])
     assert first.seeds.shape == (2, 0, 10)
     assert second.seeds.shape == (2, 7, 10)
     np.testing.assert_allclose(second.seeds.sum(axis=2), 1, atol=1e-4)
@@ -218,8 +222,8 @@ def test_the_same_images_and_seed_make_the_same_model_whatever_is_only_read(less
         np.testing.assert_array_equal(a, b)
 
 
-def test_labels_need_not_be_digits(lesson):
-    pixels, targets = lesson
+def test_labels_need_not_be_digits(training_set):
+    pixels, targets = training_set
     kana = ("あ", "い", "う")
     keep = targets < 3
     found = train_model(
@@ -235,8 +239,8 @@ def test_labels_need_not_be_digits(lesson):
     assert found.metrics["cross_validated_accuracy"] >= 0.9
 
 
-def test_auto_says_why_it_chose(lesson):
-    assert learn(lesson, recipe="auto", max_epochs=4).notes[0].startswith("transfer, since")
+def test_auto_says_why_it_chose(training_set):
+    assert learn(training_set, recipe="auto", max_epochs=4).notes[0].startswith("transfer, since")
 
 
 def test_a_gpu_that_is_asked_for_and_not_there_is_one_clear_message():
@@ -290,11 +294,13 @@ def kept(tmp_path, trained):
     return store, bundle.save_model(store, info, trained)
 
 
-def test_a_kept_model_reads_as_the_trained_one_did(kept, trained, lesson):
+def test_a_kept_model_reads_as_the_trained_one_did(kept, trained, training_set):
     store, info = kept
     loaded = bundle.load_model(store, "m-1", normaliser=NORMALISER_VERSION)
     assert loaded.info == info
-    np.testing.assert_allclose(loaded.predict(lesson[0]), trained.network.predict(lesson[0], verbose=0), atol=1e-5)
+    np.testing.assert_allclose(
+        loaded.predict(training_set[0]), trained.network.predict(training_set[0], verbose=0), atol=1e-5
+    )
     assert bundle.load_out_of_fold(store, "m-1").shape == (160, 10)
     assert bundle.load_curves(store, "m-1").chosen_epoch == trained.epochs
 
@@ -357,10 +363,10 @@ def test_where_an_earlier_base_was_put_back_todays_base_reads(tmp_path):
     assert bundle.load_info(store, "base-00000000").labels == DIGITS
 
 
-def test_the_shipped_base_is_small_and_reads_digits_it_was_never_shown(lesson):
+def test_the_shipped_base_is_small_and_reads_digits_it_was_never_shown(training_set):
     assert (bundle._base() / "weights.npz").stat().st_size <= 3_000_000
     base = bundle.load_base(normaliser=NORMALISER_VERSION)
-    assert (base.predict(lesson[0]).argmax(axis=1) == lesson[1]).mean() >= 0.95
+    assert (base.predict(training_set[0]).argmax(axis=1) == training_set[1]).mean() >= 0.95
 
 
 def test_the_card_says_data_licence_recipe_and_scores():
@@ -373,7 +379,7 @@ def test_the_card_says_data_licence_recipe_and_scores():
 
 
 @pytest.fixture
-def small_mnist(tmp_path, lesson):
+def small_mnist(tmp_path, training_set):
     images, targets = real_digits()
     rows = np.random.default_rng(0).permutation(len(images))
     ink = np.stack([np.kron(np.clip(images[n] * 16, 0, 255).astype(np.uint8), np.ones((3, 3), np.uint8)) for n in rows])
@@ -415,13 +421,13 @@ def test_going_on_from_the_shipped_base_forgets_nothing_and_its_card_tells_what_
     assert f"went on from {base}" in card
 
 
-def test_a_digit_that_is_put_on_paper_by_program_is_still_read(lesson):
+def test_a_digit_that_is_put_on_paper_by_program_is_still_read(training_set):
     from benchmarks.base.paper import photograph
 
     rng, base = np.random.default_rng(0), bundle.load_base(normaliser=NORMALISER_VERSION)
-    digits = np.stack([normalise_or_blank(photograph(digit, rng)) for digit in lesson[0]])
+    digits = np.stack([normalise_or_blank(photograph(digit, rng)) for digit in training_set[0]])
     read = np.where(digits.any(axis=(1, 2)), base.predict(digits).argmax(axis=1), -1)  # refused is not read
-    assert (read == lesson[1]).mean() >= 0.8
+    assert (read == training_set[1]).mean() >= 0.8
 
 
 def normalise_or_blank(picture):
@@ -431,10 +437,10 @@ def normalise_or_blank(picture):
         return np.zeros((28, 28), np.uint8)
 
 
-def test_the_same_seed_takes_the_same_photograph_and_another_seed_another(lesson):
+def test_the_same_seed_takes_the_same_photograph_and_another_seed_another(training_set):
     from benchmarks.base.paper import photograph
 
-    first, again, other = (photograph(lesson[0][0], np.random.default_rng(seed)) for seed in (3, 3, 4))
+    first, again, other = (photograph(training_set[0][0], np.random.default_rng(seed)) for seed in (3, 3, 4))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 

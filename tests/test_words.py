@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from tenarai.cli.main import main
 from tenarai.drive.faults import DAMAGED, REFUSALS
 from tenarai.errors import StoreError
-from tenarai.locale import tell_error, translate
+from tenarai.locale import describe_error, translate
 from tenarai.locale.japanese import JAPANESE
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -113,11 +113,11 @@ def test_a_night_tells_its_progress_in_japanese(line, said):
 
 def test_the_gates_sentences_have_their_japanese():
     from tenarai.evaluate.promote import decide
-    from tenarai.records import PairedCounts, Reading, RegressionCase
+    from tenarai.records import PairedCounts, Prediction, RegressionCase
     from tenarai.settings import GateSettings
 
     lost = RegressionCase(
-        "misread/4/a.png", "a", "4", Reading("4", 0.9, False), Reading("9", 0.8, False), "newly misread"
+        "misread/4/a.png", "a", "4", Prediction("4", 0.9, False), Prediction("9", 0.8, False), "newly misread"
     )
     many, few = PairedCounts(30, 1, 100, 3), PairedCounts(1, 0, 100, 3)
     decisions = [
@@ -134,10 +134,10 @@ def test_the_gates_sentences_have_their_japanese():
 
 
 def test_an_error_is_told_part_by_part():
-    error = StoreError("there is no store at /x", mend="run `tenarai nightly` once, or check --store")
-    assert tell_error(error, "en") == f"store error: {error}"
-    assert tell_error(error, "ja") == (
-        "保管庫の誤り:/x に保管庫がありません。直し方:`tenarai nightly` を一度実行するか、--store を確かめてください"
+    error = StoreError("there is no store at /x", fix="run `tenarai nightly` once, or check --store")
+    assert describe_error(error, "en") == f"store error: {error}"
+    assert describe_error(error, "ja") == (
+        "保管庫の誤り:/x に保管庫がありません。対処:`tenarai nightly` を一度実行するか、--store を確かめてください"
     )
 
 

@@ -110,7 +110,7 @@ def load_npz(path: Path) -> dict[str, NDArray[np.uint8]]:
             f"{path} is no data set that can be learned from",
             expected=f"an .npz file with the arrays {', '.join(names)}",
             received=str(error),
-            mend="pass Keras' mnist.npz, or leave --mnist out to have it fetched",
+            fix="pass Keras' mnist.npz, or leave --mnist out to have it fetched",
         ) from error
     if found["x_train"].ndim != 3 or found["x_train"].dtype != np.uint8:
         raise DatasetError(
@@ -128,7 +128,7 @@ def _fetch_mnist() -> dict[str, NDArray[np.uint8]]:
         (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
     except Exception as error:  # Keras raises a bare Exception when a download fails
         raise DatasetError(
-            "MNIST could not be fetched", received=str(error), mend="fetch mnist.npz elsewhere and pass --mnist FILE"
+            "MNIST could not be fetched", received=str(error), fix="fetch mnist.npz elsewhere and pass --mnist FILE"
         ) from error
     return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
 

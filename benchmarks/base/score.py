@@ -114,7 +114,7 @@ def load_writers(folder: Path) -> Iterator[Writer]:
         raise DatasetError(
             f"there are no sets in {folder}",
             expected="<set>/<label>/<image>, one folder a writer",
-            mend="check the path given as DATA",
+            fix="check the path given as DATA",
         )
 
 

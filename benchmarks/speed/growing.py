@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from benchmarks.speed.material import insert_rows, write_folder
 from benchmarks.speed.measure import Row, seconds
 from tenarai.night import Night, begin_night
-from tenarai.settings import ExamSettings, GateSettings, Settings, TrainingSettings
+from tenarai.settings import EvaluationSettings, GateSettings, Settings, TrainingSettings
 
 NEW = 100
 MODEL = "m-0123456789ab"
@@ -81,7 +81,7 @@ def measure_new(few: int, many: int, repeats: int) -> None:
 
 
 def open_night(place: Path) -> Night:
-    forms = {"training": TrainingSettings(), "exam": ExamSettings(), "gate": GateSettings()}
+    forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
     return begin_night("folder:/nowhere", str(place), force=False, **forms)  # type: ignore[arg-type]
 
 
@@ -115,13 +115,13 @@ def freeze(place: Path) -> None:
 
 def train(place: Path) -> None:
     """Compute the features of `transfer`, fit one epoch, and read every 50th image, held out."""
-    from flows.train import read_lesson
+    from flows.train import load_training_set
     from tenarai.model.recipes import RECIPES
 
     night = open_night(place)
-    lesson = read_lesson(night.store, find_snapshot(night))
-    fitter = RECIPES["transfer"].prepare(lesson, 0)
-    everything = np.arange(len(lesson.pixels))
+    training_set = load_training_set(night.store, find_snapshot(night))
+    fitter = RECIPES["transfer"].prepare(training_set, 0)
+    everything = np.arange(len(training_set.pixels))
     part = everything % 50 == 0
     fit = fitter.fit(everything[~part], everything[part], epochs=1, patience=1, say=lambda epoch, logs: None)
     assert len(fit.probabilities) == part.sum()

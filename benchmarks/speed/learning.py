@@ -19,7 +19,7 @@ from benchmarks.speed.measure import Row, side_by_side
 from tenarai.evaluate.read import read_files
 from tenarai.model.bundle import load_base
 from tenarai.model.networks import build_cnn, build_mlp
-from tenarai.model.recipes import RECIPES, Lesson
+from tenarai.model.recipes import RECIPES, TrainingSet
 from tenarai.prepare import NORMALISER_VERSION
 from tenarai.sample import draw, draw_page
 from tenarai.settings import Settings
@@ -29,19 +29,19 @@ LABELS = tuple("0123456789")
 BUILD = {"mlp": (build_mlp, 16), "cnn": (build_cnn, 32)}
 
 
-def make_lesson(num: int) -> Lesson:
+def make_lesson(num: int) -> TrainingSet:
     """Real digits, 8 × 8 enlarged to 28 × 28, repeated as often as needed: only speed is asked here."""
     bunch = load_digits()
     small = np.stack([cv2.resize(image * 15.9, (28, 28)) for image in bunch.images]).astype(np.uint8)
     rows = np.arange(num) % len(small)
-    return Lesson(small[rows], bunch.target[rows].astype(np.int64), rows.astype(str), LABELS, NORMALISER_VERSION)
+    return TrainingSet(small[rows], bunch.target[rows].astype(np.int64), rows.astype(str), LABELS, NORMALISER_VERSION)
 
 
-def fit_ours(name: str, lesson: Lesson) -> list[float]:
+def fit_ours(name: str, training_set: TrainingSet) -> list[float]:
     """Moments at which the epochs ended, as both others tell them."""
     ends: list[float] = []
-    RECIPES[name].prepare(lesson, 0, how=None).fit(
-        np.arange(len(lesson.pixels)),
+    RECIPES[name].prepare(training_set, 0, how=None).fit(
+        np.arange(len(training_set.pixels)),
         None,
         epochs=EPOCHS,
         patience=0,
@@ -50,7 +50,7 @@ def fit_ours(name: str, lesson: Lesson) -> list[float]:
     return ends
 
 
-def fit_by_hand(name: str, lesson: Lesson) -> list[float]:
+def fit_by_hand(name: str, training_set: TrainingSet) -> list[float]:
     """The same network, batches and optimiser in a `tf.function` and nothing else."""
     import keras
     import tensorflow as tf
@@ -60,7 +60,11 @@ def fit_by_hand(name: str, lesson: Lesson) -> list[float]:
     optimiser = keras.optimizers.Adam(1e-3)
     optimiser.build(network.trainable_variables)
     loss_of = keras.losses.SparseCategoricalCrossentropy()
-    data = tf.data.Dataset.from_tensor_slices((lesson.pixels, lesson.targets)).shuffle(len(lesson.pixels)).batch(batch)
+    data = (
+        tf.data.Dataset.from_tensor_slices((training_set.pixels, training_set.targets))
+        .shuffle(len(training_set.pixels))
+        .batch(batch)
+    )
 
     @tf.function(reduce_retracing=True)
     def step(images: Any, targets: Any) -> Any:
@@ -112,13 +116,15 @@ def per_epoch(fit: Any, *arguments: Any) -> float:
 
 
 def measure_training(files: list[Path], num: int) -> None:
-    lesson = make_lesson(num)
+    training_set = make_lesson(num)
     for name in ("cnn", "mlp"):
-        pairs = [(per_epoch(fit_by_hand, name, lesson), per_epoch(fit_ours, name, lesson)) for _ in range(3)]
+        pairs = [
+            (per_epoch(fit_by_hand, name, training_set), per_epoch(fit_ours, name, training_set)) for _ in range(3)
+        ]
         ratio = float(np.median([theirs / ours for theirs, ours in pairs]))
-        rate = len(lesson.pixels) / float(np.median([ours for _, ours in pairs]))
+        rate = len(training_set.pixels) / float(np.median([ours for _, ours in pairs]))
         Row(
-            f"training the {name}, {len(lesson.pixels):,} digits an epoch",
+            f"training the {name}, {len(training_set.pixels):,} digits an epoch",
             "a hand-written compiled loop for the same network and batches",
             f"{ratio:.2f} ×",
             "0.9 ×",

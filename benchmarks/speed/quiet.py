@@ -20,7 +20,7 @@ from benchmarks.speed.measure import Row
 from flows.nightly import spend_night
 from tasks.stages import TASKS
 from tenarai.night import begin_night
-from tenarai.settings import ExamSettings, GateSettings, TrainingSettings
+from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
 
 TRAINING = TrainingSettings(recipe="mlp", max_epochs=1, patience=1, folds=2)
 TELL = """
@@ -62,7 +62,9 @@ def run(code: str, *arguments: str) -> tuple[float, dict[str, object]]:
 def measure(num: int, repeats: int, place: Path) -> None:
     write_folder(place / "folder", num)
     source, store = f"folder:{place / 'folder'}", str(place / "store")
-    first = begin_night(source, store, force=False, training=TRAINING, exam=ExamSettings(), gate=GateSettings())
+    first = begin_night(
+        source, store, force=False, training=TRAINING, evaluation=EvaluationSettings(), gate=GateSettings()
+    )
     spend_night(first)
     with prefect_test_harness(server_startup_timeout=180):
         os.environ |= {"PREFECT_API_URL": str(get_current_settings().api.url), "PREFECT_LOGGING_LEVEL": "CRITICAL"}

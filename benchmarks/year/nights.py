@@ -24,7 +24,7 @@ from flows import nightly
 from tenarai.errors import TenaraiError
 from tenarai.night import begin_night
 from tenarai.report.outcome import Outcome
-from tenarai.settings import ExamSettings, GateSettings, TrainingSettings
+from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
 
 PROJECT = Path(__file__).resolve().parents[2]
 # smaller than the default, and without a network from scratch beside, or a year takes hours
@@ -46,7 +46,7 @@ def spend_night(
         force: Train even when nothing is new, with another seed.
         hour: When it begins; a second night of the same day begins later.
     """
-    begun = begin_night("", "", force=force, training=training, exam=ExamSettings(), gate=GateSettings())
+    begun = begin_night("", "", force=force, training=training, evaluation=EvaluationSettings(), gate=GateSettings())
     night = replace(
         begun, run=f"{day:%Y%m%d}-{hour:02}0000-{number:04}", created=f"{day.isoformat()}T{hour:02}:00:00+00:00"
     )

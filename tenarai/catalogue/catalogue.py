@@ -229,7 +229,7 @@ class Catalogue:
                 found = {row.sha256: row.pixels for row in connection.execute(query.where(table.c.sha256.in_(chunk)))}
             for sha in chunk:
                 if sha not in found:
-                    raise StoreError(f"the catalogue holds no digit of {sha}", mend="run the night again")
+                    raise StoreError(f"the catalogue holds no digit of {sha}", fix="run the night again")
                 yield found[sha]
 
     def rejections(self, source: str, normaliser: int) -> list[Rejection]:
@@ -257,8 +257,8 @@ class Catalogue:
             readings: Label and its probability (0 to 1) by sha256.
         """
         values = (
-            {"model": model, "sha256": sha256, "label": label, "probability": float(probability)}
-            for sha256, (label, probability) in readings.items()
+            {"model": model, "sha256": sha256, "label": label, "confidence": float(confidence)}
+            for sha256, (label, confidence) in readings.items()
         )
         with self._writing() as connection:
             self._upsert(connection, schema.readings, values)
@@ -266,12 +266,12 @@ class Catalogue:
     def readings(self, model: str, sha256s: Collection[str]) -> dict[str, tuple[str, float]]:
         """What a model read in these images, as far as it is held: label and probability by sha256."""
         table = schema.readings
-        query = select(table.c.sha256, table.c.label, table.c.probability).where(table.c.model == model)
+        query = select(table.c.sha256, table.c.label, table.c.confidence).where(table.c.model == model)
         found: dict[str, tuple[str, float]] = {}
         with self._reading() as connection:
             for chunk in _chunks(sha256s, CHUNK):
                 rows = connection.execute(query.where(table.c.sha256.in_(chunk))).tuples()
-                found.update({sha256: (label, probability) for sha256, label, probability in rows})
+                found.update({sha256: (label, confidence) for sha256, label, confidence in rows})
         return found
 
     def put_night(self, run: str, source: str, record: Mapping[str, object]) -> None:
@@ -308,7 +308,7 @@ class Catalogue:
             raise StoreError(
                 f"the catalogue {self._engine.url.render_as_string(hide_password=True)} cannot be read or written",
                 received=str(getattr(error, "orig", None) or error),
-                mend="free space on the disk, or check the database; nothing of this step was kept, "
+                fix="free space on the disk, or check the database; nothing of this step was kept, "
                 "and the next night does it again",
             ) from error
 

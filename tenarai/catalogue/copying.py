@@ -34,7 +34,7 @@ def copy_catalogue(source: str, target: str) -> None:
         raise StoreError(
             "the catalogue could not be copied",
             received=str(getattr(error, "orig", None) or error),
-            mend="check both databases and the space on their disks; nothing was kept",
+            fix="check both databases and the space on their disks; nothing was kept",
         ) from error
     finally:
         ours.dispose()
@@ -63,5 +63,5 @@ def _check_empty(connection: Connection, *, target: str) -> None:
                 f"the catalogue {target} holds something already",
                 expected="an empty one",
                 received=f"rows in {table.name}",
-                mend="give another database in TENARAI_CATALOGUE",
+                fix="give another database in TENARAI_CATALOGUE",
             )

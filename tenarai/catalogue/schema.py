@@ -94,7 +94,7 @@ readings = Table(
     Column("model", String, primary_key=True),
     Column("sha256", String, primary_key=True),
     Column("label", String, nullable=False),
-    Column("probability", Float(53), nullable=False),
+    Column("confidence", Float(53), nullable=False),
 )
 
 nights = Table(
@@ -125,7 +125,7 @@ def open_engine(address: str) -> Engine:
         raise SettingsError(
             f"the catalogue {_shown(url)} needs a driver that is not installed",
             received=str(error),
-            mend="install it, for PostgreSQL with `pip install tenarai[postgres]`",
+            fix="install it, for PostgreSQL with `pip install tenarai[postgres]`",
         ) from error
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _set_pragmas)
@@ -136,7 +136,7 @@ def open_engine(address: str) -> Engine:
         raise StoreError(
             f"the catalogue {_shown(url)} cannot be opened",
             received=str(getattr(error, "orig", None) or error),
-            mend="check that the place exists and is writable, and that nothing else wrote into the file",
+            fix="check that the place exists and is writable, and that nothing else wrote into the file",
         ) from error
     except StoreVersionError:
         engine.dispose()
@@ -151,7 +151,7 @@ def _parse_address(address: str) -> URL:
         raise SettingsError(
             "the address of the catalogue is not understood",
             expected="sqlite:///<path> or postgresql://<user>@<host>/<database>",
-            mend="set TENARAI_CATALOGUE, or leave it empty for SQLite inside the store",
+            fix="set TENARAI_CATALOGUE, or leave it empty for SQLite inside the store",
         ) from error
     if url.drivername == "postgresql":
         return url.set(drivername="postgresql+psycopg")
@@ -202,7 +202,7 @@ def _version(connection: Connection) -> int:
         f"the catalogue {_shown(connection.engine.url)} was written by a newer version of Tenarai",
         expected=f"schema {SCHEMA_VERSION} or older",
         received=f"schema {value}",
-        mend="upgrade Tenarai on this machine, or use another --store",
+        fix="upgrade Tenarai on this machine, or use another --store",
     )
 
 

@@ -94,14 +94,14 @@ def connect(
         raise CredentialsError(
             "Google did not give the permission",
             received=getattr(error, "description", "") or str(error),
-            mend="try again; make a new client if it says invalid_client",
+            fix="try again; make a new client if it says invalid_client",
         ) from None
     granted = list(found.granted_scopes or found.scopes or ())
     if not found.refresh_token or not {READ_SCOPE, WRITE_SCOPE} & set(granted):
         raise CredentialsError(
             "without the permission to read files nothing can be done",
             received=f"permission for {', '.join(granted) or 'nothing'}",
-            mend="run `tenarai connect` again and leave all boxes ticked",
+            fix="run `tenarai connect` again and leave all boxes ticked",
         )
     name = _keep(out, found, granted, settings)
     say(f"connected as {name}; the permission is kept in {out}\nput into .env:  TENARAI_DRIVE_CREDENTIALS={out}")
@@ -140,7 +140,7 @@ def _keep(out: Path, found: Any, granted: list[str], settings: Settings) -> str:
         part.replace(out)
     except OSError as error:
         raise SettingsError(
-            f"the permission cannot be kept in {out}", received=error.strerror or str(error), mend="name another --out"
+            f"the permission cannot be kept in {out}", received=error.strerror or str(error), fix="name another --out"
         ) from error
     return str(info["account"])
 
@@ -155,12 +155,12 @@ def _read_client(file: Path) -> dict[str, Any]:
     kind = client if isinstance(client, dict) else {}
     is_key = kind.get("type") == "service_account"
     if is_key:
-        mend = f"set TENARAI_DRIVE_CREDENTIALS={file}: it needs no connecting"
+        fix = f"set TENARAI_DRIVE_CREDENTIALS={file}: it needs no connecting"
     else:
-        mend = "run `tenarai connect` without --client for the way there"
+        fix = "run `tenarai connect` without --client for the way there"
     raise CredentialsError(
         f"{file} is no OAuth client of the kind Desktop app",
         expected="the JSON file that Google's console lets one download there",
         received="a service account's key" if is_key else "a client for web sites" if "web" in kind else "",
-        mend=mend,
+        fix=fix,
     )

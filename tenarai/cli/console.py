@@ -71,7 +71,7 @@ def quiet_prefect(*, debug: bool) -> None:
             raise SettingsError(
                 f"Prefect's files cannot be kept in {home}",
                 received=error.strerror or str(error),
-                mend="run Tenarai in a folder that you may write to, or set PREFECT_HOME to one",
+                fix="run Tenarai in a folder that you may write to, or set PREFECT_HOME to one",
             ) from error
         os.environ["PREFECT_HOME"] = str(home)
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")

@@ -62,7 +62,7 @@ def _make_block(slack: str | None, webhook: str | None, email: Sequence[str], se
         raise SettingsError(
             "it is not clear how to tell you",
             expected="one of --slack URL, --webhook URL and --email ADDRESS",
-            mend="give one, or --off for no notices",
+            fix="give one, or --off for no notices",
         )
     if email:
         key = os.environ.get("SENDGRID_API_KEY", "")
@@ -70,7 +70,7 @@ def _make_block(slack: str | None, webhook: str | None, email: Sequence[str], se
             raise SettingsError(
                 "an e-mail needs a sender and a key",
                 expected="--sender ADDRESS, and SendGrid's key in SENDGRID_API_KEY",
-                mend="set both; Prefect sends e-mail through SendGrid",
+                fix="set both; Prefect sends e-mail through SendGrid",
             )
         return SendgridEmail(api_key=key, sender_email=sender, to_emails=list(email))  # type: ignore[arg-type]
     told = {"text": "*{{subject}}*\n{{body}}"} if slack else {"subject": "{{subject}}", "body": "{{body}}"}

@@ -52,7 +52,7 @@ def read_settings(**given: str | None) -> Settings:
         first = error.errors()[0]
         name = "TENARAI_" + "_".join(str(part) for part in first["loc"]).upper()
         raise SettingsError(
-            f"the setting {name} is off", expected=first["msg"], received=repr(first["input"]), mend=f"set {name} anew"
+            f"the setting {name} is off", expected=first["msg"], received=repr(first["input"]), fix=f"set {name} anew"
         ) from error
 
 
@@ -67,5 +67,5 @@ def write_file(place: Path, data: bytes, *, option: str) -> None:
         place.write_bytes(data)
     except OSError as error:
         raise SettingsError(
-            f"{place} cannot be written", received=error.strerror or str(error), mend=f"name another {option}"
+            f"{place} cannot be written", received=error.strerror or str(error), fix=f"name another {option}"
         ) from error

@@ -232,7 +232,7 @@ class Drive:
                 raise SourceError(
                     what,
                     received="Drive says that its answer is not complete",
-                    mend="nothing was changed; the next night tries again",
+                    fix="nothing was changed; the next night tries again",
                 )
             found.extend(map(to_file, answer.get("files", [])))
             token = answer.get("nextPageToken")

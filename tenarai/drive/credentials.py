@@ -115,14 +115,14 @@ def to_account(info: Mapping[str, Any], where: str, scopes: Sequence[str]) -> Ac
         raise CredentialsError(
             f"the credentials in {where} cannot be used",
             received=missing,
-            mend="download the key again, or run `tenarai connect`",
+            fix="download the key again, or run `tenarai connect`",
         ) from None  # the error may quote the key
     is_client = "installed" in info or "web" in info
     raise CredentialsError(
         f"{where} holds no credentials for Drive",
         expected="a service account's key or an authorised user",
         received="an OAuth client, which only asks for permission" if is_client else f"type {kind!r}",
-        mend="run `tenarai connect --client <this file>`" if is_client else "run `tenarai connect` for the way there",
+        fix="run `tenarai connect --client <this file>`" if is_client else "run `tenarai connect` for the way there",
     )
 
 
@@ -134,7 +134,7 @@ def _find_default(scopes: Sequence[str]) -> Account:
             "no credentials for Google Drive were found",
             expected="TENARAI_DRIVE_CREDENTIALS, GOOGLE_APPLICATION_CREDENTIALS or gcloud's own",
             received="none of them" if "not found" in str(error) else str(error),
-            mend="run `tenarai connect`: it tells both ways, step by step",
+            fix="run `tenarai connect`: it tells both ways, step by step",
         ) from error
     email = getattr(found, "service_account_email", "")
     kind = "service_account" if email else "default"
@@ -146,7 +146,7 @@ def _read_block(setting: str, read_secret: Callable[[str], object] | None) -> Ma
     if read_secret is None:
         raise SettingsError(
             f"the credentials {setting} are a Prefect block, and this command does not talk to Prefect",
-            mend="set TENARAI_DRIVE_CREDENTIALS to a file",
+            fix="set TENARAI_DRIVE_CREDENTIALS to a file",
         )
     value = read_secret(setting[len(BLOCK) :])
     return value if isinstance(value, Mapping) else _parse(str(value), setting)
@@ -160,7 +160,7 @@ def _read_file(path: Path) -> Mapping[str, Any]:
             f"the credentials in {path} cannot be read",
             expected="a JSON file: a service account's key, or what `tenarai connect` wrote",
             received=getattr(error, "strerror", None) or "no text",
-            mend="set TENARAI_DRIVE_CREDENTIALS to the right path, or run `tenarai connect`",
+            fix="set TENARAI_DRIVE_CREDENTIALS to the right path, or run `tenarai connect`",
         ) from None
     return _parse(text, str(path))
 
@@ -174,6 +174,6 @@ def _parse(text: str, where: str) -> Mapping[str, Any]:
         raise CredentialsError(
             f"the credentials in {where} are damaged",
             expected="a JSON object",
-            mend="download the key again, or run `tenarai connect`",
+            fix="download the key again, or run `tenarai connect`",
         ) from None  # the parser's error may quote the key
     return value

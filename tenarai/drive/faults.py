@@ -118,7 +118,7 @@ def explain(error: BaseException, what: str, account: str) -> TenaraiError:
     return SourceError(
         what,
         received=f"no usable answer from Google Drive ({type(error).__name__}: {error})",
-        mend="check this machine's network and TENARAI_DRIVE_API_ROOT; nothing is lost, and the next night goes on "
+        fix="check this machine's network and TENARAI_DRIVE_API_ROOT; nothing is lost, and the next night goes on "
         "from here",
     )
 
@@ -148,17 +148,17 @@ def _explain_refresh(error: google.auth.exceptions.RefreshError, what: str, acco
     words = str(error.args[0]) if error.args else "no reason given"
     lower = words.lower()
     if "jwt" in lower or "timeframe" in lower:
-        mend = "set this machine's clock (a key is refused when it is minutes off), or make a new key if it was deleted"
+        fix = "set this machine's clock (a key is refused when it is minutes off), or make a new key if it was deleted"
     elif "invalid_scope" in lower or "unauthorized_client" in lower:
-        mend = "run `tenarai connect` again and allow what it asks for"
+        fix = "run `tenarai connect` again and allow what it asks for"
     elif "invalid_grant" in lower:
-        mend = (
+        fix = (
             "run `tenarai connect` again; if it happens every week, the OAuth app is still in testing, where Google "
             "ends each permission after 7 days: open Google Auth Platform, Audience, and choose Publish app"
         )
     else:
-        mend = "run `tenarai doctor`, and `tenarai connect` if it says so"
-    return CredentialsError(what, received=f"Google refused the credentials of {account} ({words})", mend=mend)
+        fix = "run `tenarai doctor`, and `tenarai connect` if it says so"
+    return CredentialsError(what, received=f"Google refused the credentials of {account} ({words})", fix=fix)
 
 
 def _explain_answer(error: HttpError, what: str, account: str) -> TenaraiError:
@@ -167,28 +167,28 @@ def _explain_answer(error: HttpError, what: str, account: str) -> TenaraiError:
     kind: type[TenaraiError] = SourceError
     if status == http.client.NOT_FOUND:
         # Drive does not tell "there is none" from "you may not see it"
-        mend = f"check the id, and share the folder with {account} (Viewer is enough)"
+        fix = f"check the id, and share the folder with {account} (Viewer is enough)"
     elif reason in {"accessNotConfigured", "SERVICE_DISABLED"}:
-        mend = (
+        fix = (
             "enable the Google Drive API in the project of these credentials: "
             "https://console.cloud.google.com/apis/library/drive.googleapis.com"
         )
     elif status == http.client.UNAUTHORIZED:
-        kind, mend = CredentialsError, "run `tenarai doctor`; `tenarai connect` makes new credentials"
+        kind, fix = CredentialsError, "run `tenarai doctor`; `tenarai connect` makes new credentials"
     elif reason in {"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}:
-        kind, mend = CredentialsError, "run `tenarai connect` again and allow everything that it asks for"
+        kind, fix = CredentialsError, "run `tenarai connect` again and allow everything that it asks for"
     elif reason in {"insufficientFilePermissions", "appNotAuthorizedToFile"}:
-        mend = f"share the file or folder with {account} as Editor"
+        fix = f"share the file or folder with {account} as Editor"
     elif reason == "storageQuotaExceeded":
-        mend = (
+        fix = (
             "a service account has no space of its own in My Drive: use a folder on a shared drive, or connect with "
             "OAuth, or put a file named report.html there by hand and share it with the account as Editor: it is "
             "then updated. If the account is a person's, free space"
         )
     elif reason in {"dailyLimitExceeded", "quotaExceeded"}:
-        mend = "nothing is lost; wait for tomorrow, or ask for more in the project's quota page"
+        fix = "nothing is lost; wait for tomorrow, or ask for more in the project's quota page"
     elif judge(error) is not Fault.LASTING:
-        mend = "nothing is lost; try again later, or lower TENARAI_DRIVE_REQUESTS_PER_SECOND if it happens often"
+        fix = "nothing is lost; try again later, or lower TENARAI_DRIVE_REQUESTS_PER_SECOND if it happens often"
     else:
-        mend = "run `tenarai doctor`; nothing is lost"
-    return kind(what, received=received, mend=mend)
+        fix = "run `tenarai doctor`; nothing is lost"
+    return kind(what, received=received, fix=fix)

@@ -144,7 +144,7 @@ def parse_address(source: str) -> tuple[str, str]:
         raise SettingsError(
             f"the source {source!r} names no Drive folder",
             expected="drive:<folder id>, the last part of the folder's link: https://drive.google.com/drive/folders/<id>",
-            mend="open the folder in a browser, copy its link, and set TENARAI_SOURCE or --source to drive:<link>",
+            fix="open the folder in a browser, copy its link, and set TENARAI_SOURCE or --source to drive:<link>",
         )
     return folder, parse_qs(link.query).get("resourcekey", [""])[0]
 

@@ -21,8 +21,8 @@ def champion_id(store: Store | None) -> str:
     """
     from tenarai.model.bundle import base_info
 
-    reign = promote.champion(store) if store else None
-    return reign.model if store and reign and can_read_today(store, reign.model) else base_info().id
+    promotion = promote.champion(store) if store else None
+    return promotion.model if store and promotion and can_read_today(store, promotion.model) else base_info().id
 
 
 def can_read_today(store: Store, model_id: str) -> bool:
@@ -50,7 +50,7 @@ def load_model_by_id(store: Store | None, model_id: str) -> LoadedModel:
         raise ModelError(
             f"there is no model {model_id!r}",
             expected="the base model's id, since there is no store",
-            mend="check the id and --store, or run `tenarai nightly` once",
+            fix="check the id and --store, or run `tenarai nightly` once",
         )
     return load_model(store, model_id, normaliser=NORMALISER_VERSION)
 

@@ -9,7 +9,7 @@ from tenarai.dataset import REGRESSION, TEST, Snapshot, load_snapshot
 from tenarai.errors import ModelError
 from tenarai.evaluate import promote, wilson_score
 from tenarai.evaluate.champion import champion_id, load_model_by_id
-from tenarai.records import Reign, Score
+from tenarai.records import Promotion, Score
 from tenarai.settings import Settings
 from tenarai.store import Store, open_store
 
@@ -18,7 +18,7 @@ from tenarai.store import Store, open_store
 class ModelLine:
     """One line of `tenarai models`: who reigned, since when, why, and what it scores today."""
 
-    reign: Reign
+    promotion: Promotion
     is_champion: bool
     recipe: str
     score: Score | None
@@ -28,12 +28,12 @@ class ModelLine:
     def as_json(self) -> dict[str, object]:
         """The same as one JSON object."""
         return {
-            "model": self.reign.model,
+            "model": self.promotion.model,
             "champion": self.is_champion,
-            "since": self.reign.since,
-            "action": self.reign.action,
-            "why": self.reign.why,
-            "by": self.reign.by,
+            "since": self.promotion.since,
+            "action": self.promotion.action,
+            "why": self.promotion.why,
+            "by": self.promotion.by,
             "recipe": self.recipe,
             "accuracy": _as_json(self.score),
             "regression_set": _as_json(self.regression),
@@ -43,11 +43,10 @@ class ModelLine:
     def as_line(self) -> str:
         """For people."""
         mark = "*" if self.is_champion else " "
-        head = (
-            f"{mark} {self.reign.model:<18} {self.recipe:<9} since {self.reign.since[:16].replace('T', ' ') or '–':<16}"
-        )
+        since = self.promotion.since[:16].replace("T", " ") or "–"
+        head = f"{mark} {self.promotion.model:<18} {self.recipe:<9} since {since:<16}"
         scores = self.problem or f"test {_as_text(self.score)}, once misread {_as_text(self.regression)}"
-        return f"{head}  {scores}  ({self.reign.action}: {self.reign.why})"
+        return f"{head}  {scores}  ({self.promotion.action}: {self.promotion.why})"
 
 
 def list_models(settings: Settings, *, score: bool = True) -> Iterator[ModelLine]:
@@ -63,16 +62,16 @@ def list_models(settings: Settings, *, score: bool = True) -> Iterator[ModelLine
     from tenarai.model.bundle import base_info
 
     store = open_store(settings.store, create=False)
-    exam = _newest_exam(store) if score else None
+    evaluation = _newest_exam(store) if score else None
     reigning = champion_id(store)
-    base = Reign(base_info().id, "", "ships with Tenarai", "Tenarai", "champion zero")
-    for reign in _last_reigns((base, *promote.history(store))):
-        yield _score_line(store, reign, reign.model == reigning, exam)
+    base = Promotion(base_info().id, "", "ships with Tenarai", "Tenarai", "champion zero")
+    for promotion in _last_reigns((base, *promote.history(store))):
+        yield _score_line(store, promotion, promotion.model == reigning, evaluation)
 
 
-def _last_reigns(reigns: tuple[Reign, ...]) -> list[Reign]:
+def _last_reigns(promotions: tuple[Promotion, ...]) -> list[Promotion]:
     """One line a model: its latest reign, in the order of first reigns."""
-    return list({reign.model: reign for reign in reigns}.values())
+    return list({promotion.model: promotion for promotion in promotions}.values())
 
 
 def _newest_exam(store: Store) -> Snapshot | None:
@@ -85,21 +84,21 @@ def _newest_exam(store: Store) -> Snapshot | None:
     return load_snapshot(store, str(snapshot)) if snapshot else None
 
 
-def _score_line(store: Store, reign: Reign, is_champion: bool, exam: Snapshot | None) -> ModelLine:
+def _score_line(store: Store, promotion: Promotion, is_champion: bool, evaluation: Snapshot | None) -> ModelLine:
     try:
-        model = load_model_by_id(store, reign.model)
+        model = load_model_by_id(store, promotion.model)
     except ModelError as error:
-        return ModelLine(reign, is_champion, "?", None, None, error.what)
-    if exam is None:
-        return ModelLine(reign, is_champion, model.info.recipe, None, None)
+        return ModelLine(promotion, is_champion, "?", None, None, error.what)
+    if evaluation is None:
+        return ModelLine(promotion, is_champion, model.info.recipe, None, None)
     labels = model.info.labels
     scores = []
     for split in (TEST, REGRESSION):
-        rows = exam.rows(split)
-        read = model.predict(exam.pixels[rows]).argmax(axis=1) if len(rows) else []
-        right = sum(labels[r] == exam.info.labels[t] for r, t in zip(read, exam.targets[rows], strict=True))
+        rows = evaluation.rows(split)
+        read = model.predict(evaluation.pixels[rows]).argmax(axis=1) if len(rows) else []
+        right = sum(labels[r] == evaluation.info.labels[t] for r, t in zip(read, evaluation.targets[rows], strict=True))
         scores.append(wilson_score(right, len(rows)))
-    return ModelLine(reign, is_champion, model.info.recipe, scores[0], scores[1])
+    return ModelLine(promotion, is_champion, model.info.recipe, scores[0], scores[1])
 
 
 def _as_json(score: Score | None) -> dict[str, object] | None:

@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tenarai.records import PairedCounts, Reading, Score
+from tenarai.records import PairedCounts, Prediction, Score
 
 
-def read_labels(probabilities: NDArray[np.float32], labels: Sequence[str], unsure_below: float) -> list[Reading]:
+def read_labels(probabilities: NDArray[np.float32], labels: Sequence[str], unsure_below: float) -> list[Prediction]:
     """The most probable label of each row, and whether it is sure enough.
 
     Args:
@@ -20,7 +20,7 @@ def read_labels(probabilities: NDArray[np.float32], labels: Sequence[str], unsur
     """
     best = probabilities.argmax(axis=1) if len(probabilities) else []
     found = [float(row[column]) for row, column in zip(probabilities, best, strict=True)]
-    return [Reading(labels[column], p, p < unsure_below) for column, p in zip(best, found, strict=True)]
+    return [Prediction(labels[column], p, p < unsure_below) for column, p in zip(best, found, strict=True)]
 
 
 def wilson_score(num_right: int, num_images: int) -> Score:

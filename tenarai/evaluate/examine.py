@@ -33,7 +33,7 @@ from tenarai.records import (
     Image,
     Misreading,
     PairedCounts,
-    Reading,
+    Prediction,
     RegressionCase,
     Role,
     Score,
@@ -50,7 +50,7 @@ Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Examination:
+class Evaluation:
     """What the exam showed; `challenger` is empty on a night without one.
 
     Scores and pairs are on the same images: those that neither model was trained on. `is_first` says that the champion
@@ -84,7 +84,7 @@ class Examination:
 
 def examine_challenger(
     night: Night, catalogue: Catalogue, info: SnapshotInfo, challenger_id: str, say: Say
-) -> Examination:
+) -> Evaluation:
     """Champion and challenger on the same images, and the regression set image by image.
 
     Counted are the test images, which nobody was ever trained on, and the training images that are new to the champion:
@@ -114,7 +114,7 @@ def examine_challenger(
     fresh_misread = fresh[theirs.labels[fresh] != truth[fresh]]
     misread = {image.sha256: image for image in images if image.role is Role.MISREAD}
     regression = _judge_regression(catalogue, night, snapshot, misread, theirs, ours)
-    return Examination(
+    return Evaluation(
         champion=champion.info.id,
         challenger=challenger.info.id,
         snapshot=info.id,
@@ -129,7 +129,7 @@ def examine_challenger(
         suspects=_find_suspects(catalogue, snapshot, images, filed, fair),
         is_first=not set(champion.info.labels) & set(info.labels),
         regression=regression,
-        write_next=_find_styles(snapshot, regression) if night.exam.style_hints else (),
+        write_next=_find_styles(snapshot, regression) if night.evaluation.style_hints else (),
         seeds=_count_seeds(snapshot, load_seeds(night.store, challenger_id)),
         confusion=evaluate.confusion_matrix(truth[counted], ours_fair[counted], info.labels),
         confusion_labels=info.labels,
@@ -140,7 +140,7 @@ def examine_challenger(
     )
 
 
-def examine_quietly(night: Night, catalogue: Catalogue) -> Examination:
+def examine_quietly(night: Night, catalogue: Catalogue) -> Evaluation:
     """A night without a challenger: no model is loaded; the regression set is shown as the champion read it before."""
     champion = champion_id(night.store)
     images = catalogue.images(night.settings.source, roles=(Role.MISREAD,))
@@ -150,7 +150,7 @@ def examine_quietly(night: Night, catalogue: Catalogue) -> Examination:
     cases = evaluate.judge_regression(
         images, [kept[image.sha256] for image in images], None, [label for label in labels if label]
     )
-    return Examination(champion=champion, regression=cases)
+    return Evaluation(champion=champion, regression=cases)
 
 
 def _judge_regression(
@@ -187,8 +187,8 @@ def _find_disputed(
     filed: dict[str, Image],
     snapshot: Snapshot,
     rows: NDArray[np.intp],
-    champion: list[Reading],
-    challenger: list[Reading],
+    champion: list[Prediction],
+    challenger: list[Prediction],
 ) -> tuple[Disputed, ...]:
     """Rows that only one of the two reads right, with what each reads; lost ones first, then by path."""
     found = [
@@ -200,7 +200,7 @@ def _find_disputed(
 
 
 def _newly_found(
-    filed: dict[str, Image], snapshot: Snapshot, rows: NDArray[np.intp], champion: list[Reading]
+    filed: dict[str, Image], snapshot: Snapshot, rows: NDArray[np.intp], champion: list[Prediction]
 ) -> tuple[Misreading, ...]:
     """Tonight's labelled images that the champion misread, by path; they are trained on all the same."""
     found = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tenarai.dataset import TRAIN, load_snapshot
 from tenarai.evaluate.champion import champion_id, load_model_by_id
-from tenarai.evaluate.examine import Examination
+from tenarai.evaluate.examine import Evaluation
 from tenarai.night import Night
 from tenarai.records import Explanation, RegressionCase
 
@@ -12,7 +12,7 @@ MAX_EXPLAINED = 24
 NUM_NEAREST = 5
 
 
-def explain_misread(night: Night, examined: Examination) -> tuple[Explanation, ...]:
+def explain_misread(night: Night, examined: Evaluation) -> tuple[Explanation, ...]:
     """Explain the regression images that the reigning model misreads, as many as a report has room for.
 
     A night without a challenger explains nothing: it loads no model.
@@ -43,6 +43,6 @@ def explain_misread(night: Night, examined: Examination) -> tuple[Explanation, .
     )
 
 
-def _is_read(case: RegressionCase, reigning: str, examined: Examination) -> bool:
+def _is_read(case: RegressionCase, reigning: str, examined: Evaluation) -> bool:
     reading = case.challenger if case.challenger and reigning == examined.challenger else case.champion
     return reading.label == case.label

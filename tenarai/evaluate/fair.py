@@ -31,8 +31,8 @@ def load_comparable_champion(night: Night, challenger: str) -> tuple[LoadedModel
     from tenarai.model.bundle import base_info
 
     base = base_info().id
-    reign = promote.champion(night.store)
-    reigning = reign.model if reign else base
+    promotion = promote.champion(night.store)
+    reigning = promotion.model if promotion else base
     if reigning == challenger:
         reigning = promote.champion_before(night.store, base)
     try:
@@ -145,7 +145,7 @@ def _groups_known_as_now(night: Night, champion: LoadedModel, snapshot: Snapshot
 
 def _undone_snapshots(night: Night) -> list[Manifest]:
     found = []
-    for name in sorted({reign.snapshot for reign in promote.find_undone(night.store)} - {""}):
+    for name in sorted({promotion.snapshot for promotion in promote.find_undone(night.store)} - {""}):
         with contextlib.suppress(StoreError):  # an old snapshot may have been cleared away
             found.append(load_manifest(night.store, name))
     return found

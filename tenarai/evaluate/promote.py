@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from math import comb
 
 from tenarai.errors import ModelError, StoreError
-from tenarai.records import Decision, PairedCounts, RegressionCase, Reign
+from tenarai.records import Decision, PairedCounts, Promotion, RegressionCase
 from tenarai.settings import GateSettings
 from tenarai.store import Store
 
@@ -77,7 +77,7 @@ def decide(
 
 def _is_lost(case: RegressionCase) -> bool:
     """Whether the challenger loses what the champion could read; what it held for less than even odds was a guess."""
-    return case.status == "newly misread" and case.champion.probability >= EVEN_ODDS
+    return case.status == "newly misread" and case.champion.confidence >= EVEN_ODDS
 
 
 def has_grown(before: int, now: int) -> bool:
@@ -92,7 +92,7 @@ def mid_p_value(won: int, lost: int) -> float:
     return float((above + 0.5 * comb(tosses, won)) / 2**tosses)
 
 
-def history(store: Store) -> tuple[Reign, ...]:
+def history(store: Store) -> tuple[Promotion, ...]:
     """Who was champion, oldest first; empty before the first promotion, when the base model reads.
 
     Raises:
@@ -102,20 +102,20 @@ def history(store: Store) -> tuple[Reign, ...]:
         return ()
     found = store.read_json(HISTORY)
     try:
-        return tuple(Reign(**line) for line in found)
+        return tuple(Promotion(**line) for line in found)
     except TypeError as error:
         raise StoreError(
-            f"{HISTORY} in the store {store.address} is damaged", received=str(error), mend="restore it from a backup"
+            f"{HISTORY} in the store {store.address} is damaged", received=str(error), fix="restore it from a backup"
         ) from error
 
 
-def champion(store: Store) -> Reign | None:
+def champion(store: Store) -> Promotion | None:
     """The reigning champion, or None while the base model, champion zero, reads."""
-    reigns = history(store)
-    return reigns[-1] if reigns else None
+    promotions = history(store)
+    return promotions[-1] if promotions else None
 
 
-def promote(store: Store, model: str, *, why: str, by: str, snapshot: str = "", action: str = "promoted") -> Reign:
+def promote(store: Store, model: str, *, why: str, by: str, snapshot: str = "", action: str = "promoted") -> Promotion:
     """Make a model champion; the next reading uses it.
 
     Args:
@@ -126,13 +126,13 @@ def promote(store: Store, model: str, *, why: str, by: str, snapshot: str = "", 
         snapshot: Snapshot whose exam decided.
         action: first, promoted or rolled back.
     """
-    reigns = history(store)
-    reign = Reign(model, datetime.now(UTC).isoformat(timespec="seconds"), why, by, action, snapshot)
-    store.write_json([asdict(line) for line in (*reigns, reign)], HISTORY)
-    return reign
+    promotions = history(store)
+    promotion = Promotion(model, datetime.now(UTC).isoformat(timespec="seconds"), why, by, action, snapshot)
+    store.write_json([asdict(line) for line in (*promotions, promotion)], HISTORY)
+    return promotion
 
 
-def roll_back(store: Store, *, to: str | None, base: str, why: str, by: str) -> Reign:
+def roll_back(store: Store, *, to: str | None, base: str, why: str, by: str) -> Promotion:
     """Put an earlier champion back.
 
     Args:
@@ -145,18 +145,18 @@ def roll_back(store: Store, *, to: str | None, base: str, why: str, by: str) -> 
     Raises:
         ModelError: There is no such earlier champion; nothing is changed.
     """
-    reigns = history(store)
-    if not reigns:
+    promotions = history(store)
+    if not promotions:
         raise ModelError("there is no earlier champion: the base model has been reading all along")
-    former = list(dict.fromkeys([base, *(reign.model for reign in reigns)]))
+    former = list(dict.fromkeys([base, *(promotion.model for promotion in promotions)]))
     if to is None:
         to = champion_before(store, base)
-    if to not in former or to == reigns[-1].model:
+    if to not in former or to == promotions[-1].model:
         raise ModelError(
             f"{to} cannot be put back",
-            expected=f"one of {', '.join(name for name in former if name != reigns[-1].model)}",
+            expected=f"one of {', '.join(name for name in former if name != promotions[-1].model)}",
             received=to,
-            mend="see `tenarai models`; `tenarai promote` crowns a model that never reigned",
+            fix="see `tenarai models`; `tenarai promote` crowns a model that never reigned",
         )
     return promote(store, to, why=why, by=by, action="rolled back")
 
@@ -170,12 +170,12 @@ def champion_before(store: Store, base: str) -> str:
     standing, _ = _tell_standing(history(store))
     if not standing:
         raise ModelError(
-            "there is no champion before this one", mend="name one with --to; see `tenarai models` for who there was"
+            "there is no champion before this one", fix="name one with --to; see `tenarai models` for who there was"
         )
     return standing[-2].model if len(standing) > 1 else base
 
 
-def find_undone(store: Store) -> tuple[Reign, ...]:
+def find_undone(store: Store) -> tuple[Promotion, ...]:
     """Reigns that a person undid by rolling back, and that nobody has put back since, oldest first."""
     _, undone = _tell_standing(history(store))
     return undone
@@ -191,21 +191,23 @@ def is_rolled_back(store: Store, model: str, snapshot: str) -> bool:
         model: Id of a challenger.
         snapshot: Snapshot that it learned from and is examined on.
     """
-    return any(reign.model == model or (snapshot and reign.snapshot == snapshot) for reign in find_undone(store))
+    return any(
+        promotion.model == model or (snapshot and promotion.snapshot == snapshot) for promotion in find_undone(store)
+    )
 
 
-def _tell_standing(reigns: Sequence[Reign]) -> tuple[tuple[Reign, ...], tuple[Reign, ...]]:
+def _tell_standing(promotions: Sequence[Promotion]) -> tuple[tuple[Promotion, ...], tuple[Promotion, ...]]:
     """The reigns that stand, the last of them reigning (none: the base model), and those that were undone."""
-    standing: list[Reign] = []
-    undone: list[Reign] = []
-    for reign in reigns:
-        if reign.action == "rolled back":
-            kept = next((n + 1 for n in reversed(range(len(standing))) if standing[n].model == reign.model), 0)
-            is_forth = not kept and any(other.model == reign.model for other in undone)
+    standing: list[Promotion] = []
+    undone: list[Promotion] = []
+    for promotion in promotions:
+        if promotion.action == "rolled back":
+            kept = next((n + 1 for n in reversed(range(len(standing))) if standing[n].model == promotion.model), 0)
+            is_forth = not kept and any(other.model == promotion.model for other in undone)
             if not is_forth:
                 undone += standing[kept:]
                 del standing[kept:]
                 continue
-        undone = [other for other in undone if other.model != reign.model]
-        standing.append(reign)
+        undone = [other for other in undone if other.model != promotion.model]
+        standing.append(promotion)
     return tuple(standing), tuple(undone)

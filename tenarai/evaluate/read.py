@@ -17,7 +17,7 @@ from tenarai.errors import ImageError
 from tenarai.evaluate import read_labels
 from tenarai.evaluate.champion import load_champion, load_model_by_id
 from tenarai.prepare import read_digit
-from tenarai.records import Reading
+from tenarai.records import Prediction
 from tenarai.settings import Settings
 from tenarai.store import find_store
 
@@ -32,7 +32,7 @@ class ReadResult:
     """One image and what was read in it, or why it could not be read."""
 
     file: str
-    reading: Reading | None
+    reading: Prediction | None
     error: str = ""
 
     def as_json(self) -> dict[str, object]:
@@ -43,7 +43,7 @@ class ReadResult:
         return {
             "file": self.file,
             "label": reading.label,
-            "probability": round(reading.probability, 6),
+            "probability": round(reading.confidence, 6),
             "unsure": reading.unsure,
         }
 
@@ -52,7 +52,7 @@ class ReadResult:
         if self.reading is None:
             return f"{self.file}: cannot be read: {self.error}"
         sure = "unsure" if self.reading.unsure else "sure"
-        return f"{self.file}: {self.reading.label}  ({self.reading.probability:.1%}, {sure})"
+        return f"{self.file}: {self.reading.label}  ({self.reading.confidence:.1%}, {sure})"
 
 
 def read_files(files: Sequence[Path], settings: Settings, *, model: str | None = None) -> Iterator[ReadResult]:
@@ -78,7 +78,7 @@ def _read_batch(
 ) -> list[ReadResult]:
     prepared = list(pool.map(partial(_prepare, settings), files))
     digits = {number: digit for number, digit in enumerate(prepared) if not isinstance(digit, str)}
-    readings: list[Reading] = []
+    readings: list[Prediction] = []
     if digits:
         probabilities = model.predict(np.stack(list(digits.values())))
         readings = read_labels(probabilities, model.info.labels, model.info.unsure_below)

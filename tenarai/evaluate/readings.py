@@ -13,7 +13,7 @@ from tenarai.catalogue import Catalogue
 from tenarai.evaluate.champion import champion_id, load_champion
 from tenarai.night import Night
 from tenarai.prepare import NORMALISER_VERSION
-from tenarai.records import InboxReading, ModelInfo, Reading, Role
+from tenarai.records import InboxReading, ModelInfo, Prediction, Role
 
 if TYPE_CHECKING:
     from tenarai.model.bundle import LoadedModel
@@ -27,7 +27,7 @@ class Readings:
     labels: NDArray[np.str_]
     probabilities: NDArray[np.float32]
 
-    def of(self, rows: NDArray[np.intp]) -> list[Reading]:
+    def of(self, rows: NDArray[np.intp]) -> list[Prediction]:
         """The readings of some of the images; of a million nobody wants them all."""
         return evaluate.read_labels(self.probabilities[rows], self.model.labels, self.model.unsure_below)
 
@@ -38,7 +38,7 @@ def read_with(model: LoadedModel, pixels: NDArray[np.uint8]) -> Readings:
     return Readings(model.info, np.array(model.info.labels)[probabilities.argmax(axis=1)], probabilities)
 
 
-def known_readings(night: Night, catalogue: Catalogue, model: str, sha256s: set[str]) -> dict[str, Reading]:
+def known_readings(night: Night, catalogue: Catalogue, model: str, sha256s: set[str]) -> dict[str, Prediction]:
     """What a model read before, by sha256; it is not loaded."""
     from tenarai.model.bundle import load_info
 
@@ -46,12 +46,12 @@ def known_readings(night: Night, catalogue: Catalogue, model: str, sha256s: set[
     if not kept:
         return {}
     threshold = load_info(night.store, model).unsure_below
-    return {sha: Reading(label, sure, sure < threshold) for sha, (label, sure) in kept.items()}
+    return {sha: Prediction(label, sure, sure < threshold) for sha, (label, sure) in kept.items()}
 
 
-def keep_readings(catalogue: Catalogue, model: str, readings: dict[str, Reading]) -> None:
+def keep_readings(catalogue: Catalogue, model: str, readings: dict[str, Prediction]) -> None:
     """Keep what a model read, by sha256, for nights that will not load it."""
-    catalogue.put_readings(model, {sha: (reading.label, reading.probability) for sha, reading in readings.items()})
+    catalogue.put_readings(model, {sha: (reading.label, reading.confidence) for sha, reading in readings.items()})
 
 
 def read_inbox_with(night: Night, catalogue: Catalogue) -> tuple[InboxReading, ...]:
@@ -76,6 +76,6 @@ def read_inbox_with(night: Night, catalogue: Catalogue) -> tuple[InboxReading, .
     found = sorted(
         (InboxReading(image.path, image.sha256, known[image.sha256]) for image in images), key=lambda item: item.path
     )
-    sure = np.array([item.reading.probability for item in found], dtype=np.float32)
+    sure = np.array([item.reading.confidence for item in found], dtype=np.float32)
     looks = np.stack([np.frombuffer(digits[item.sha256].pixels, np.uint8).reshape(28, 28) for item in found])
     return tuple(found[row] for row in evaluate.order_inbox(sure, looks))

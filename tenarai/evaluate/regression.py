@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tenarai.records import CaseStory, Image, Reading, RegressionCase
+from tenarai.records import CaseStory, Image, Prediction, RegressionCase
 
 Stories = dict[str, dict[str, str]]
 """What a night's record keeps: `{"label", "state", "since", "model"}` by sha256."""
@@ -20,8 +20,8 @@ Stories = dict[str, dict[str, str]]
 
 def judge_regression(
     images: Sequence[Image],
-    champion: Sequence[Reading],
-    challenger: Sequence[Reading] | None,
+    champion: Sequence[Prediction],
+    challenger: Sequence[Prediction] | None,
     labels: Collection[str] = (),
     *,
     by_heart: Collection[str] = (),
@@ -35,7 +35,7 @@ def judge_regression(
         by_heart: sha256 of images that the champion was trained on, before they were filed as misread: that it reads
             those is no merit, and no loss if the challenger does not.
     """
-    answers: Sequence[Reading | None] = challenger if challenger is not None else [None] * len(images)
+    answers: Sequence[Prediction | None] = challenger if challenger is not None else [None] * len(images)
     cases = [
         RegressionCase(
             path=image.path,
@@ -113,7 +113,7 @@ def _next_state(before: str, is_read: bool) -> str:
     return "relapsed" if before in {"fixed", "relapsed"} else "open"
 
 
-def _status(label: str | None, before: Reading, now: Reading | None) -> str:
+def _status(label: str | None, before: Prediction, now: Prediction | None) -> str:
     was_right = before.label == label
     is_right = was_right if now is None else now.label == label
     if is_right:

@@ -56,7 +56,7 @@ def find_wrong_labels(
                     label=image.label or "",
                     kind="label",
                     read_as=labels[best],
-                    probability=float(probabilities[row, best]),
+                    confidence=float(probabilities[row, best]),
                 )
             )
     return tuple(found[:MAX_LISTED])
@@ -72,7 +72,7 @@ def find_outliers(images: Sequence[Image], probabilities: NDArray[np.float32]) -
     highest = np.where(np.isnan(probabilities).any(axis=1), np.inf, probabilities.max(axis=1))
     odd = [int(row) for row in np.argsort(highest, kind="stable") if highest[row] < NO_LABEL]
     shown = [(images[row], float(highest[row])) for row in odd[:MAX_LISTED]]
-    return tuple(Suspect(i.path, i.sha256, i.label or "", "outlier", probability=sure) for i, sure in shown)
+    return tuple(Suspect(i.path, i.sha256, i.label or "", "outlier", confidence=sure) for i, sure in shown)
 
 
 def find_duplicates(images: Sequence[Image], digits: Mapping[str, Fingerprint], near: Near) -> tuple[Suspect, ...]:

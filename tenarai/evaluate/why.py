@@ -91,7 +91,7 @@ def find_models(settings: Settings, model: str | None) -> tuple[Store, ModelInfo
         reigning = promote.champion_before(store, base_info().id)
     challenger = load_info(store, model)
     if not challenger.snapshot:
-        raise ModelError(f"{model} was not trained by a night", mend="name one of `tenarai models`, or run a night")
+        raise ModelError(f"{model} was not trained by a night", fix="name one of `tenarai models`, or run a night")
     return store, load_info(store, reigning), challenger
 
 
@@ -138,7 +138,7 @@ def _newest_model(store: Store) -> str:
 
     made = [load_info(store, name) for name in store.names("models") if store.exists("models", name, "model.json")]
     if not made:
-        raise ModelError("no night has trained a model in this store yet", mend="run `tenarai nightly` once")
+        raise ModelError("no night has trained a model in this store yet", fix="run `tenarai nightly` once")
     return max(made, key=lambda info: (info.created, info.id)).id
 
 

@@ -1,39 +1,144 @@
-"""What people read, in their language.
+"""Messages in two languages, by gettext.
 
-Sentences are written in English where they arise: beside the check that rejects a file, the training that explains
-itself, the command that fails. Here they are found again by their English form, with places for what varies, and said
-in Japanese. A sentence nobody has translated is shown in English; `tests/test_words.py` finds those that should not be.
+A message is written once, in English, where it arises: `_("{path} is missing", path=path)`. It is a `str` that remembers
+its template and fields, so it can be logged, raised, stored and shown in another language later. No finished sentence is
+ever parsed.
+
+`make messages` collects the templates into `tenarai/locale/ja/LC_MESSAGES/tenarai.po` and compiles them.
 """
 
 from __future__ import annotations
 
+import gettext
+import json
 import re
 from functools import cache
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from tenarai.errors import TenaraiError
 from tenarai.locale.japanese import JAPANESE
 
 Language = Literal["en", "ja"]
+DOMAIN = "tenarai"
+FOLDER = Path(__file__).parent
 NUMBER = r"[\d.,]+"
 _PLACE = re.compile(r"\{(\w+)(:n)?\}")
 
 
-def translate(sentence: str, language: str) -> str:
-    """Say an English sentence in a language.
+class Message(str):
+    """An English sentence that remembers its template and fields.
 
-    Args:
-        sentence: As it was made, what varies filled in.
-        language: en or ja.
+    Attributes:
+        template: The sentence with named fields, `{path} is missing`; the key of its translation.
+        fields: Values by name: text, numbers, or other messages.
+        plural: The template for more than one; then the field `n` decides. Empty for sentences without a number.
+    """
 
-    Returns:
-        The same in that language; the sentence itself where nobody has translated it.
+    template: str
+    fields: dict[str, Any]
+    plural: str
 
-    >>> translate("it is too large: 9 bytes, more than 5", "ja")
-    '大きすぎます(9 バイト。上限は 5 バイト)'
+    def __new__(cls, template: str, fields: dict[str, Any] | None = None, plural: str = "") -> Message:
+        """Format the English sentence."""
+        fields = fields or {}
+        chosen = plural if plural and fields.get("n") != 1 else template
+        self = super().__new__(cls, chosen.format(**fields))
+        self.template, self.fields, self.plural = template, fields, plural
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep template and fields across processes."""
+        return (Message, (self.template, self.fields, self.plural))
+
+
+def _(template: str, /, **fields: Any) -> Message:
+    """A message with named fields.
+
+    >>> _("{path} is missing", path="a.png")
+    'a.png is missing'
+    """
+    return Message(template, fields)
+
+
+def plural(one: str, many: str, /, n: int, **fields: Any) -> Message:
+    """A message that depends on a number, which is its field `n`.
+
+    >>> plural("{n} image", "{n} images", 2)
+    '2 images'
+    """
+    return Message(one, {**fields, "n": n}, many)
+
+
+def translate(text: str, language: str) -> str:
+    """A message in a language; text that is no message, and a sentence without a translation, as they are.
+
+    >>> translate(_("the file is empty"), "ja")
+    'ファイルが空です'
     """
     if language == "en":
-        return sentence
+        return str(text)
+    if not isinstance(text, Message):
+        return _by_table(text)
+    fields = {
+        name: translate(value, language) if isinstance(value, str) else value for name, value in text.fields.items()
+    }
+    known = catalogue(language)
+    said = known.ngettext(text.template, text.plural, text.fields["n"]) if text.plural else known.gettext(text.template)
+    if said in {text.template, text.plural}:
+        return _by_table(str(text))
+    return said.format(**fields)
+
+
+@cache
+def catalogue(language: str) -> gettext.NullTranslations:
+    """The translations of a language; English needs none."""
+    return gettext.translation(DOMAIN, FOLDER, [language], fallback=True)
+
+
+def to_json(text: str) -> Any:
+    """A message as plain values for `report.json` and the catalogue: its template and fields, or the text itself."""
+    if not isinstance(text, Message):
+        return str(text)
+    found: dict[str, Any] = {"message": text.template}
+    if text.fields:
+        found["fields"] = {name: to_json(v) if isinstance(v, str) else v for name, v in text.fields.items()}
+    return found | ({"plural": text.plural} if text.plural else {})
+
+
+def from_json(found: Any) -> str:
+    """The message that `to_json` wrote; what is not one is shown as text.
+
+    >>> from_json(to_json(_("{path} is missing", path="a.png")))
+    'a.png is missing'
+    """
+    if not isinstance(found, dict) or not isinstance(found.get("message"), str):
+        return str(found)
+    given = found.get("fields", {})
+    fields = {name: from_json(value) if isinstance(value, dict) else value for name, value in given.items()}
+    try:
+        return Message(found["message"], fields, found.get("plural", ""))
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError):  # written by another version
+        return str(found["message"])
+
+
+def dump(text: str) -> str:
+    """A message as one line of text, for a database column; plain text stays as it is."""
+    return json.dumps(to_json(text), ensure_ascii=False) if isinstance(text, Message) else str(text)
+
+
+def load(text: str) -> str:
+    """The message in a line that `dump` wrote."""
+    try:
+        return from_json(json.loads(text)) if text.startswith('{"message"') else text
+    except ValueError:
+        return text
+
+
+# ---- sentences that are not messages yet: found by their English form in the old tables
+
+
+def _by_table(sentence: str) -> str:
     if sentence in JAPANESE:
         return JAPANESE[sentence]
     for pattern, said in _patterns():
@@ -42,8 +147,8 @@ def translate(sentence: str, language: str) -> str:
     return sentence
 
 
-def tell_error(error: TenaraiError, language: str) -> str:
-    """An error in a language, part by part: what kind, what, what was expected and received, how to mend it.
+def describe_error(error: TenaraiError, language: str) -> str:
+    """An error in a language, part by part: what kind, what happened, what was expected and received, how to fix it.
 
     Args:
         error: Any of this project's.
@@ -52,7 +157,7 @@ def tell_error(error: TenaraiError, language: str) -> str:
     kind = _name_kind(error)
     if language == "en":
         return f"{kind}: {error}"
-    titles = (("expected", "期待"), ("received", "実際"), ("mend", "直し方"))
+    titles = (("expected", "期待"), ("received", "実際"), ("fix", "対処"))
     parts = [f"{title}:{translate(text, language)}" for name, title in titles if (text := getattr(error, name))]
     return "。".join([f"{translate(kind, language)}:{translate(error.what, language)}", *parts])
 
@@ -69,8 +174,8 @@ class _Said(str):
 
     def __format__(self, spec: str) -> str:
         if spec == "list":
-            return "、".join(translate(part, "ja") for part in self.split(", "))
-        return translate(str(self), spec) if spec else str(self)
+            return "、".join(_by_table(part) for part in self.split(", "))
+        return _by_table(str(self)) if spec else str(self)
 
 
 @cache

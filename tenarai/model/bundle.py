@@ -89,7 +89,7 @@ def load_info(store: Store, model_id: str) -> ModelInfo:
         raise ModelError(
             f"there is no model {model_id!r} in the store {store.address}",
             expected="an id that `tenarai models` lists",
-            mend="check the id, or restore the store from a backup",
+            fix="check the id, or restore the store from a backup",
         )
     return _parse_info(store.read_json("models", model_id, "model.json"), model_id)
 
@@ -268,7 +268,7 @@ def _check_normaliser(info: ModelInfo, normaliser: int) -> None:
             f"the model {info.id} was trained with another normaliser",
             expected=f"version {normaliser}",
             received=f"version {info.normaliser}",
-            mend="run a night: it trains a challenger with today's normaliser",
+            fix="run a night: it trains a challenger with today's normaliser",
         )
 
 
@@ -276,7 +276,7 @@ def _damaged(model_id: str, received: str) -> ModelError:
     return ModelError(
         f"the model {model_id} is damaged and was not loaded",
         received=received,
-        mend="restore it from a backup, or put an earlier champion back with `tenarai rollback`",
+        fix="restore it from a backup, or put an earlier champion back with `tenarai rollback`",
     )
 
 

@@ -84,7 +84,7 @@ def compare_exported(model: LoadedModel, form: Format, out: Path, pixels: NDArra
             f"{out} reads otherwise than {model.info.id}",
             expected=f"probabilities at most {TOLERANCE} apart on {len(pixels)} digits",
             received=f"{difference:.2g}",
-            mend="do not use it, and report it with the versions of Keras and of the runtime",
+            fix="do not use it, and report it with the versions of Keras and of the runtime",
         )
     return difference
 
@@ -95,7 +95,7 @@ def _check_place(form: Format, out: Path) -> None:
         raise SettingsError(
             f"{out} exists already and is no {form}",
             expected=f"a place that is free, or an earlier export as {form}",
-            mend="name another --out",
+            fix="name another --out",
         )
 
 
@@ -111,7 +111,7 @@ def _write(model: LoadedModel, form: Format, draft: Path) -> None:
         raise SettingsError(
             f"writing {form} needs a package that is not installed",
             received=str(error),
-            mend=f"pip install 'tenarai[{form}]'" if form != "saved_model" else "pip install tensorflow",
+            fix=f"pip install 'tenarai[{form}]'" if form != "saved_model" else "pip install tensorflow",
         ) from error
 
 
@@ -122,7 +122,7 @@ def _check_backend(form: Format) -> None:
         raise SettingsError(
             f"Keras writes {form} on TensorFlow only",
             received=f"KERAS_BACKEND={keras.backend.backend()}",
-            mend="set KERAS_BACKEND=tensorflow for this command; the model's weights serve every backend",
+            fix="set KERAS_BACKEND=tensorflow for this command; the model's weights serve every backend",
         )
 
 

@@ -179,5 +179,5 @@ def _unknown(layer: Any, received: str) -> ModelError:
         f"the layer {layer.name} cannot be written as ONNX",
         expected=f"one of {', '.join(_WRITERS)}, in a chain",
         received=received,
-        mend="export as litert or saved_model, or teach tenarai/model/onnx_file.py the layer",
+        fix="export as litert or saved_model, or teach tenarai/model/onnx_file.py the layer",
     )

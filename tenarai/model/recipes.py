@@ -25,7 +25,7 @@ STEPS_AT_ONCE = 16  # before Python is asked again: the same weights to the bit,
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class TrainingSet:
     """What there is to learn.
 
     Attributes:
@@ -88,10 +88,10 @@ class NetworkFitter:
     """Whole networks from scratch."""
 
     def __init__(
-        self, lesson: Lesson, seed: int, *, build: Callable[[int], Any], how: Augmentation | None, batch: int
+        self, training_set: TrainingSet, seed: int, *, build: Callable[[int], Any], how: Augmentation | None, batch: int
     ) -> None:
         """Keep what is needed; nothing is built yet."""
-        self._lesson, self._seed, self._build, self._how, self._batch = lesson, seed, build, how, batch
+        self._lesson, self._seed, self._build, self._how, self._batch = training_set, seed, build, how, batch
         self._network: Any = None
 
     def fit(self, train: Rows, held_out: Rows | None, *, epochs: int, patience: int | None, say: Say) -> Fit:
@@ -99,11 +99,11 @@ class NetworkFitter:
         import keras
 
         keras.utils.set_random_seed(self._seed)
-        lesson = self._lesson
-        targets = one_hot(lesson.targets, len(lesson.labels))
-        network = self._build(len(lesson.labels))
+        training_set = self._lesson
+        targets = one_hot(training_set.targets, len(training_set.labels))
+        network = self._build(len(training_set.labels))
         _compile(network, keras.optimizers.Adam(1e-3))
-        pixels, wanted, weights = lesson.pixels[train], targets[train], balance(lesson.targets[train])
+        pixels, wanted, weights = training_set.pixels[train], targets[train], balance(training_set.targets[train])
         if self._how is None:  # arrays go through Keras several times faster than batches that we make
             data = {"x": pixels, "y": wanted, "sample_weight": weights, "batch_size": self._batch, "shuffle": True}
         else:
@@ -112,10 +112,12 @@ class NetworkFitter:
                     pixels, wanted, how=self._how, batch=self._batch, seed=self._seed, weights=weights
                 )
             }
-        watched = None if held_out is None else (lesson.pixels[held_out], targets[held_out])
+        watched = None if held_out is None else (training_set.pixels[held_out], targets[held_out])
         history = _run(network, data, watched, epochs=epochs, patience=patience, say=say)
         self._network = network
-        return Fit(history, _read(network, lesson.pixels[held_out]) if held_out is not None else _nothing(lesson))
+        return Fit(
+            history, _read(network, training_set.pixels[held_out]) if held_out is not None else _nothing(training_set)
+        )
 
     def read(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `Fitter`."""
@@ -143,19 +145,19 @@ class TransferFitter:
     RATE = 7e-4
     BUDGET = 2**29  # bytes of all copies: some 9,000 images whole
 
-    def __init__(self, lesson: Lesson, seed: int, *, how: Augmentation | None = GENTLE) -> None:
+    def __init__(self, training_set: TrainingSet, seed: int, *, how: Augmentation | None = GENTLE) -> None:
         """Compute the features of every image and of its augmented copies; without augmentation the images serve."""
         import keras
 
         keras.utils.set_random_seed(seed)
-        self._lesson, self._seed = lesson, seed
-        base = load_base(normaliser=lesson.normaliser)
+        self._lesson, self._seed = training_set, seed
+        base = load_base(normaliser=training_set.normaliser)
         self._base, self._base_labels = base.network, base.info.labels
         self._convolutions = keras.Model(base.network.input, base.network.get_layer(FEATURES).output)
         self._num_features = int(self._convolutions.output_shape[1])
         self._room = max(self.BATCH, self.BUDGET // (self.COPIES * 4 * self._num_features))
-        fits = len(lesson.pixels) <= self._room
-        self._plain = self._see(lesson.pixels) if fits else None
+        fits = len(training_set.pixels) <= self._room
+        self._plain = self._see(training_set.pixels) if fits else None
         self._copies = self._make_copies(how)
         self._head = self._new_head()
         _compile(self._head, keras.optimizers.Adam(self.RATE))
@@ -167,19 +169,19 @@ class TransferFitter:
         import keras
 
         keras.utils.set_random_seed(self._seed)
-        lesson = self._lesson
-        targets = one_hot(lesson.targets, len(lesson.labels), smoothing=0.05)
+        training_set = self._lesson
+        targets = one_hot(training_set.targets, len(training_set.labels), smoothing=0.05)
         for variable, value in zip(self._variables(), self._beginning, strict=True):
             variable.assign(value)
         weights = np.zeros(len(targets), dtype=np.float32)
-        weights[train] = balance(lesson.targets[train])
+        weights[train] = balance(training_set.targets[train])
         batches = feature_batches(self._copies, train, targets, batch=self.BATCH, seed=self._seed, weights=weights)
         watched = None
         if held_out is not None:
             seen = held_out[:: -(-len(held_out) // self._room)]
-            watched = (self._features(seen), one_hot(lesson.targets[seen], len(lesson.labels)))
+            watched = (self._features(seen), one_hot(training_set.targets[seen], len(training_set.labels)))
         history = _run(self._head, {"x": batches}, watched, epochs=epochs, patience=patience, say=say)
-        return Fit(history, self._read_rows(held_out) if held_out is not None else _nothing(lesson))
+        return Fit(history, self._read_rows(held_out) if held_out is not None else _nothing(training_set))
 
     def read(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `Fitter`."""
@@ -292,16 +294,16 @@ def _read(network: Any, images: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(network.predict(images, batch_size=BATCH, verbose=0), dtype=np.float32)
 
 
-def _nothing(lesson: Lesson) -> NDArray[np.float32]:
-    return np.empty((0, len(lesson.labels)), dtype=np.float32)
+def _nothing(training_set: TrainingSet) -> NDArray[np.float32]:
+    return np.empty((0, len(training_set.labels)), dtype=np.float32)
 
 
-def _prepare_mlp(lesson: Lesson, seed: int, *, how: Augmentation | None = None) -> Fitter:
-    return NetworkFitter(lesson, seed, build=build_mlp, how=how, batch=16)
+def _prepare_mlp(training_set: TrainingSet, seed: int, *, how: Augmentation | None = None) -> Fitter:
+    return NetworkFitter(training_set, seed, build=build_mlp, how=how, batch=16)
 
 
-def _prepare_cnn(lesson: Lesson, seed: int, *, how: Augmentation | None = GENTLE) -> Fitter:
-    return NetworkFitter(lesson, seed, build=build_cnn, how=how, batch=32)
+def _prepare_cnn(training_set: TrainingSet, seed: int, *, how: Augmentation | None = GENTLE) -> Fitter:
+    return NetworkFitter(training_set, seed, build=build_cnn, how=how, batch=32)
 
 
 RECIPES = {

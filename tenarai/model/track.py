@@ -147,5 +147,5 @@ def _import(module: str, *, package: str = "") -> Any:
         raise SettingsError(
             f"{name} is asked for, but its package is not installed",
             received=str(error),
-            mend=f"pip install 'tenarai[{name}]', or leave TENARAI_{name.upper()} empty",
+            fix=f"pip install 'tenarai[{name}]', or leave TENARAI_{name.upper()} empty",
         ) from error

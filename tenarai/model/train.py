@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.errors import TrainingError
-from tenarai.model.recipes import RECIPES, Lesson, Recipe
+from tenarai.model.recipes import RECIPES, Recipe, TrainingSet
 from tenarai.records import Curves
 from tenarai.settings import TrainingSettings
 
@@ -98,21 +98,21 @@ def train_model(
         TrainingError: No GPU where one is asked for, or the loss became no number.
     """
     tell = _teller(on_epoch, watch)
-    lesson = Lesson(pixels, targets, groups, labels, normaliser, only_read)
+    training_set = TrainingSet(pixels, targets, groups, labels, normaliser, only_read)
     with choose_device(settings.device) as device:
         if settings.recipe == "auto":
-            return _train_auto(lesson, settings, device, tell)
-        return _train(RECIPES[settings.recipe], lesson, settings, device, tell)
+            return _train_auto(training_set, settings, device, tell)
+        return _train(RECIPES[settings.recipe], training_set, settings, device, tell)
 
 
-def _train_auto(lesson: Lesson, settings: TrainingSettings, device: str, tell: Watch) -> Trained:
+def _train_auto(training_set: TrainingSet, settings: TrainingSettings, device: str, tell: Watch) -> Trained:
     """Fine-tune the base; where images are many, also learn from scratch, and take what reads unseen images better."""
-    transfer = _train(RECIPES["transfer"], lesson, settings, device, tell)
-    num_images = len(lesson.pixels)
-    per_label = num_images / len(lesson.labels)
+    transfer = _train(RECIPES["transfer"], training_set, settings, device, tell)
+    num_images = len(training_set.pixels)
+    per_label = num_images / len(training_set.labels)
     if per_label < CNN_PER_LABEL:
         return _with_note(transfer, f"transfer, since {per_label:.0f} images a label are too few to learn from scratch")
-    scratch = _train(RECIPES["cnn"], lesson, settings, device, tell)
+    scratch = _train(RECIPES["cnn"], training_set, settings, device, tell)
     ours, theirs = transfer.metrics["cross_validated_accuracy"], scratch.metrics["cross_validated_accuracy"]
     why = f"cross-validated on {num_images} images: transfer {ours:.1%}, cnn {theirs:.1%}"
     return _with_note(scratch if theirs > ours else transfer, why)
@@ -122,13 +122,13 @@ def _with_note(trained: Trained, note: str) -> Trained:
     return Trained(**{**vars(trained), "notes": (note, *trained.notes)})
 
 
-def _train(recipe: Recipe, lesson: Lesson, settings: TrainingSettings, device: str, tell: Watch) -> Trained:
-    targets, labels = lesson.targets, lesson.labels
-    fitter = recipe.prepare(lesson, settings.seed)
-    folds = split_folds(targets, lesson.groups, settings.folds, settings.seed)
+def _train(recipe: Recipe, training_set: TrainingSet, settings: TrainingSettings, device: str, tell: Watch) -> Trained:
+    targets, labels = training_set.targets, training_set.labels
+    fitter = recipe.prepare(training_set, settings.seed)
+    folds = split_folds(targets, training_set.groups, settings.folds, settings.seed)
     out_of_fold = np.full((len(targets), len(labels)), np.nan, dtype=np.float32)
     histories: list[dict[str, list[float]]] = []
-    unseen = lesson.pixels[:0] if lesson.only_read is None else lesson.only_read
+    unseen = training_set.pixels[:0] if training_set.only_read is None else training_set.only_read
     seeds: list[NDArray[np.float32]] = []
     for number, (train, held_out) in enumerate(folds, 1):
         say = partial(tell, f"{recipe.name}, fold {number}/{len(folds)}")
@@ -233,7 +233,7 @@ def choose_device(wish: str) -> AbstractContextManager[str]:
             "no GPU is visible to the training",
             expected="at least one GPU, since device is gpu",
             received=f"{keras.backend.backend()} sees {', '.join(seen)}",
-            mend="install the driver and `tensorflow[and-cuda]` on the GPU worker, or set device to auto",
+            fix="install the driver and `tensorflow[and-cuda]` on the GPU worker, or set device to auto",
         )
     if gpus and wish != "cpu":
         return nullcontext(f"{len(gpus)} GPU ({keras.backend.backend()})")
@@ -321,5 +321,5 @@ def _check_finite(history: dict[str, list[float]], recipe: str) -> None:
             f"the {recipe} training broke down: its loss became no number",
             expected="a finite loss in every epoch",
             received=f"{history['loss'][-3:]}",
-            mend="try another seed or recipe, and report it with the snapshot's id",
+            fix="try another seed or recipe, and report it with the snapshot's id",
         )

@@ -22,5 +22,5 @@ def read_secret(name: str) -> object:
         raise CredentialsError(
             f"the Prefect block secret/{name} cannot be read",
             received=str(error).splitlines()[0],
-            mend="make it in the Prefect UI (Blocks, Secret), or set TENARAI_DRIVE_CREDENTIALS to a file",
+            fix="make it in the Prefect UI (Blocks, Secret), or set TENARAI_DRIVE_CREDENTIALS to a file",
         ) from None

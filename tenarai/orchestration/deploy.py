@@ -67,7 +67,7 @@ def apply_automations(automations: Sequence[Any] = ()) -> None:
                     client.update_automation(known[0].id, automation.model_copy(update={"enabled": known[0].enabled}))
         except (HTTPError, PrefectHTTPStatusError) as error:
             raise TenaraiError(
-                "the Prefect server did not take the automations", received=str(error), mend="check PREFECT_API_URL"
+                "the Prefect server did not take the automations", received=str(error), fix="check PREFECT_API_URL"
             ) from error
 
 
@@ -103,5 +103,5 @@ def _prefect(*arguments: str) -> None:
         raise TenaraiError(
             f"`prefect {' '.join(arguments)}` failed",
             received=(done.stderr or done.stdout).strip()[-800:],
-            mend="mend what it says, and do the same again",
+            fix="mend what it says, and do the same again",
         )

@@ -55,7 +55,7 @@ def settings_of(collection: str) -> Settings:
             f"the collection {collection!r} is not known here",
             expected="a TOML file of collections in TENARAI_COLLECTIONS",
             received="none",
-            mend="set it where this worker is started",
+            fix="set it where this worker is started",
         )
     known = read_collections(file)
     if collection not in known:
@@ -63,7 +63,7 @@ def settings_of(collection: str) -> Settings:
             f"the collection {collection!r} is not known here",
             expected=f"a table of {file}",
             received=f"{len(known)} others",
-            mend="check its name",
+            fix="check its name",
         )
     return known[collection]
 
@@ -86,7 +86,7 @@ def order_nights(parameters: dict[str, Any], run_id: str) -> str:
         try:
             deployment = client.read_deployment_by_name(DEPLOYMENT)
         except ObjectNotFound as error:
-            raise SettingsError(f"there is no deployment {DEPLOYMENT}", mend="run `tenarai deploy`") from error
+            raise SettingsError(f"there is no deployment {DEPLOYMENT}", fix="run `tenarai deploy`") from error
         unfinished = _unfinished(client, deployment.id)
         waiting = [name for name in names if name not in unfinished]
         for name in waiting:

@@ -62,5 +62,5 @@ def _unusable(file: Path, received: str) -> SettingsError:
         f"the server's password cannot be kept in {file}",
         expected=f"a file of mode 600 that holds {USER}:<password>",
         received=received,
-        mend="remove the file, and a new password is made; everyone has to log in again",
+        fix="remove the file, and a new password is made; everyone has to log in again",
     )

@@ -25,7 +25,7 @@ def reach_server() -> None:
             "no Prefect server is named",
             expected="its address in PREFECT_API_URL, such as http://127.0.0.1:4200/api",
             received="none",
-            mend="start one with `tenarai up`, then set PREFECT_API_URL, and PREFECT_API_AUTH_STRING to its password",
+            fix="start one with `tenarai up`, then set PREFECT_API_URL, and PREFECT_API_AUTH_STRING to its password",
         )
     with get_client(sync_client=True) as client:
         try:
@@ -39,5 +39,5 @@ def no_good_answer(url: str, error: Exception) -> TenaraiError:
     return TenaraiError(
         f"the Prefect server at {url} does not answer as it should",
         received=next(iter(str(error).splitlines()), type(error).__name__),  # a timeout has no words
-        mend="start it with `tenarai up`, check PREFECT_API_URL and PREFECT_API_AUTH_STRING, or unset them",
+        fix="start it with `tenarai up`, check PREFECT_API_URL and PREFECT_API_AUTH_STRING, or unset them",
     )

@@ -49,7 +49,7 @@ def run_up(*, port: int, polls: float = 1.0) -> int:
     home = Path(os.environ.get("PREFECT_HOME") or f"{DEFAULT_HOME}/prefect-server").resolve()
     if _answers(api):
         raise SettingsError(
-            f"port {port} is taken", expected="a free port", mend="stop what listens there, or give another --port"
+            f"port {port} is taken", expected="a free port", fix="stop what listens there, or give another --port"
         )
     home.mkdir(parents=True, exist_ok=True)
     logs = home / "logs"
@@ -123,7 +123,7 @@ def _wait_for(api: str, server: subprocess.Popen[bytes], log: Path) -> None:
                 "the Prefect server did not start",
                 expected=f"an answer at {api} within {SECONDS_TO_START} seconds",
                 received=log.read_text(errors="replace")[-800:] or "silence",
-                mend=f"look at {log}",
+                fix=f"look at {log}",
             )
         time.sleep(0.5)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tenarai.records.exam import (
+from tenarai.records.evaluation import (
     CaseStory,
     Change,
     Decision,
@@ -11,7 +11,7 @@ from tenarai.records.exam import (
     InboxReading,
     Misreading,
     PairedCounts,
-    Reading,
+    Prediction,
     RegressionCase,
     Score,
     StyleHint,
@@ -33,7 +33,7 @@ from tenarai.records.images import (
     SyncResult,
     told_by_name,
 )
-from tenarai.records.models import Curves, ModelInfo, Reign, SnapshotInfo
+from tenarai.records.models import Curves, ModelInfo, Promotion, SnapshotInfo
 from tenarai.records.night import NightReport
 
 __all__ = [
@@ -55,10 +55,10 @@ __all__ = [
     "ModelInfo",
     "NightReport",
     "PairedCounts",
+    "Prediction",
     "PrepareResult",
-    "Reading",
+    "Promotion",
     "RegressionCase",
-    "Reign",
     "Rejection",
     "Role",
     "Score",

@@ -82,7 +82,7 @@ class Curves:
 
 
 @dataclass(frozen=True, slots=True)
-class Reign:
+class Promotion:
     """One line of the champion's history.
 
     Attributes:

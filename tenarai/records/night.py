@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tenarai.records.exam import (
+from tenarai.records.evaluation import (
     Change,
     Decision,
     Disputed,

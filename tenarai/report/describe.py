@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tenarai.dataset import Frozen
 from tenarai.evaluate import new_stories, tell_stories
 from tenarai.evaluate.champion import champion_id
-from tenarai.evaluate.examine import Examination
+from tenarai.evaluate.examine import Evaluation
 from tenarai.night import Night
 from tenarai.records import (
     Decision,
@@ -48,7 +48,7 @@ def describe_night(
     nights: list[dict[str, object]],
     synced: SyncResult,
     frozen: FrozenNight,
-    examined: Examination,
+    examined: Evaluation,
     decision: Decision,
     inbox: tuple[InboxReading, ...],
     filed: tuple[Filed, ...] = (),

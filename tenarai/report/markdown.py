@@ -120,7 +120,7 @@ def _newly_found(view: View, album: Album) -> str:
             _small(album.digit(item.sha256)),
             escape(item.label),
             escape(item.reading.label),
-            percent(item.reading.probability),
+            percent(item.reading.confidence),
             escape(item.path),
         ]
         for item in night.newly_found[:MAX_LISTED]
@@ -135,7 +135,7 @@ def _inbox(view: View, album: Album) -> str:
         [
             _small(album.digit(item.sha256)),
             f"**{escape(item.reading.label)}**" + (f" ({t['unsure']})" if item.reading.unsure else ""),
-            percent(item.reading.probability),
+            percent(item.reading.confidence),
             escape(item.path),
         ]
         for item in night.inbox[:MAX_LISTED]

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from tenarai.records import NightReport, Reading, Score
+from tenarai.records import NightReport, Prediction, Score
 
 
 def as_json(night: NightReport) -> bytes:
@@ -89,5 +89,5 @@ def _score(score: Score | None) -> dict[str, Any] | None:
     return {"right": score.num_right, "num_images": score.num_images, "interval": _interval(score)} if score else None
 
 
-def _reading(reading: Reading | None) -> dict[str, Any] | None:
+def _reading(reading: Prediction | None) -> dict[str, Any] | None:
     return asdict(reading) if reading else None

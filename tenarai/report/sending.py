@@ -150,7 +150,7 @@ def _find_own_folder(source: str, drive: Drive) -> Destination:
     if not drive.account.may_make_files:
         raise SettingsError(
             "a service account has no space of its own for a reports folder",
-            mend="set TENARAI_DRIVE_REPORTS to the id of a folder on a shared drive, or connect as a person with "
+            fix="set TENARAI_DRIVE_REPORTS to the id of a folder on a shared drive, or connect as a person with "
             "`tenarai connect`",
         )
     mine = [file for file in drive.find_own("tenarai", "folder") if file.noted("source") == _short(source)]
@@ -191,7 +191,7 @@ class _Post:
             if name == "report.html":
                 raise SourceError(
                     f"there is no report.html in {self._folder.name} that could be updated",
-                    mend="the account has no space in My Drive to make one: put a file named report.html there by hand "
+                    fix="the account has no space in My Drive to make one: put a file named report.html there by hand "
                     "and share the folder with the account as Editor, or use a folder on a shared drive",
                 )
             return ""

@@ -73,7 +73,7 @@ def _check_label(text: str) -> str:
     label, reason = read_label(text)
     if reason:
         raise SettingsError(
-            f"{text!r} cannot be a label", expected="a character, or a word of 64 at most", mend="check --for"
+            f"{text!r} cannot be a label", expected="a character, or a word of 64 at most", fix="check --for"
         )
     return label
 

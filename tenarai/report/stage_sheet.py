@@ -31,7 +31,7 @@ def _caption(result: ReadResult) -> str:
     if result.reading is None:
         return f"{Path(result.file).name}: {result.error}"
     sure = "unsure" if result.reading.unsure else "sure"
-    return f"{Path(result.file).name}: {result.reading.label} ({result.reading.probability:.1%}, {sure})"
+    return f"{Path(result.file).name}: {result.reading.label} ({result.reading.confidence:.1%}, {sure})"
 
 
 def _show_stages(file: Path, settings: Settings) -> list[NDArray[np.uint8]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tenarai.locale import translate
-from tenarai.records import Change, Filed, NightReport, Reading, RegressionCase, Score, Suspect
+from tenarai.records import Change, Filed, NightReport, Prediction, RegressionCase, Score, Suspect
 from tenarai.report.progress import NightOfNew, follow_progress
 from tenarai.report.texts import TEXTS
 
@@ -150,7 +150,7 @@ class View:
 
     # ---- images
 
-    def _reader(self, case: RegressionCase) -> Reading:
+    def _reader(self, case: RegressionCase) -> Prediction:
         """What the model that reads from now on reads."""
         return case.challenger if case.challenger and self.night.decision.verdict == "promoted" else case.champion
 
@@ -178,7 +178,7 @@ class View:
     def suspect(self, item: Suspect) -> str:
         """Why a file should be looked at."""
         return self.texts[f"suspect {item.kind}"].format(
-            label=item.label, read_as=item.read_as, sure=percent(item.probability), other=item.other_path
+            label=item.label, read_as=item.read_as, sure=percent(item.confidence), other=item.other_path
         )
 
     # ---- the rest

@@ -124,7 +124,7 @@ def _remember(label: str, store: Store | None) -> int:
             f"the label {label!r} has several characters, and nobody would remember what its markers stand for",
             expected="a store, which remembers it",
             received="none",
-            mend="run a night first, or name the store with --store",
+            fix="run a night first, or name the store with --store",
         )
     room = NUM_MARKERS**2 - PRIVATE
     start = int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "big")
@@ -135,4 +135,4 @@ def _remember(label: str, store: Store | None) -> int:
             return code
         if store.read_json(FOLDER, f"{code}.json")["label"] == label:
             return code
-    raise SettingsError(f"the store remembers {room} labels of sheets already", mend="use labels of one character")
+    raise SettingsError(f"the store remembers {room} labels of sheets already", fix="use labels of one character")

@@ -51,7 +51,7 @@ def back_up(store: Store, catalogue: str, file: Path, say: Say) -> int:
         StoreError: Store or catalogue cannot be read, or the file cannot be written; no file is left then.
     """
     if file.exists():
-        raise SettingsError(f"{file} exists", expected="a new file", mend="give another name, or remove it")
+        raise SettingsError(f"{file} exists", expected="a new file", fix="give another name, or remove it")
     temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         temporary.touch(0o600)  # the photos are private
@@ -61,7 +61,7 @@ def back_up(store: Store, catalogue: str, file: Path, say: Say) -> int:
         temporary.replace(file)
     except OSError as error:
         raise StoreError(
-            f"the backup {file} cannot be written", received=str(error), mend="free space, or choose another place"
+            f"the backup {file} cannot be written", received=str(error), fix="free space, or choose another place"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -155,7 +155,7 @@ def _manifest(archive: tarfile.TarFile, member: tarfile.TarInfo | None, file: Pa
             f"the backup {file} was written by a newer version of Tenarai",
             expected=f"format {FORMAT} or older",
             received=f"format {version}",
-            mend="upgrade Tenarai on this machine",
+            fix="upgrade Tenarai on this machine",
         )
     if not well_formed or not {"store.json", CATALOGUE_FILE} <= files.keys():
         raise _refused(file, f"a {MANIFEST} that does not fit")
@@ -185,7 +185,7 @@ def _new_store(address: str) -> Iterator[Store]:
     target = locate_store(address)
     if target.exists("store.json") or (target.local and target.local.exists() and any(target.local.iterdir())):
         raise SettingsError(
-            f"there is something at {address} already", expected="nothing", mend="move it away, or give another --store"
+            f"there is something at {address} already", expected="nothing", fix="move it away, or give another --store"
         )
     if target.local is None:
         yield target
@@ -204,5 +204,5 @@ def _refused(file: Path, received: str) -> StoreError:
         f"{file} cannot be restored; nothing of it was kept",
         expected="an archive that `tenarai backup` wrote, whole",
         received=received,
-        mend="take another backup",
+        fix="take another backup",
     )

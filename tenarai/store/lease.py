@@ -62,7 +62,7 @@ def _take(store: Store, holder: str) -> str:
         raise _busy(store, "one that has just begun") from error
     except OSError as error:
         raise StoreError(
-            f"the store {store.address} cannot be written", received=str(error), mend="check the store's keys"
+            f"the store {store.address} cannot be written", received=str(error), fix="check the store's keys"
         ) from error
     if _read(store, name)["holder"] != holder:  # a store that knows no conditional put
         raise _busy(store, "one that has just begun")
@@ -107,5 +107,5 @@ def _busy(store: Store, received: str) -> StoreBusyError:
     return StoreBusyError(
         f"another night works on the store {store.address}",
         received=received,
-        mend="wait for it to end, or give this one another --store",
+        fix="wait for it to end, or give this one another --store",
     )

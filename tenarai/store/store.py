@@ -83,7 +83,7 @@ class Store:
             raise StoreError(
                 f"{'/'.join(parts)} cannot be read from the store {self.address}",
                 received=str(error),
-                mend="restore the store from a backup, or run the night again if the file belongs to an unfinished one",
+                fix="restore the store from a backup, or run the night again if the file belongs to an unfinished one",
             ) from error
 
     def write(self, data: bytes, *parts: str) -> None:
@@ -142,7 +142,7 @@ class Store:
                 f"{'/'.join(parts)} in the store {self.address} is damaged",
                 expected="JSON",
                 received=str(error),
-                mend="restore it from a backup",
+                fix="restore it from a backup",
             ) from error
 
     def write_json(self, value: object, *parts: str) -> None:
@@ -219,7 +219,7 @@ class Store:
         except Timeout as error:
             raise StoreBusyError(
                 f"another night works on the store {self.address}",
-                mend="wait for it to end, or give this one another --store",
+                fix="wait for it to end, or give this one another --store",
             ) from error
 
 
@@ -240,7 +240,7 @@ def open_store(address: str, *, create: bool = True) -> Store:
             _upgrade(store)
         return store
     if not create:
-        raise StoreError(f"there is no store at {address}", mend="run `tenarai nightly` once, or check --store")
+        raise StoreError(f"there is no store at {address}", fix="run `tenarai nightly` once, or check --store")
     store.write_json({"format": FORMAT}, "store.json")
     return store
 
@@ -275,7 +275,7 @@ def _format(store: Store) -> int:
             f"the store {store.address} was written by a newer version of Tenarai",
             expected=f"format {FORMAT} or older",
             received=f"format {version}",
-            mend="upgrade Tenarai on this machine, or use another --store",
+            fix="upgrade Tenarai on this machine, or use another --store",
         )
     return version
 
@@ -300,7 +300,7 @@ def _root(address: str) -> Path | UPath:
             f"the store address {address} is not understood",
             expected="a local path, s3://… or gs://…",
             received=str(error),
-            mend="install the extra that brings its driver, such as `tenarai[s3]`",
+            fix="install the extra that brings its driver, such as `tenarai[s3]`",
         ) from error
 
 
@@ -308,5 +308,5 @@ def _cannot_write(address: str, parts: tuple[str, ...], error: OSError) -> Store
     return StoreError(
         f"{'/'.join(parts)} cannot be written to the store {address}",
         received=str(error),
-        mend="free space on the disk, or make the folder writable; nothing that was there before is lost",
+        fix="free space on the disk, or make the folder writable; nothing that was there before is lost",
     )

@@ -74,7 +74,7 @@ class Outcome:
     article_right: str = ""
     best_epochs: tuple[int, ...] = ()
     answer: str = ""
-    probability: float = 0.0
+    confidence: float = 0.0
     nearest: tuple[int, ...] = ()
     seconds: float = 0.0
 

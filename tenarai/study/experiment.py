@@ -25,7 +25,7 @@ from tenarai.settings import TrainingSettings
 from tenarai.study import INVERTED, NORMALISED, RAW, Cell, Material, Outcome
 
 if TYPE_CHECKING:
-    from tenarai.model.recipes import Fitter, Lesson
+    from tenarai.model.recipes import Fitter, TrainingSet
 
 OnDone = Callable[[Cell, Outcome], None]
 Rows = NDArray[np.intp]
@@ -80,7 +80,7 @@ def _processes(material: Material, workers: int) -> Iterator[ProcessPoolExecutor
         raise TrainingError(
             "a process of the study was killed",
             received=str(error),
-            mend="most often memory ran out: start it again with --workers 1; what was finished is kept",
+            fix="most often memory ran out: start it again with --workers 1; what was finished is kept",
         ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -163,9 +163,9 @@ class Laboratory:
         train, held_out = self._rows(cell)
         learned = self._stop_early(cell, train, held_out) if cell.stopping else self._fit(cell, train, held_out)
         if not np.isfinite(learned.history["loss"]).all():
-            raise TrainingError(f"the loss of {cell} became no number", mend="try other seeds, and report it")
+            raise TrainingError(f"the loss of {cell} became no number", fix="try other seeds, and report it")
         targets = self._material.targets[held_out]
-        answer, probability = self._ask(cell, learned)
+        answer, confidence = self._ask(cell, learned)
         return Outcome(
             num_train=len(train),
             epochs=len(learned.history["loss"]),
@@ -174,7 +174,7 @@ class Laboratory:
             article_right=self._read_as_the_article(cell, learned, held_out),
             best_epochs=learned.best_epochs,
             answer=answer,
-            probability=probability,
+            confidence=confidence,
         )
 
     def _rows(self, cell: Cell) -> tuple[Rows, Rows]:
@@ -225,12 +225,12 @@ class Laboratory:
         name = (cell.recipe, cell.reading, cell.augmented, cell.seed, num_train if cell.recipe == "article" else 0)
         if self._fitter is None or self._fitter[0] != name:
             material = self._material
-            from tenarai.model.recipes import Lesson
+            from tenarai.model.recipes import TrainingSet
 
-            lesson = Lesson(
+            training_set = TrainingSet(
                 material.read(cell.reading), material.targets, material.groups, material.labels, material.normaliser
             )
-            self._fitter = (name, _make_fitter(cell, lesson, num_train))
+            self._fitter = (name, _make_fitter(cell, training_set, num_train))
         return self._fitter[1]
 
     def _read_as_the_article(self, cell: Cell, learned: Learned, held_out: Rows) -> str:
@@ -268,7 +268,7 @@ class Laboratory:
             0,
             0,
             answer=str(names[row.argmax()]),
-            probability=round(float(row.max()), 6),
+            confidence=round(float(row.max()), 6),
             nearest=tuple(int(number) for number in nearest),
         )
 
@@ -288,15 +288,17 @@ class Laboratory:
         return np.asarray(1 - images @ question)
 
 
-def _make_fitter(cell: Cell, lesson: Lesson, num_train: int) -> Fitter:
+def _make_fitter(cell: Cell, training_set: TrainingSet, num_train: int) -> Fitter:
     from tenarai.model.augment import GENTLE
     from tenarai.model.networks import build_mlp
     from tenarai.model.recipes import RECIPES, NetworkFitter
 
     if cell.recipe == "article":
         scale = 1.0 if cell.reading == RAW else 1 / 255
-        return NetworkFitter(lesson, cell.seed, build=lambda k: build_mlp(k, scale=scale), how=None, batch=num_train)
-    return RECIPES[cell.recipe].prepare(lesson, cell.seed, how=GENTLE if cell.augmented else None)
+        return NetworkFitter(
+            training_set, cell.seed, build=lambda k: build_mlp(k, scale=scale), how=None, batch=num_train
+        )
+    return RECIPES[cell.recipe].prepare(training_set, cell.seed, how=GENTLE if cell.augmented else None)
 
 
 def _from_0_to_1(network: Any) -> Any:

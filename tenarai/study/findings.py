@@ -169,7 +169,7 @@ class Findings:
         answers = Counter(one.answer for one in found)
         ordered = tuple(sorted(answers.items(), key=lambda item: (-item[1], item[0])))
         return TryRow(
-            name, ordered, answers[label], len(found), round(float(np.mean([o.probability for o in found])), 4)
+            name, ordered, answers[label], len(found), round(float(np.mean([o.confidence for o in found])), 4)
         )
 
     def _of(self, cells: Sequence[Cell]) -> list[Outcome]:

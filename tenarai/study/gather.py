@@ -89,13 +89,13 @@ def gather_material(
 def _read_question(image: Path, label: str) -> bytes:
     if not label:
         raise SettingsError(
-            f"what is written in {image} is not known", expected="its true label", mend="add --label, such as --label 4"
+            f"what is written in {image} is not known", expected="its true label", fix="add --label, such as --label 4"
         )
     try:
         return image.read_bytes()
     except OSError as error:
         raise SettingsError(
-            f"the image {image} cannot be read", received=error.strerror or str(error), mend="check the path"
+            f"the image {image} cannot be read", received=error.strerror or str(error), fix="check the path"
         ) from error
 
 

@@ -169,7 +169,7 @@ class TryRow:
     answers: tuple[tuple[str, int], ...]
     num_right: int
     num_seeds: int
-    probability: float
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)

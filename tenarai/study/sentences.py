@@ -111,7 +111,7 @@ def answer_question(label: str, tries: Sequence[TryRow], nearest: Sequence[tuple
         parts.append(f"more epochs {verb} it ({_out_of(harder)})")
     parts.append(_say_what_mends(mends, tried))
     parts.append(
-        f"the base model, which never saw this handwriting, reads {base.answers[0][0]} ({percent(base.probability)})"
+        f"the base model, which never saw this handwriting, reads {base.answers[0][0]} ({percent(base.confidence)})"
     )
     same = sum(1 for _, near in nearest if near == label)
     parts.append(

@@ -140,7 +140,7 @@ def _question(study: Study) -> list[Table]:
         (
             row.tried,
             ", ".join(answer if number == row.num_seeds else f"{answer} ×{number}" for answer, number in row.answers),
-            percent(row.probability),
+            percent(row.confidence),
             f"{row.num_right} of {row.num_seeds}",
         )
         for row in study.answer.tries

@@ -78,5 +78,5 @@ def sync(
     raise SettingsError(
         f"the source {source!r} is not understood",
         expected="folder:<path> or drive:<folder id>",
-        mend="set TENARAI_SOURCE or --source",
+        fix="set TENARAI_SOURCE or --source",
     )

@@ -76,7 +76,7 @@ def sync_folder(
         raise SourceError(
             f"the folder {source} holds no files to work on",
             expected="images in digits/<label>/, misread/<label>/ or inbox/ (or in folders named after their labels)",
-            mend=f"{NOT_MOUNTED}put images into it",
+            fix=f"{NOT_MOUNTED}put images into it",
         )
     known = catalogue.images(source, states=tuple(State))
     contents = _read_changed(found, {image.file_id: image for image in known}, store, max_image_bytes, say)
@@ -99,7 +99,7 @@ def list_folder(root: Path) -> list[FoundFile]:
             f"the folder {root} cannot be read",
             expected="a folder with images in digits/<label>/, misread/<label>/ or inbox/",
             received=error.strerror or str(error),
-            mend="check the path and its permissions; if it lies on a disk or a share, mount it",
+            fix="check the path and its permissions; if it lies on a disk or a share, mount it",
         ) from error
     has_digits = has_digits_folder(top)
     files = (_describe(root, entry, has_digits) for entry in _walk(root))
@@ -110,7 +110,7 @@ def _root(source: str) -> Path:
     path = source.removeprefix("folder:")
     if not path.strip():
         raise SettingsError(
-            f"the source {source!r} names no folder", expected="folder:<path>", mend="set TENARAI_SOURCE or --source"
+            f"the source {source!r} names no folder", expected="folder:<path>", fix="set TENARAI_SOURCE or --source"
         )
     return Path(path).expanduser().absolute()
 
@@ -128,7 +128,7 @@ def _walk(root: Path) -> Iterator[os.DirEntry[str]]:
             raise SourceError(
                 f"the folder {folder} cannot be read",
                 received=error.strerror or str(error),
-                mend="make it readable for the account that Tenarai runs under; "
+                fix="make it readable for the account that Tenarai runs under; "
                 "else its files would look as if they were deleted",
             ) from error
         for entry in entries:

@@ -155,7 +155,7 @@ def check_mass_deletion(plan: SyncPlan, source: str, *, allowed: bool, advice: s
         "the sync stopped and changed nothing",
         expected=f"at most {plan.max_vanished} to vanish in one night",
         received=received,
-        mend=f"{advice}put the files back, or, if they were deleted on purpose, run once with --allow-mass-deletion",
+        fix=f"{advice}put the files back, or, if they were deleted on purpose, run once with --allow-mass-deletion",
     )
 
 

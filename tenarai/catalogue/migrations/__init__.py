@@ -1,7 +1,8 @@
 """How a catalogue comes from one schema to the next: an Alembic revision a version, run when a catalogue is opened.
 
 To change the tables: change `tenarai.catalogue.schema`, raise its `SCHEMA_VERSION`, and add
-`versions/v<NNNN>_<what>.py` with `revision = "<NNNN>"` and the revision before it as `down_revision`. Released revisions are never changed.
+`versions/v<NNNN>_<what>.py` with `revision = "<NNNN>"` and the revision before it as `down_revision`. Released
+revisions are never changed.
 tests/test_migrations.py holds that all revisions together make exactly the tables of `schema`, and that catalogues of
 the first release survive.
 """

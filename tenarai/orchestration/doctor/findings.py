@@ -25,12 +25,12 @@ class Finding:
     about: str
     state: Literal["well", "note", "wrong"]
     text: str
-    mend: str = ""
+    fix: str = ""
 
     def as_line(self) -> str:
         """For people, with what to do on a line of its own."""
-        mend = f"\n{'':11}→ {self.mend}" if self.mend else ""
-        return f"{_MARKS[self.state]} {self.about:<8} {self.text}{mend}"
+        fix = f"\n{'':11}→ {self.fix}" if self.fix else ""
+        return f"{_MARKS[self.state]} {self.about:<8} {self.text}{fix}"
 
 
 def examined(about: str, findings: Iterator[Finding]) -> Iterator[Finding]:
@@ -39,4 +39,4 @@ def examined(about: str, findings: Iterator[Finding]) -> Iterator[Finding]:
         yield from findings
     except TenaraiError as error:
         text = error.what + (f": {error.received}" if error.received else "")
-        yield Finding(about, "wrong", text, error.mend or error.expected)
+        yield Finding(about, "wrong", text, error.fix or error.expected)

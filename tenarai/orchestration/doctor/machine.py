@@ -39,9 +39,7 @@ def check_store(settings: Settings) -> Iterator[Finding]:
 def _check_disk(folder: Path) -> Finding:
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not os.access(there, os.W_OK):
-        raise StoreError(
-            f"{there} cannot be written", mend="make it writable for this account, or name another --store"
-        )
+        raise StoreError(f"{there} cannot be written", fix="make it writable for this account, or name another --store")
     free = shutil.disk_usage(there).free
     text = f"{free / 1e9:.1f} GB free on its disk"
     if free < TOO_LITTLE_SPACE:
@@ -110,5 +108,5 @@ def _describe_pool(pool: str, status: str) -> Finding:
     if status.rpartition(".")[2] == "READY":
         return Finding("prefect", "well", f"a worker of the pool {pool} is there")
     what = "nights train on the cpu pool's machine" if pool == GPU_POOL else "scheduled nights wait"
-    mend = f"prefect worker start --pool {pool} --type process"
-    return Finding("prefect", "note", f"no worker of the pool {pool} is there: {what}", mend)
+    fix = f"prefect worker start --pool {pool} --type process"
+    return Finding("prefect", "note", f"no worker of the pool {pool} is there: {what}", fix)

@@ -42,7 +42,7 @@ def check_source(settings: Settings) -> Iterator[Finding]:
     else:
         raise SettingsError(
             f"the source {settings.source!r} is not understood",
-            mend="set TENARAI_SOURCE or --source to folder:<path> or drive:<folder id>",
+            fix="set TENARAI_SOURCE or --source to folder:<path> or drive:<folder id>",
         )
 
 
@@ -108,7 +108,7 @@ def _check_clock(api_root: str) -> Finding:
         raise SourceError(
             f"{api_root} cannot be reached",
             received=str(error),
-            mend="check this machine's network and proxy, and TENARAI_DRIVE_API_ROOT",
+            fix="check this machine's network and proxy, and TENARAI_DRIVE_API_ROOT",
         ) from error
     off = time.time() - parsedate_to_datetime(told).timestamp() if told else 0.0
     if abs(off) < SECONDS_THAT_MATTER:
@@ -126,13 +126,13 @@ def _check_reports(settings: Settings, drive: Drive) -> Finding:
     try:
         place = find_destination(settings.source, settings, drive)
     except TenaraiError as error:
-        return Finding("source", "note", f"reports cannot be sent to Drive: {error.what}", error.mend)
+        return Finding("source", "note", f"reports cannot be sent to Drive: {error.what}", error.fix)
     if place is None:
         name = drive.account.name
-        mend = (
+        fix = (
             "for them to go there: a shared drive, a placeholder, or `tenarai connect --reports` (deployments/drive.md)"
         )
-        return Finding("source", "note", f"reports stay in the store: {name} may write nothing there", mend)
+        return Finding("source", "note", f"reports stay in the store: {name} may write nothing there", fix)
     how = "" if place.may_create else ", into the files that were made there by hand"
     return Finding("source", "well", f"reports are sent to {place.name} on Drive{how}")
 

@@ -78,7 +78,7 @@ def sync_drive(
             raise SourceError(
                 f"the folder {root.name} ({source}) holds no files to work on",
                 expected="images in digits/<label>/, misread/<label>/ or inbox/, or in folders named after labels",
-                mend=f"{ACCESS.format(account=night.drive.account.name)}put images into it; nothing was changed",
+                fix=f"{ACCESS.format(account=night.drive.account.name)}put images into it; nothing was changed",
             )
         return night.take_in(found, token, root.drive_id, pool, allow_mass_deletion=allow_mass_deletion)
     finally:

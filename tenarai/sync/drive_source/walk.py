@@ -65,12 +65,12 @@ def find_root(drive: Drive, folder_id: str, resource_key: str) -> DriveFile:
             f"drive:{folder_id} is no folder",
             expected="the id of a folder",
             received="a shortcut" if root.mime == SHORTCUT else f"a file of type {root.mime}",
-            mend="open the folder itself in a browser, and copy its link",
+            fix="open the folder itself in a browser, and copy its link",
         )
     if root.trashed:
         raise SourceError(
             f"the folder {to_text(root.name)} ({folder_id}) is in the trash",
-            mend="take it out of the trash, or set TENARAI_SOURCE to another folder; nothing was changed",
+            fix="take it out of the trash, or set TENARAI_SOURCE to another folder; nothing was changed",
         )
     return root
 

@@ -63,7 +63,7 @@ def upgrade() -> None:
         _text("model", key=True),
         _text("sha256", key=True),
         _text("label"),
-        sa.Column("probability", sa.Float(53), nullable=False),
+        sa.Column("confidence", sa.Float(53), nullable=False),
         if_not_exists=True,
     )
     op.create_table(

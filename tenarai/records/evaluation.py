@@ -10,7 +10,7 @@ Z95 = 1.959964  # two-sided 95 % of the normal distribution
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Prediction:
     """What a model reads in one image.
 
     Attributes:
@@ -20,7 +20,7 @@ class Reading:
     """
 
     label: str
-    probability: float
+    confidence: float
     unsure: bool
 
 
@@ -103,8 +103,8 @@ class RegressionCase:
     path: str
     sha256: str
     label: str
-    champion: Reading
-    challenger: Reading | None
+    champion: Prediction
+    challenger: Prediction | None
     status: str
     was_read_as: str = ""
     story: CaseStory | None = None
@@ -137,7 +137,7 @@ class InboxReading:
 
     path: str
     sha256: str
-    reading: Reading
+    reading: Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class Misreading:
     path: str
     sha256: str
     label: str
-    reading: Reading
+    reading: Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +160,8 @@ class Disputed:
     path: str
     sha256: str
     label: str
-    champion: Reading
-    challenger: Reading
+    champion: Prediction
+    challenger: Prediction
 
     @property
     def outcome(self) -> str:
@@ -187,7 +187,7 @@ class Suspect:
     label: str
     kind: str
     read_as: str = ""
-    probability: float = 0.0
+    confidence: float = 0.0
     other_path: str = ""
     other_sha256: str = ""
 

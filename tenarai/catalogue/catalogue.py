@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tenarai.catalogue import schema
 from tenarai.errors import StoreError
-from tenarai.records import CELL, Digit, Event, EventKind, Fingerprint, Image, Rejection, Role, State
+from tenarai.records import ANSWERS, CELL, Digit, Event, EventKind, Fingerprint, Image, Rejection, Role, State
 
 _ROLES = {role.value: role for role in Role}  # a tenth of the time that `Role(value)` takes
 _STATES = {state.value: state for state in State}
@@ -73,7 +73,8 @@ class Catalogue:
         source: str,
         *,
         roles: Collection[Role] | None = None,
-        states: Collection[State] = (State.OK,),
+        states: Collection[State] | None = None,
+        sha256s: Collection[str] | None = None,
         only_cells: bool = False,
     ) -> list[Image]:
         """Files of a source, ordered by path.
@@ -81,18 +82,24 @@ class Catalogue:
         Args:
             source: Address of the source.
             roles: Only files of these roles. Default: all.
-            states: Only files in these states. Default: usable ones.
+            states: Only files in these states. Default: usable ones that no person set aside.
+            sha256s: Only files with these bytes, a few hundred at most. Default: all.
             only_cells: Only what was found on photos of practice sheets. Default: False.
         """
         table = schema.images
-        query = select(table).where(table.c.source == source, table.c.state.in_([state.value for state in states]))
+        wanted = [state.value for state in states or (State.OK,)]
+        query = select(table).where(table.c.source == source, table.c.state.in_(wanted))
         if roles is not None:
             query = query.where(table.c.role.in_([role.value for role in roles]))
         if only_cells:
             query = query.where(table.c.file_id.contains(CELL))
+        if sha256s is not None:
+            query = query.where(table.c.sha256.in_(sha256s))
         query = query.execution_options(yield_per=10 * CHUNK)  # at a million, all rows beside all records would be 1 GB
         with self._reading() as connection:
             rows = [_to_image(row) for row in connection.execute(query).tuples()]
+        if states is None and (answers := self.answers(source)):
+            rows = [row for row in rows if answers.get((row.sha256, row.label)) is not EventKind.SET_ASIDE]
         return sorted(rows, key=lambda image: (image.path, image.file_id))  # databases differ in how they order text
 
     def count_labels(self, source: str) -> dict[tuple[Role, str], int]:
@@ -123,6 +130,18 @@ class Catalogue:
             query = query.where(table.c.run > after)
         with self._reading() as connection:
             return [Event(row[0], EventKind(row[1]), *row[2:]) for row in connection.execute(query).tuples()]
+
+    def answers(self, source: str) -> dict[tuple[str, str | None], EventKind]:
+        """What a person last said of an image, by sha256 and label: `confirmed`, `set aside` or `reopened`."""
+        table = schema.events
+        query = (
+            select(table.c.sha256, table.c.label, table.c.kind)
+            .where(table.c.source == source, table.c.kind.in_([kind.value for kind in ANSWERS]))
+            .order_by(table.c.id)
+        )
+        with self._reading() as connection:
+            rows = connection.execute(query).tuples()
+            return {(sha256, label): EventKind(kind) for sha256, label, kind in rows}
 
     def source_state(self, source: str) -> dict[str, Any]:
         """What a source's last committed sync left for the next one; empty before the first."""

@@ -18,6 +18,7 @@ from tenarai.records.evaluation import (
     Suspect,
 )
 from tenarai.records.images import (
+    ANSWERS,
     CELL,
     Digit,
     Event,
@@ -37,6 +38,7 @@ from tenarai.records.models import Curves, ModelInfo, Promotion, SnapshotInfo
 from tenarai.records.night import NightReport
 
 __all__ = [
+    "ANSWERS",
     "CELL",
     "CaseStory",
     "Change",

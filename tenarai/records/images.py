@@ -96,7 +96,10 @@ class Image:
 
 
 class EventKind(StrEnum):
-    """What happened to a file; one file may have two events a night, such as changed and moved."""
+    """What happened to a file, or what a person answered; one file may have two events a night (changed and moved).
+
+    `confirmed`: its label is right as it is. `set aside`: it is not a character. `reopened`: the answer was taken back.
+    """
 
     ADDED = "added"
     CHANGED = "changed"
@@ -105,6 +108,12 @@ class EventKind(StrEnum):
     GONE = "gone"
     BACK = "back"
     REJECTED = "rejected"
+    CONFIRMED = "confirmed"
+    SET_ASIDE = "set aside"
+    REOPENED = "reopened"
+
+
+ANSWERS = (EventKind.CONFIRMED, EventKind.SET_ASIDE, EventKind.REOPENED)
 
 
 @dataclass(frozen=True, slots=True)

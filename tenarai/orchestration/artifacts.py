@@ -1,20 +1,36 @@
-"""What a run shows in the Prefect UI: its name, the report as markdown, and two tables with a history by key."""
+"""What a run shows in the Prefect UI: its name, artifacts that are published once, and artifacts that change in place.
+
+Outside a run nobody looks, and nothing is published.
+"""
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from httpx import HTTPError
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.runtime import flow_run, task_run
+
 from tenarai.records import NightReport, Score
+
+SECONDS_BETWEEN = 3.0
+SHARE = 0.05  # of a training's time that updates may cost
 
 
 def publish_artifacts(night: NightReport, markdown: str) -> None:
-    """Publish the artifacts of the current run; where there is no run, there is nobody to show them to.
+    """Publish the artifacts of the current run.
 
     Args:
         night: The night.
         markdown: The report with its pictures inside, under 500 KB.
     """
-    from prefect.artifacts import create_markdown_artifact, create_table_artifact
-    from prefect.runtime import flow_run
-
     if not flow_run.id:
         return
 
@@ -32,12 +48,65 @@ def publish_artifacts(night: NightReport, markdown: str) -> None:
 
 def name_run(night: NightReport) -> None:
     """Call the current run by its date and verdict, such as `2026-11-24 promoted`; outside of a run, do nothing."""
-    from prefect.client.orchestration import get_client
-    from prefect.runtime import flow_run
-
     if flow_run.id:
         with get_client(sync_client=True) as client:
             client.update_flow_run(flow_run.id, name=f"{night.created[:10]} {night.decision.verdict}")
+
+
+class LiveArtifact:
+    """An artifact of the current run that is updated in place, every few seconds at most.
+
+    A server that does not answer costs an update, never the run.
+    """
+
+    def __init__(self, key: str, *, kind: str = "markdown") -> None:
+        """Publish nothing yet.
+
+        Args:
+            key: Its key in the UI.
+            kind: markdown, or progress, whose data is a percentage.
+        """
+        self._key, self._kind = key, kind
+        self._id: UUID | None = None
+        self._shown: tuple[Any, str] = (None, "")
+        self._next = 0.0
+
+    def show(self, data: Any, description: str = "", *, now: bool = False) -> None:
+        """Publish new content.
+
+        Args:
+            data: Markdown, or a percentage.
+            description: A line above it.
+            now: Whether it must not be skipped though the last update is not long ago, such as the last one.
+        """
+        start = time.monotonic()
+        if not flow_run.id or data is None or self._shown == (data, description) or (start < self._next and not now):
+            return
+        with suppress(HTTPError, PrefectHTTPStatusError), get_client(sync_client=True) as client:
+            if self._id is None:
+                task = UUID(task_run.id) if task_run.id else None
+                artifact = ArtifactCreate(
+                    key=self._key,
+                    type=self._kind,
+                    data=data,
+                    description=description,
+                    flow_run_id=UUID(flow_run.id),
+                    task_run_id=task,
+                )
+                self._id = client.create_artifact(artifact).id
+            else:
+                client.update_artifact(self._id, ArtifactUpdate(data=data, description=description))
+            self._shown = (data, description)
+        end = time.monotonic()
+        self._next = end + max(SECONDS_BETWEEN, (end - start) / SHARE)
+
+
+def read_artifact(run_id: UUID, key: str) -> tuple[Any, str]:
+    """Data and description of a run's artifact; None and nothing where it has none of this key yet."""
+    mine = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]), key=ArtifactFilterKey(any_=[key]))
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(artifact_filter=mine, limit=1)
+    return (found[0].data, found[0].description or "") if found else (None, "")
 
 
 def per_digit_rows(night: NightReport) -> list[dict[str, object]]:

@@ -23,6 +23,7 @@ from prefect.states import Completed
 
 from tenarai.evaluate import wilson_score
 from tenarai.model.bundle import base_info
+from tenarai.orchestration.blocks import resolve_secrets
 from tenarai.records import Score
 from tenarai.report import escape, page_style
 from tenarai.settings import Settings, StudySettings
@@ -79,7 +80,7 @@ def study(
     from prefect.artifacts import create_markdown_artifact
 
     given = {name: value for name, value in {"source": source, "store": store}.items() if value}
-    settings = Settings(**given)  # type: ignore[arg-type]
+    settings = resolve_secrets(Settings(**given))  # type: ignore[arg-type]
     result = run_study(settings, form, log.info, image=Path(image) if image else None, label=label)
     message = result.study.headline or "nothing could be tried on so few images"
     create_markdown_artifact(result.report.markdown, key="study", description=message)

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from tenarai.errors import TenaraiError
 from tenarai.night import Night
-from tenarai.orchestration.blocks import read_secret
 from tenarai.report.outcome import Outcome
 
 SENT = (".html", ".pdf")  # what a phone opens by itself
@@ -26,7 +25,7 @@ def send_night(night: Night, outcome: Outcome) -> Outcome:
         try:
             names = [name for name in night.store.names("reports", night.run) if name.endswith(SENT)]
             files = {name: night.store.read("reports", night.run, name) for name in names}
-            sent = send_report(source, night.run, outcome.verdict, files, settings, read_secret=read_secret)
+            sent = send_report(source, night.run, outcome.verdict, files, settings)
         except Exception as error:  # noqa: BLE001 - the report lies in the store; the night itself went well
             told = str(error) if isinstance(error, TenaraiError) else f"{type(error).__name__}: {error}"
             problem = f"the report could not be sent to Google Drive: {told}"

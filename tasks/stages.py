@@ -26,7 +26,6 @@ from tenarai.evaluate.examine import Evaluation, examine_challenger, examine_qui
 from tenarai.evaluate.explain import explain_misread
 from tenarai.evaluate.readings import read_inbox_with
 from tenarai.night import Night
-from tenarai.orchestration.blocks import read_secret
 from tenarai.orchestration.notices import announce_expiry, announce_night
 from tenarai.prepare import NORMALISER_VERSION, are_near, decode, prepare_images
 from tenarai.records import (
@@ -66,7 +65,6 @@ def sync_night(night: Night) -> SyncResult:
             night.settings,
             on_progress=say,
             allow_mass_deletion=night.allow_mass_deletion,
-            read_secret=read_secret,
         )
         say(describe_sync(result))
         return result
@@ -239,7 +237,7 @@ def publish_night(
         place = f"{night.store.root}/reports/{night.run}/report.html"
         say(place)
         announce_night(record, nights, place, night.settings.language)
-        announce_expiry(night.settings.drive_credentials, datetime.now(UTC), night.settings.language)
+        announce_expiry(night.settings.drive_credentials.get_secret_value(), datetime.now(UTC), night.settings.language)
         message = f"{decision.verdict}: {decision.reason}"
         return Outcome(night.run, decision.verdict, message, name_state(decision), place)
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from tenarai.catalogue import CATALOGUE_FILE, Catalogue, open_catalogue
 from tenarai.errors import SettingsError
+from tenarai.orchestration.blocks import resolve_secrets
 from tenarai.orchestration.fan_out import settings_of
 from tenarai.settings import EvaluationSettings, GateSettings, Settings, TrainingSettings
 from tenarai.store import Store, open_store
@@ -114,7 +115,7 @@ def begin_night(
     """
     given = {name: value for name, value in {"source": source, "store": store}.items() if value}
     settings = settings_of(collection).model_copy(update=given) if collection else Settings(**given)  # type: ignore[arg-type]
-    settings = name_drive_by_id(settings)
+    settings = resolve_secrets(name_drive_by_id(settings))
     now = datetime.now(UTC)  # names of nights sort by time, also when the clocks are put back
     return Night(
         run=f"{now:%Y%m%d-%H%M%S}-{(run_id or uuid.uuid4().hex)[:4]}",

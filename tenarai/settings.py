@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEFAULT_HOME = ".tenarai"
@@ -30,10 +30,10 @@ class Settings(BaseSettings):
         "https://www.googleapis.com/",
         description="Root of the Drive API; `drive/v3/` and `upload/drive/v3/` are appended. For proxies and tests.",
     )
-    drive_credentials: str = Field(
-        "",
-        description="Path of a service-account or authorised-user JSON file, or `block:<name>` of a Prefect Secret "
-        "block holding one. Empty: Google's application default credentials.",
+    drive_credentials: SecretStr = Field(
+        SecretStr(""),
+        description="Path of a service-account or authorised-user JSON file, `block:<name>` of a Prefect Secret block "
+        "with its content, or the JSON itself. Empty: Google's application default credentials.",
     )
     drive_requests_per_second: float = Field(
         20.0, gt=0, le=1000, description="Ceiling on Drive requests, all threads together."

@@ -278,7 +278,7 @@ def test_a_server_that_does_not_answer_is_wrong(monkeypatch):
 def test_the_command_exits_with_one_when_something_stops_the_night_and_zero_otherwise(server, tmp_path, monkeypatch):
     settings = drive_settings(server, tmp_path)
     monkeypatch.setenv("TENARAI_DRIVE_API_ROOT", server.root)
-    monkeypatch.setenv("TENARAI_DRIVE_CREDENTIALS", settings.drive_credentials)
+    monkeypatch.setenv("TENARAI_DRIVE_CREDENTIALS", settings.drive_credentials.get_secret_value())
     monkeypatch.setenv("TENARAI_DRIVE_FIRST_WAIT", "0")
     done = CliRunner().invoke(main, ["doctor", "--source", settings.source, "--store", settings.store])
     assert done.exit_code == 0, done.output

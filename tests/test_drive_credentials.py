@@ -5,10 +5,11 @@ import logging
 import traceback
 
 import pytest
+from pydantic import SecretStr
 
 from tenarai.drive import open_drive
 from tenarai.drive.credentials import find_account, to_account
-from tenarai.errors import CredentialsError, SettingsError, TenaraiError
+from tenarai.errors import CredentialsError, TenaraiError
 from tests.drives import client_for, settings_for
 from tests.stand_in import ROBOT, StandInDrive
 from tests.stand_in.people import REFRESH_TOKEN, SECRET, private_pem
@@ -41,30 +42,28 @@ def test_a_person_who_said_yes_is_asked_no_more(server, tmp_path):
     assert drive.account.kind == "authorized_user"
 
 
-def test_a_key_may_lie_in_a_prefect_block(server, tmp_path):
-    blocks = {"drive-key": server.people.service_account_key()}
-    settings = settings_for(server, tmp_path, drive_credentials="block:drive-key")
-    drive = open_drive(settings, read_secret=blocks.__getitem__)
-    assert drive.get(server.tree.root.id).name == "handwriting"
-    text = open_drive(settings, read_secret=lambda name: json.dumps(blocks[name]))
-    assert text.account.name == ROBOT
+def test_the_setting_may_be_the_json_itself(server, tmp_path):
+    settings = settings_for(server, tmp_path, drive_credentials=json.dumps(server.people.service_account_key()))
+    assert open_drive(settings).get(server.tree.root.id).name == "handwriting"
+    assert "PRIVATE KEY" not in repr(settings) + str(settings.model_dump())
 
 
-def test_a_block_that_nobody_can_read_is_a_matter_of_settings():
-    with pytest.raises(SettingsError, match="TENARAI_DRIVE_CREDENTIALS"):
-        find_account("block:drive-key")
+def test_a_key_with_a_byte_order_mark_is_read(server, tmp_path):
+    file = tmp_path / "bom.json"
+    file.write_text(json.dumps(server.people.service_account_key()), encoding="utf-8-sig")
+    assert find_account(SecretStr(str(file))).name == ROBOT
 
 
 def test_google_s_own_credentials_are_found_where_the_settings_name_none(server, tmp_path, monkeypatch, alone):
     file = tmp_path / "adc.json"
     file.write_text(json.dumps(server.people.service_account_key()))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
-    assert find_account("").name == ROBOT
+    assert find_account(SecretStr("")).name == ROBOT
 
 
 def test_without_credentials_both_ways_to_some_are_named(alone):
     with pytest.raises(CredentialsError, match="tenarai connect"):
-        find_account("")
+        find_account(SecretStr(""))
 
 
 @pytest.mark.parametrize(
@@ -72,9 +71,9 @@ def test_without_credentials_both_ways_to_some_are_named(alone):
     [
         ("", "damaged"),
         ("[1]", "damaged"),
-        ("{}", "no credentials for Drive"),
+        ("{}", "contains no credentials for Drive"),
         ('{"type": "service_account", "private_key": "SECRETKEY"}', "cannot be used"),
-        ('{"type": "authorized_user", "refresh_token": "SECRETKEY"}', "no 'client_id'"),
+        ('{"type": "authorized_user", "refresh_token": "SECRETKEY"}', "'client_id' is missing"),
         ('{"installed": {"client_secret": "SECRETKEY"}}', "tenarai connect --client"),
         ('{"SECRETKEY', "damaged"),
     ],
@@ -82,13 +81,13 @@ def test_without_credentials_both_ways_to_some_are_named(alone):
 def test_a_file_that_holds_no_credentials_says_so_and_not_what_it_holds(tmp_path, content, told):
     (tmp_path / "key.json").write_text(content)
     with pytest.raises(CredentialsError, match=told) as caught:
-        find_account(str(tmp_path / "key.json"))
+        find_account(SecretStr(str(tmp_path / "key.json")))
     assert "SECRETKEY" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_file_that_is_not_there_says_so(tmp_path):
     with pytest.raises(CredentialsError, match="No such file"):
-        find_account(str(tmp_path / "key.json"))
+        find_account(SecretStr(str(tmp_path / "key.json")))
 
 
 def test_a_permission_that_ended_says_why_it_may_end_every_week(server, tmp_path):
@@ -141,13 +140,17 @@ def test_a_token_that_google_cannot_hand_out_for_a_moment_is_asked_for_again(ser
     assert not answers
 
 
-def test_a_secret_block_of_prefect_is_read_by_its_name(prefect, server, tmp_path):
+@pytest.mark.parametrize("as_text", [False, True])
+def test_a_secret_block_of_prefect_is_resolved_by_its_name(prefect, server, tmp_path, as_text):
     from prefect.blocks.system import Secret
 
-    from tenarai.orchestration.blocks import read_secret
+    from tenarai.orchestration.blocks import resolve_secrets
 
-    Secret(value=server.people.service_account_key()).save("drive-key")
+    key = server.people.service_account_key()
+    Secret(value=json.dumps(key) if as_text else key).save("drive-key", overwrite=True)
     settings = settings_for(server, tmp_path, drive_credentials="block:drive-key")
-    assert open_drive(settings, read_secret=read_secret).get(server.tree.root.id).name == "handwriting"
+    resolved = resolve_secrets(settings)
+    assert open_drive(resolved).get(server.tree.root.id).name == "handwriting"
+    assert "PRIVATE KEY" not in repr(resolved)
     with pytest.raises(CredentialsError, match="secret/no-such-key cannot be read.*Prefect UI"):
-        read_secret("no-such-key")
+        resolve_secrets(settings_for(server, tmp_path, drive_credentials="block:no-such-key"))

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import SecretStr
 
 from tenarai.records import EventKind, Role
 from tests.drive_desk import DriveDesk
@@ -273,7 +274,7 @@ def test_another_limit_or_another_account_means_that_everything_is_listed(settle
 
     settled.tree.root.owner = ANN
     if "drive_credentials" in changed:
-        changed = {"drive_credentials": str(tmp_path / "other.json")}
+        changed = {"drive_credentials": SecretStr(str(tmp_path / "other.json"))}
         (tmp_path / "other.json").write_text(json.dumps(server.people.authorised_user()))
     assert settled.night().shortcut
     assert not settled.night(settings=settled.settings.model_copy(update=changed)).shortcut

@@ -1,6 +1,7 @@
 """What a Drive may hold besides plain files in plain folders, and what may vanish from it."""
 
 import pytest
+from pydantic import SecretStr
 
 from tenarai.errors import CredentialsError, MassDeletionError, SettingsError, SourceError
 from tenarai.records import EventKind, State
@@ -278,7 +279,9 @@ def test_an_address_without_a_folder_is_a_matter_of_settings(desk, source):
 
 def test_without_credentials_nothing_is_touched(desk, monkeypatch, tmp_path):
     with pytest.raises(CredentialsError, match="tenarai connect"):
-        desk.night(settings=desk.settings.model_copy(update={"drive_credentials": str(tmp_path / "nowhere.json")}))
+        desk.night(
+            settings=desk.settings.model_copy(update={"drive_credentials": SecretStr(str(tmp_path / "nowhere.json"))})
+        )
     assert desk.images() == {}
 
 

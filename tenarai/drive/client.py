@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -240,18 +240,17 @@ class Drive:
                 return found
 
 
-def open_drive(settings: Settings, *, write: bool = False, read_secret: Callable[[str], object] | None = None) -> Drive:
+def open_drive(settings: Settings, *, write: bool = False) -> Drive:
     """A client for the account that the settings name; nothing is sent yet.
 
     Args:
         settings: Credentials, root and pace.
         write: Ask for writing, too. Default: False.
-        read_secret: Gives the value of a Prefect block by name.
 
     Raises:
         CredentialsError: There are no credentials, or they are damaged.
     """
-    account = find_account(settings.drive_credentials, write=write, read_secret=read_secret)
+    account = find_account(settings.drive_credentials, write=write)
     return Drive(
         account,
         api_root=settings.drive_api_root,

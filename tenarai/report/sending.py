@@ -10,7 +10,7 @@ under an id fetched beforehand, so that a lost answer makes no second file.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from mimetypes import guess_type
 from typing import TYPE_CHECKING
@@ -66,8 +66,6 @@ def send_report(
     verdict: str,
     files: Mapping[str, bytes],
     settings: Settings,
-    *,
-    read_secret: Callable[[str], object] | None = None,
 ) -> Sent | None:
     """Send a night's report to Drive.
 
@@ -77,7 +75,6 @@ def send_report(
         verdict: How it ended; of a night with "nothing new" only the newest report is renewed.
         files: File name to bytes.
         settings: Where to, and who sends.
-        read_secret: Gives the value of a Prefect block by name. Default: blocks cannot be read.
 
     Returns:
         What was sent, or None when nothing is to be sent, or the account may not write there.
@@ -89,10 +86,10 @@ def send_report(
         return None
     from tenarai.drive import open_drive
 
-    destination = find_destination(source, settings, open_drive(settings, read_secret=read_secret))
+    destination = find_destination(source, settings, open_drive(settings))
     if destination is None:
         return None
-    post = _Post(open_drive(settings, write=True, read_secret=read_secret), destination, _short(source))
+    post = _Post(open_drive(settings, write=True), destination, _short(source))
     if verdict != "nothing new" and destination.may_create:
         for name, data in files.items():
             post.put(run, name, _dated(name, run, verdict), data)

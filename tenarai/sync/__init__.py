@@ -27,7 +27,6 @@ def sync(
     *,
     on_progress: Callable[[str], None] | None = None,
     allow_mass_deletion: bool = False,
-    read_secret: Callable[[str], object] | None = None,
 ) -> SyncResult:
     """Bring originals and catalogue up to date with a source.
 
@@ -41,8 +40,6 @@ def sync(
         settings: Limits, and how to reach Drive.
         on_progress: Takes words of progress. Default: nobody listens.
         allow_mass_deletion: Believe it when many files vanished. Default: False.
-        read_secret: Gives the value of a Prefect block by name, where Drive's credentials lie in one. Default: blocks
-            cannot be read.
 
     Raises:
         SettingsError: The address is not understood.
@@ -73,7 +70,6 @@ def sync(
             settings,
             allow_mass_deletion=allow_mass_deletion,
             say=say,
-            read_secret=read_secret,
         )
     raise SettingsError(
         f"the source {source!r} is not understood",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tenarai.errors import SettingsError, SourceError, TenaraiError
-from tenarai.orchestration.blocks import read_secret
+from tenarai.orchestration.blocks import resolve_secrets
 from tenarai.orchestration.doctor.findings import Finding
 from tenarai.records import Role
 from tenarai.settings import DEFAULT_SOURCE, Settings
@@ -63,8 +63,9 @@ def _check_drive(settings: Settings) -> Iterator[Finding]:
     from tenarai.drive import open_drive, parse_address
     from tenarai.sync.drive_source.walk import find_root, walk
 
+    settings = resolve_secrets(settings)
     folder_id, key = parse_address(settings.source)
-    drive = open_drive(settings, read_secret=read_secret)
+    drive = open_drive(settings)
     account = drive.account
     yield Finding("source", "well", f"credentials of {account.name} ({_KINDS[account.kind]})")
     yield _check_clock(settings.drive_api_root)

@@ -43,7 +43,6 @@ def sync_drive(
     *,
     allow_mass_deletion: bool = False,
     say: Say = lambda words: None,
-    read_secret: Callable[[str], object] | None = None,
 ) -> SyncResult:
     """Bring originals and catalogue up to date with a folder on Google Drive.
 
@@ -55,7 +54,6 @@ def sync_drive(
         settings: Credentials, pace, limits.
         allow_mass_deletion: Believe it when many files vanished. Default: False.
         say: Takes words of progress. Default: nobody listens.
-        read_secret: Gives the value of a Prefect block by name. Default: blocks cannot be read.
 
     Raises:
         SettingsError: The address names no folder.
@@ -65,7 +63,7 @@ def sync_drive(
         StoreError: Originals or catalogue cannot be written; the catalogue is as the last batch left it.
     """
     folder_id, resource_key = parse_address(source)
-    night = _Night(source, store, catalogue, run, settings, open_drive(settings, read_secret=read_secret), say)
+    night = _Night(source, store, catalogue, run, settings, open_drive(settings), say)
     memory = recall(catalogue.source_state(source))
     if memory is not None and night.is_quiet(memory):
         return SyncResult(num_seen=memory.num_seen, shortcut=True)

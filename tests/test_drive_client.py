@@ -1,4 +1,4 @@
-"""The Drive client against the stand-in: every fault mended or explained, no file ever with another's bytes."""
+"""The Drive client against the stand-in: every fault is retried or explained, no file ever gets the bytes of another."""
 
 import hashlib
 import threading
@@ -100,8 +100,8 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("status", "reason", "kind", "mend"), REFUSALS)
-def test_what_no_trying_mends_is_told_with_what_to_do(server, drive, status, reason, kind, fix):
+@pytest.mark.parametrize(("status", "reason", "kind", "fix"), REFUSALS)
+def test_what_retrying_does_not_cure_says_what_to_do(server, drive, status, reason, kind, fix):
     server.api.refusal = Refused(status, reason, "Google's own words")
     with pytest.raises(kind, match=f"Google's own words.*{fix}") as caught:
         drive.get("x")

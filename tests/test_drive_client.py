@@ -1,4 +1,4 @@
-"""The Drive client against the stand-in: every fault is retried or explained, no file ever gets the bytes of another."""
+"""The Drive client against the stand-in: faults are retried or explained, and no file gets the bytes of another."""
 
 import hashlib
 import threading

@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from tenarai.catalogue import hold_store
 from tenarai.evaluate import promote
 from tenarai.evaluate.champion import load_model_by_id
 from tenarai.settings import Settings
@@ -37,7 +38,7 @@ def roll_back_champion(settings: Settings, *, to: str | None, why: str) -> str:
     from tenarai.model.bundle import base_info
 
     store = open_store(settings.store, create=False)
-    with store.lock():
+    with hold_store(settings, store):
         if to:
             load_model_by_id(store, to)  # a model that cannot read must not reign
         promotion = promote.roll_back(store, to=to, base=base_info().id, why=why, by=_who())
@@ -51,7 +52,7 @@ def promote_by_hand(settings: Settings, model: str, *, why: str) -> str:
         ModelError: The model is missing, damaged or of another normaliser; nothing is changed then.
     """
     store = open_store(settings.store, create=False)
-    with store.lock():
+    with hold_store(settings, store):
         info = load_model_by_id(store, model).info
         promote.promote(store, model, why=why, by=_who(), snapshot=info.snapshot)
     return f"{model} is champion by hand: {why}"

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
-from tenarai.catalogue import CATALOGUE_FILE, Catalogue, open_catalogue
+from tenarai.catalogue import Catalogue, hold_store, locate_catalogue, open_catalogue
 from tenarai.errors import SettingsError
 from tenarai.orchestration.blocks import resolve_secrets
 from tenarai.orchestration.fan_out import settings_of
@@ -75,13 +75,13 @@ class Night:
         Raises:
             StoreBusyError: Another night holds it.
         """
-        with self.store.lock():
+        with hold_store(self.settings, self.store):
             yield
 
     @contextmanager
     def catalogue(self) -> Iterator[Catalogue]:
         """The open catalogue."""
-        with open_catalogue(catalogue_address(self.settings, self.store)) as catalogue:
+        with open_catalogue(locate_catalogue(self.settings, self.store)) as catalogue:
             yield catalogue
 
     def fingerprint(self, snapshot: str) -> str:
@@ -166,21 +166,3 @@ def local_time(settings: Settings, moment: datetime) -> datetime:
             expected="a name such as Asia/Tokyo or Europe/Berlin",
             fix="set TENARAI_TIMEZONE anew, or leave it out for this machine's own",
         ) from error
-
-
-def catalogue_address(settings: Settings, store: Store) -> str:
-    """SQLAlchemy address of the catalogue: the setting, or SQLite inside a local store.
-
-    Raises:
-        SettingsError: The store is remote and no catalogue is named.
-    """
-    if settings.catalogue:
-        return settings.catalogue
-    if store.local is None:
-        raise SettingsError(
-            f"the store {store.address} cannot hold a SQLite catalogue",
-            expected="the address of a database in TENARAI_CATALOGUE, such as postgresql+psycopg://…",
-            received="none",
-            fix="set TENARAI_CATALOGUE, or use a local store",
-        )
-    return f"sqlite:///{store.local / CATALOGUE_FILE}"

@@ -134,10 +134,10 @@ def test_rejections_tell_what_the_sync_refused_and_what_nobody_could_prepare(cat
 
 def test_readings_are_kept_by_model_and_digest_to_the_last_bit(catalogue):
     read = {f"{number:064x}": (str(number % 10), number / 1237) for number in range(1200)}
-    catalogue.put_readings("m1", read)
-    catalogue.put_readings("m2", {"a" * 64: ("7", 0.1)})
-    assert catalogue.readings("m1", [*read, "a" * 64]) == read
-    assert catalogue.readings("m2", ["a" * 64]) == {"a" * 64: ("7", 0.1)}
+    catalogue.put_predictions("m1", read)
+    catalogue.put_predictions("m2", {"a" * 64: ("7", 0.1)})
+    assert catalogue.predictions("m1", [*read, "a" * 64]) == read
+    assert catalogue.predictions("m2", ["a" * 64]) == {"a" * 64: ("7", 0.1)}
 
 
 def test_nights_come_oldest_first_and_a_repeated_one_keeps_its_turn(catalogue):
@@ -161,21 +161,20 @@ def test_opening_and_asking_writes_nothing(tmp_path):
 
 def test_a_sqlite_catalogue_lets_readers_and_a_writer_work_side_by_side(tmp_path):
     address = f"sqlite:///{tmp_path / 'catalogue.sqlite'}"
-    with open_catalogue(address) as writer, open_catalogue(address) as reader, writer._writing() as connection:
+    with open_catalogue(address) as writer, open_catalogue(address) as reader, writer._write() as connection:
         connection.exec_driver_sql("INSERT INTO sources VALUES ('x', '{}')")
         assert reader.images(SOURCE) == []
-        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 30_000
 
 
-def test_a_catalogue_from_a_newer_version_is_refused_and_left_alone(tmp_path):
+def test_a_catalogue_of_another_version_is_refused_and_left_alone(tmp_path):
     file = tmp_path / "catalogue.sqlite"
     open_catalogue(f"sqlite:///{file}").close()
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE about SET value = '99' WHERE name = 'schema'")
     connection.close()
     before = file.read_bytes()
-    with pytest.raises(StoreVersionError, match="newer version.*schema 1 or older.*schema 99.*upgrade"):
+    with pytest.raises(StoreVersionError, match="another version.*schema 2.*schema 99.*new --store"):
         open_catalogue(f"sqlite:///{file}")
     assert file.read_bytes() == before
 
@@ -189,7 +188,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
 
 
 def test_a_catalogue_in_a_folder_that_is_not_there_says_so(tmp_path):
-    with pytest.raises(StoreError, match="cannot be opened.*check that the place exists"):
+    with pytest.raises(StoreError, match="cannot be opened.*check that the folder exists"):
         open_catalogue(f"sqlite:///{tmp_path / 'nowhere' / 'catalogue.sqlite'}")
 
 
@@ -208,7 +207,7 @@ def test_a_password_in_the_address_is_never_shown():
 def test_a_full_disk_leaves_the_catalogue_as_it_was(tmp_path):
     with open_catalogue(f"sqlite:///{tmp_path / 'catalogue.sqlite'}") as catalogue:
         catalogue.apply_sync(SOURCE, [make_image("a")], [])
-        with catalogue._reading() as connection:
+        with catalogue._read() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")  # SQLite's own "disk is full"
         with pytest.raises(StoreError, match="full.*free space"):

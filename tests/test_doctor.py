@@ -182,9 +182,9 @@ def test_a_store_is_looked_at_without_being_made(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**12, 10**12, 10**6))
     _, told = look(settings, "store")
     assert "✗ store    0.0 GB free" in told
-    (tmp_path / "store/store.json").write_text('{"format": 99}')
+    (tmp_path / "store/store.json").write_text('{"version": 99}')
     _, told = look(settings, "store")
-    assert "newer version" in told
+    assert "another version" in told
 
 
 def test_of_many_collections_each_is_looked_at_and_those_that_are_off_are_named(tmp_path, monkeypatch):

@@ -293,8 +293,8 @@ def test_an_inbox_alone_is_read_by_the_base_model(prefect, tmp_path, store):
 
 def test_a_store_from_a_newer_version_is_left_alone(prefect, collection, store):
     store.mkdir()
-    (store / "store.json").write_text('{"format": 99}')
-    with pytest.raises(StoreVersionError, match="newer version"):
+    (store / "store.json").write_text('{"version": 99}')
+    with pytest.raises(StoreVersionError, match="another version"):
         run_night(collection, store)
     assert [path.name for path in store.iterdir()] == ["store.json"]
 

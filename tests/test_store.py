@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import multiprocessing
+import stat
 
 import pytest
 
@@ -21,11 +22,11 @@ def test_an_original_is_kept_once_under_its_digest(tmp_path):
     assert store.original(sha256) == b"ink"
 
 
-def test_a_store_from_a_newer_version_is_refused_and_left_alone(tmp_path):
-    (tmp_path / "store.json").write_text('{"format": 99}')
-    with pytest.raises(StoreVersionError, match="newer version.*format 1 or older.*format 99.*upgrade"):
+def test_a_store_of_another_version_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "store.json").write_text('{"version": 99}')
+    with pytest.raises(StoreVersionError, match="another version.*version 2.*version 99.*new --store"):
         open_store(str(tmp_path))
-    assert json.loads((tmp_path / "store.json").read_text()) == {"format": 99}
+    assert json.loads((tmp_path / "store.json").read_text()) == {"version": 99}
 
 
 def test_a_full_disk_loses_nothing_that_was_there(tmp_path, monkeypatch):
@@ -44,7 +45,7 @@ def test_a_full_disk_loses_nothing_that_was_there(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b", "a\0b"])
 def test_a_strangers_name_never_becomes_a_path(tmp_path, name):
-    with pytest.raises(StoreError, match="no name for a file"):
+    with pytest.raises(StoreError, match="cannot be the name of a file"):
         open_store(str(tmp_path)).path("reports", name)
 
 
@@ -58,7 +59,7 @@ def test_json_is_written_the_same_for_the_same_value(tmp_path):
 def test_damaged_json_says_which_file(tmp_path):
     store = open_store(str(tmp_path))
     store.write(b"{", "champion.json")
-    with pytest.raises(StoreError, match=r"champion\.json.*damaged.*backup"):
+    with pytest.raises(StoreError, match=r"champion\.json.*damaged.*copy"):
         store.read_json("champion.json")
 
 
@@ -98,44 +99,33 @@ def test_an_address_without_a_store_is_not_made_when_only_looked_at(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_a_store_of_an_earlier_format_is_brought_up_to_date_step_by_step(tmp_path, monkeypatch):
-    open_store(str(tmp_path))
-    done = []
-    monkeypatch.setattr("tenarai.store.store.FORMAT", 3)
-    steps = {1: lambda store: done.append(1), 2: lambda store: done.append(2)}
-    monkeypatch.setattr("tenarai.store.store.UPGRADES", steps)
-    open_store(str(tmp_path))
-    assert done == [1, 2]
-    assert open_store(str(tmp_path)).read_json("store.json") == {"format": 3}
-    assert done == [1, 2]
-
-
-def test_an_upgrade_that_was_cut_off_goes_on_where_it_was(tmp_path, monkeypatch):
-    open_store(str(tmp_path))
-    done = []
-
-    def cut_off(store):
-        raise StoreError("the disk is full")
-
-    monkeypatch.setattr("tenarai.store.store.FORMAT", 3)
-    monkeypatch.setattr("tenarai.store.store.UPGRADES", {1: lambda store: done.append(1), 2: cut_off})
-    with pytest.raises(StoreError, match="disk is full"):
-        open_store(str(tmp_path))
-    monkeypatch.setattr("tenarai.store.store.UPGRADES", {2: lambda store: done.append(2)})
-    open_store(str(tmp_path))
-    assert done == [1, 2]
-
-
-def test_a_store_is_not_upgraded_under_a_night_that_works_on_it(tmp_path, monkeypatch):
-    store = open_store(str(tmp_path))
-    monkeypatch.setattr("tenarai.store.store.FORMAT", 2)
-    monkeypatch.setattr("tenarai.store.store.UPGRADES", {1: lambda store: None})
-    with store.lock(), pytest.raises(StoreBusyError, match="another night"):
-        open_store(str(tmp_path))
-
-
-@pytest.mark.parametrize("content", ['{"format": 0}', '{"format": "1"}', "[]", '{"format": null}'])
-def test_a_file_that_names_no_format_is_no_store(tmp_path, content):
+@pytest.mark.parametrize("content", ['{"version": "1"}', "[]", '{"version": null}', '{"version": 2}', "{"])
+def test_a_damaged_store_json_is_reported(tmp_path, content):
     (tmp_path / "store.json").write_text(content)
-    with pytest.raises(StoreError, match="no Tenarai store"):
+    with pytest.raises(StoreError, match=r"store\.json.*damaged"):
         open_store(str(tmp_path))
+
+
+def test_an_original_whose_bytes_changed_is_never_handed_out(tmp_path):
+    store = open_store(str(tmp_path))
+    sha256 = store.put_original(b"ink")
+    store.path("blobs", sha256[:2], sha256).write_bytes(b"inc")
+    with pytest.raises(StoreError, match=r"blobs/.*damaged.*tenarai check"):
+        store.original(sha256)
+
+
+def test_a_new_store_is_private_and_one_in_a_prepared_folder_keeps_its_permissions(tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o750)
+    for folder, modes in ((tmp_path / "a" / "own", (0o700, 0o600)), (shared, (0o750, 0o640))):
+        store = open_store(str(folder))
+        store.write(b"ink", "reports", "r", "report.html")
+        files = [folder / "store.json", folder / "reports" / "r" / "report.html"]
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, *files)] == [modes[0], modes[1], modes[1]]
+
+
+def test_every_store_has_its_own_lock_key_wherever_it_is_opened_from(tmp_path):
+    first, second = open_store(str(tmp_path / "a")), open_store(str(tmp_path / "b"))
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert open_store(str(tmp_path / "link")).lock_key == first.lock_key != second.lock_key

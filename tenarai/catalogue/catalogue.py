@@ -1,11 +1,11 @@
-"""The catalogue's questions and answers, in SQLAlchemy Core."""
+"""What is known of each image, in SQLAlchemy Core."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib import import_module
 from itertools import islice
 from sys import intern
@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tenarai.catalogue import schema
 from tenarai.errors import StoreError
+from tenarai.locale import _, dump, load
 from tenarai.records import ANSWERS, CELL, Digit, Event, EventKind, Fingerprint, Image, Rejection, Role, State
 
 _ROLES = {role.value: role for role in Role}  # a tenth of the time that `Role(value)` takes
@@ -25,20 +26,6 @@ _STATES = {state.value: state for state in State}
 CHUNK = 500  # parameters of one IN (…), rows of one insert: below every database's limit
 
 _T = TypeVar("_T")
-
-
-def open_catalogue(address: str) -> Catalogue:
-    """Open the catalogue at an address, making its tables when they are missing.
-
-    Args:
-        address: SQLAlchemy address: `sqlite:///<path>` or `postgresql://…`.
-
-    Raises:
-        SettingsError: The address is not understood, or its driver is not installed.
-        StoreVersionError: A newer version of Tenarai wrote it.
-        StoreError: It cannot be opened or made.
-    """
-    return Catalogue(schema.open_engine(address))
 
 
 class Catalogue:
@@ -96,7 +83,7 @@ class Catalogue:
         if sha256s is not None:
             query = query.where(table.c.sha256.in_(sha256s))
         query = query.execution_options(yield_per=10 * CHUNK)  # at a million, all rows beside all records would be 1 GB
-        with self._reading() as connection:
+        with self._read() as connection:
             rows = [_to_image(row) for row in connection.execute(query).tuples()]
         if states is None and (answers := self.answers(source)):
             rows = [row for row in rows if answers.get((row.sha256, row.label)) is not EventKind.SET_ASIDE]
@@ -110,7 +97,7 @@ class Catalogue:
             .where(table.c.source == source, table.c.state == State.OK.value, table.c.label.is_not(None))
             .group_by(table.c.role, table.c.label)
         )
-        with self._reading() as connection:
+        with self._read() as connection:
             return {(Role(role), label): count for role, label, count in connection.execute(query).tuples()}
 
     def events(self, source: str, run: str | None = None, *, after: str = "") -> list[Event]:
@@ -128,7 +115,7 @@ class Catalogue:
             query = query.where(table.c.run == run)
         if after:
             query = query.where(table.c.run > after)
-        with self._reading() as connection:
+        with self._read() as connection:
             return [Event(row[0], EventKind(row[1]), *row[2:]) for row in connection.execute(query).tuples()]
 
     def answers(self, source: str) -> dict[tuple[str, str | None], EventKind]:
@@ -139,14 +126,14 @@ class Catalogue:
             .where(table.c.source == source, table.c.kind.in_([kind.value for kind in ANSWERS]))
             .order_by(table.c.id)
         )
-        with self._reading() as connection:
+        with self._read() as connection:
             rows = connection.execute(query).tuples()
             return {(sha256, label): EventKind(kind) for sha256, label, kind in rows}
 
     def source_state(self, source: str) -> dict[str, Any]:
         """What a source's last committed sync left for the next one; empty before the first."""
         query = select(schema.sources.c.state).where(schema.sources.c.source == source)
-        with self._reading() as connection:
+        with self._read() as connection:
             text = connection.scalar(query)
         return dict(json.loads(text)) if text else {}
 
@@ -167,7 +154,7 @@ class Catalogue:
         """
         if not rows and not events and state is None:
             return
-        with self._writing() as connection:
+        with self._write() as connection:
             self._upsert(connection, schema.images, map(_to_values, rows))
             for chunk in _chunks(events, CHUNK):
                 values = [{"source": source, **_to_values(event)} for event in chunk]
@@ -194,12 +181,12 @@ class Catalogue:
             )
             .order_by(images.c.sha256)
         )
-        with self._reading() as connection:
+        with self._read() as connection:
             return list(connection.scalars(query))
 
     def put_digits(self, digits: Iterable[Digit]) -> None:
         """Keep prepared images; one that is held already is replaced."""
-        with self._writing() as connection:
+        with self._write() as connection:
             self._upsert(connection, schema.digits, map(_to_values, digits))
 
     def digits(self, normaliser: int, sha256s: Collection[str] | None = None) -> dict[str, Digit]:
@@ -211,7 +198,7 @@ class Catalogue:
         """
         table = schema.digits
         query = select(*[table.c[field.name] for field in fields(Digit)]).where(table.c.normaliser == normaliser)
-        with self._reading() as connection:
+        with self._read() as connection:
             if sha256s is None:
                 rows = list(connection.execute(query).tuples().all())
             else:
@@ -220,7 +207,7 @@ class Catalogue:
                     for chunk in _chunks(sha256s, CHUNK)
                     for row in connection.execute(query.where(table.c.sha256.in_(chunk))).tuples()
                 ]
-        return {row[0]: Digit(*row) for row in sorted(rows)}
+        return {row[0]: replace(Digit(*row), reason=load(row[5])) if row[5] else Digit(*row) for row in sorted(rows)}
 
     def fingerprints(self, normaliser: int) -> dict[str, Fingerprint]:
         """What near-duplicates of all usable digits are found by, by sha256, ascending; no pixels are read."""
@@ -231,7 +218,7 @@ class Catalogue:
             .order_by(table.c.sha256)
             .execution_options(yield_per=10 * CHUNK)
         )
-        with self._reading() as connection:
+        with self._read() as connection:
             rows = connection.execute(query).tuples()
             return {sha: Fingerprint(sha, phash, sha if group == sha else group) for sha, phash, group in rows}
 
@@ -244,11 +231,13 @@ class Catalogue:
         table = schema.digits
         query = select(table.c.sha256, table.c.pixels).where(table.c.normaliser == normaliser)
         for chunk in _chunks(sha256s, CHUNK):
-            with self._reading() as connection:
+            with self._read() as connection:
                 found = {row.sha256: row.pixels for row in connection.execute(query.where(table.c.sha256.in_(chunk)))}
             for sha in chunk:
                 if sha not in found:
-                    raise StoreError(f"the catalogue holds no digit of {sha}", fix="run the night again")
+                    raise StoreError(
+                        _("the catalogue holds no digit of {sha256}", sha256=sha), fix=_("run the night again")
+                    )
                 yield found[sha]
 
     def rejections(self, source: str, normaliser: int) -> list[Rejection]:
@@ -262,32 +251,32 @@ class Catalogue:
             .join(digits, (digits.c.sha256 == images.c.sha256) & (digits.c.normaliser == normaliser))
             .where(images.c.source == source, images.c.state == State.OK.value, digits.c.reason != "")
         )
-        with self._reading() as connection:
+        with self._read() as connection:
             rows = sorted([*connection.execute(refused).tuples(), *connection.execute(unreadable).tuples()])
-        return [Rejection(path, reason) for path, reason in rows]
+        return [Rejection(path, load(reason)) for path, reason in rows]
 
-    # ---- readings and nights
+    # ---- predictions and nights
 
-    def put_readings(self, model: str, readings: Mapping[str, tuple[str, float]]) -> None:
+    def put_predictions(self, model: str, predictions: Mapping[str, tuple[str, float]]) -> None:
         """Keep what a model read.
 
         Args:
             model: Id of the model.
-            readings: Label and its probability (0 to 1) by sha256.
+            predictions: Label and its probability (0 to 1) by sha256.
         """
         values = (
             {"model": model, "sha256": sha256, "label": label, "confidence": float(confidence)}
-            for sha256, (label, confidence) in readings.items()
+            for sha256, (label, confidence) in predictions.items()
         )
-        with self._writing() as connection:
-            self._upsert(connection, schema.readings, values)
+        with self._write() as connection:
+            self._upsert(connection, schema.predictions, values)
 
-    def readings(self, model: str, sha256s: Collection[str]) -> dict[str, tuple[str, float]]:
+    def predictions(self, model: str, sha256s: Collection[str]) -> dict[str, tuple[str, float]]:
         """What a model read in these images, as far as it is held: label and probability by sha256."""
-        table = schema.readings
+        table = schema.predictions
         query = select(table.c.sha256, table.c.label, table.c.confidence).where(table.c.model == model)
         found: dict[str, tuple[str, float]] = {}
-        with self._reading() as connection:
+        with self._read() as connection:
             for chunk in _chunks(sha256s, CHUNK):
                 rows = connection.execute(query.where(table.c.sha256.in_(chunk))).tuples()
                 found.update({sha256: (label, confidence) for sha256, label, confidence in rows})
@@ -296,39 +285,40 @@ class Catalogue:
     def put_night(self, run: str, source: str, record: Mapping[str, object]) -> None:
         """Keep the record of a finished night; told again, the later record stands in the earlier one's place."""
         value = {"run": run, "source": source, "record": json.dumps(record, sort_keys=True)}
-        with self._writing() as connection:
+        with self._write() as connection:
             self._upsert(connection, schema.nights, [value], key=("run",))
 
     def nights(self, source: str) -> list[dict[str, object]]:
         """Records of a source's finished nights, oldest first."""
         table = schema.nights
         query = select(table.c.record).where(table.c.source == source).order_by(table.c.id)
-        with self._reading() as connection:
+        with self._read() as connection:
             return [json.loads(text) for text in connection.scalars(query)]
 
     # ---- transactions
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._told(), self._engine.connect() as connection:
+    def _read(self) -> Iterator[Connection]:
+        with self._errors(), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with self._told(), self._engine.begin() as connection:
+    def _write(self) -> Iterator[Connection]:
+        with self._errors(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Tell of a database's trouble as this project's errors do."""
+    def _errors(self) -> Iterator[None]:
+        """Turn an error of the database into one of ours."""
         try:
             yield
         except SQLAlchemyError as error:
             raise StoreError(
-                f"the catalogue {self._engine.url.render_as_string(hide_password=True)} cannot be read or written",
+                _("the catalogue {place} cannot be read or written", place=schema.shown(self._engine.url)),
                 received=str(getattr(error, "orig", None) or error),
-                fix="free space on the disk, or check the database; nothing of this step was kept, "
-                "and the next night does it again",
+                fix=_(
+                    "free space on the disk, or run `tenarai check`; nothing of this step was kept, run the night again"
+                ),
             ) from error
 
     def _upsert(
@@ -353,14 +343,15 @@ def _to_image(row: Sequence[Any]) -> Image:
     source, first, last, owner = intern(source), intern(first), intern(last), intern(owner)
     file_id = path if file_id == path else file_id  # as in a folder
     return Image(
-        source, file_id, path, _ROLES[role], label, sha256, size, modified, _STATES[state], reason, first, last, owner,
-        stamp,
+        source, file_id, path, _ROLES[role], label, sha256, size, modified, _STATES[state], load(reason), first, last,
+        owner, stamp,
     )  # fmt: skip
 
 
 def _to_values(record: Image | Event | Digit) -> dict[str, Any]:
     """A record's fields by name; `dataclasses.asdict` copies deeply and takes four times as long."""
-    return {name: getattr(record, name) for name in record.__slots__}
+    values = {name: getattr(record, name) for name in record.__slots__}
+    return values | {"reason": dump(values["reason"])} if values.get("reason") else values
 
 
 def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

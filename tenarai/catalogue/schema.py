@@ -1,4 +1,8 @@
-"""Tables of the catalogue, and how a database is opened, checked and brought up to date."""
+"""Tables of the catalogue, and how its database is opened.
+
+There is one schema. To change it, change the tables and raise `SCHEMA_VERSION`: a catalogue of another version is
+refused, and the message says what to do. From 1.0.0 on, every 1.x opens the stores of 1.0: see `docs/decisions.md`.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +22,20 @@ from sqlalchemy import (
     Table,
     Text,
     create_engine,
-    delete,
     event,
     insert,
     inspect,
     select,
 )
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
-from tenarai.catalogue.migrations import run_migrations
 from tenarai.errors import SettingsError, StoreError, StoreVersionError
+from tenarai.locale import _
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_SECONDS = 30
-MIGRATING = 20_401  # number of PostgreSQL's advisory lock
+CREATING = 20_401  # number of the PostgreSQL advisory lock that is held while tables are made
 
 metadata = MetaData()
 
@@ -88,8 +91,8 @@ digits = Table(
     Column("reason", Text, nullable=False),
 )
 
-readings = Table(
-    "readings",
+predictions = Table(
+    "predictions",
     metadata,
     Column("model", String, primary_key=True),
     Column("sha256", String, primary_key=True),
@@ -107,25 +110,24 @@ nights = Table(
 )
 
 
-def open_engine(address: str) -> Engine:
-    """Connect to a catalogue's database, check its version, and make its tables or bring them up to date.
+def open_engine(url: URL) -> Engine:
+    """Connect to a catalogue's database, make its tables if there are none, and check its version.
 
     Args:
-        address: SQLAlchemy address: `sqlite:///<path>` or `postgresql://…`.
+        url: SQLite file or PostgreSQL database.
 
     Raises:
-        SettingsError: The address is not understood, or its driver is not installed.
-        StoreVersionError: A newer version of Tenarai wrote it.
+        SettingsError: The driver is not installed.
+        StoreVersionError: Another version of Tenarai wrote it.
         StoreError: It cannot be opened or made.
     """
-    url = _parse_address(address)
     try:
         engine = create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise SettingsError(
-            f"the catalogue {_shown(url)} needs a driver that is not installed",
+            _("the catalogue {place} needs a driver that is not installed", place=shown(url)),
             received=str(error),
-            fix="install it, for PostgreSQL with `pip install tenarai[postgres]`",
+            fix=_("install it, for PostgreSQL with `pip install tenarai[postgres]`"),
         ) from error
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _set_pragmas)
@@ -134,9 +136,9 @@ def open_engine(address: str) -> Engine:
     except SQLAlchemyError as error:
         engine.dispose()
         raise StoreError(
-            f"the catalogue {_shown(url)} cannot be opened",
+            _("the catalogue {place} cannot be opened", place=shown(url)),
             received=str(getattr(error, "orig", None) or error),
-            fix="check that the place exists and is writable, and that nothing else wrote into the file",
+            fix=_("check that the folder exists and is writable, then run `tenarai check`"),
         ) from error
     except StoreVersionError:
         engine.dispose()
@@ -144,71 +146,48 @@ def open_engine(address: str) -> Engine:
     return engine
 
 
-def _parse_address(address: str) -> URL:
-    try:
-        url = make_url(address)
-    except ArgumentError as error:
-        raise SettingsError(
-            "the address of the catalogue is not understood",
-            expected="sqlite:///<path> or postgresql://<user>@<host>/<database>",
-            fix="set TENARAI_CATALOGUE, or leave it empty for SQLite inside the store",
-        ) from error
-    if url.drivername == "postgresql":
-        return url.set(drivername="postgresql+psycopg")
-    return url
-
-
-def _shown(url: URL) -> str:
+def shown(url: URL) -> str:
+    """The address for people, without its password."""
     return url.render_as_string(hide_password=True)
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:
-    """Let readers and one writer work side by side, and wait for each other instead of failing."""
+    """Let readers and one writer work at the same time, and wait for each other instead of failing."""
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}")
     cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
 
 
 def _prepare_tables(engine: Engine) -> None:
-    """Check the version before anything is made, so that a newer catalogue is left exactly as it is."""
+    """Check the version before anything is made, so that another version's catalogue is left exactly as it is."""
     with engine.connect() as connection:
-        if _version(connection) == SCHEMA_VERSION:
+        if _is_ready(connection):
             return
     with engine.begin() as connection:
-        _be_alone(connection)
-        version = _version(connection)  # someone else may have been faster
-        if version < SCHEMA_VERSION:
-            run_migrations(connection, version=version)
-            connection.execute(delete(about).where(about.c.name == "schema"))
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # Python's driver begins no transaction before CREATE TABLE
+        else:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({CREATING})")
+        if not _is_ready(connection):  # another process may have been faster
+            metadata.create_all(connection)
             connection.execute(insert(about).values(name="schema", value=str(SCHEMA_VERSION)))
 
 
-def _version(connection: Connection) -> int:
-    """The schema that is there; 0 where there are no tables yet.
+def _is_ready(connection: Connection) -> bool:
+    """Whether the tables are there, in this version.
 
     Raises:
-        StoreVersionError: It is newer than this version of Tenarai.
+        StoreVersionError: They are of another version.
     """
     if not inspect(connection).has_table("about"):
-        return 0
+        return False
     value = connection.scalar(select(about.c.value).where(about.c.name == "schema"))
-    if value is None:
-        return 0
-    if value.isdecimal() and int(value) <= SCHEMA_VERSION:
-        return int(value)
+    if value == str(SCHEMA_VERSION):
+        return True
     raise StoreVersionError(
-        f"the catalogue {_shown(connection.engine.url)} was written by a newer version of Tenarai",
-        expected=f"schema {SCHEMA_VERSION} or older",
-        received=f"schema {value}",
-        fix="upgrade Tenarai on this machine, or use another --store",
+        _("the catalogue {place} was written by another version of Tenarai", place=shown(connection.engine.url)),
+        expected=_("schema {version}", version=SCHEMA_VERSION),
+        received=_("schema {version}", version=value or "?"),
+        fix=_("use the version of Tenarai that wrote it, or a new --store, which the next night fills from the source"),
     )
-
-
-def _be_alone(connection: Connection) -> None:
-    """Let nobody else change the schema until this transaction ends."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # by itself, Python's driver begins none before a CREATE TABLE
-    else:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATING})")

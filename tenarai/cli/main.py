@@ -13,7 +13,6 @@ import click
 from benchmarks.base.commands import pretrain, score
 from tenarai.cli.champions import models, promote, rollback, why
 from tenarai.cli.exports import export
-from tenarai.cli.keeping import backup, restore
 from tenarai.cli.nights import nightly, read
 from tenarai.cli.notices import notify
 from tenarai.cli.options import read_language, say
@@ -64,8 +63,6 @@ for command in (
     up,
     deploy,
     notify,
-    backup,
-    restore,
     doctor,
     connect,
 ):

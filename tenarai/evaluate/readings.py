@@ -42,7 +42,7 @@ def known_readings(night: Night, catalogue: Catalogue, model: str, sha256s: set[
     """What a model read before, by sha256; it is not loaded."""
     from tenarai.model.bundle import load_info
 
-    kept = catalogue.readings(model, sha256s)
+    kept = catalogue.predictions(model, sha256s)
     if not kept:
         return {}
     threshold = load_info(night.store, model).unsure_below
@@ -51,7 +51,7 @@ def known_readings(night: Night, catalogue: Catalogue, model: str, sha256s: set[
 
 def keep_readings(catalogue: Catalogue, model: str, readings: dict[str, Prediction]) -> None:
     """Keep what a model read, by sha256, for nights that will not load it."""
-    catalogue.put_readings(model, {sha: (reading.label, reading.confidence) for sha, reading in readings.items()})
+    catalogue.put_predictions(model, {sha: (reading.label, reading.confidence) for sha, reading in readings.items()})
 
 
 def read_inbox_with(night: Night, catalogue: Catalogue) -> tuple[InboxReading, ...]:

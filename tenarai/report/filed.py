@@ -30,7 +30,7 @@ def find_filed(catalogue: Catalogue, source: str, last_night: Mapping[str, objec
         for event in events
         if event.file_id in labelled and event.sha256 == labelled[event.file_id].sha256
     }
-    known = catalogue.readings(str(last_night.get("champion", "")), {image.sha256 for image in moved.values()})
+    known = catalogue.predictions(str(last_night.get("champion", "")), {image.sha256 for image in moved.values()})
     filed = (
         Filed(image.path, image.sha256, image.label or "", known.get(image.sha256, ("", 0.0))[0])
         for image in moved.values()

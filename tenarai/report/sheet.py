@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from tenarai.catalogue import Catalogue, open_catalogue
+from tenarai.catalogue import Catalogue, locate_catalogue, open_catalogue
 from tenarai.errors import SettingsError, StoreError
-from tenarai.night import catalogue_address
 from tenarai.prepare import NORMALISER_VERSION
 from tenarai.records import Role, StyleHint
 from tenarai.settings import Settings
@@ -58,7 +57,7 @@ def draw_sheet_now(settings: Settings, *, labels: Sequence[str] = ()) -> bytes:
     store = find_store(settings.store)
     if store is None:
         return _draw(settings, None, dict.fromkeys(wanted or DIGITS, 0), [])
-    with open_catalogue(catalogue_address(settings, store)) as catalogue:
+    with open_catalogue(locate_catalogue(settings, store)) as catalogue:
         return draw_next_sheet(settings, store, catalogue, _last_hints(store), labels=wanted)
 
 

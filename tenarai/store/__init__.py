@@ -1,5 +1,5 @@
-"""The store: `store.py` tells what lies where, `lease.py` who may work on one that is not on this machine."""
+"""The store: the files that a collection's nights leave, and where they are."""
 
-from tenarai.store.store import FORMAT, UPGRADES, Store, find_store, locate_store, open_store
+from tenarai.store.store import Store, find_store, locate_store, open_store
 
-__all__ = ["FORMAT", "UPGRADES", "Store", "find_store", "locate_store", "open_store"]
+__all__ = ["Store", "find_store", "locate_store", "open_store"]

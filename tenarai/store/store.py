@@ -1,19 +1,20 @@
-"""The store: originals, snapshots, models, the champion's history, reports; a local path or an `s3://`/`gs://` address.
+"""The store: originals, snapshots, models, promotions, reports; a local folder or an `s3://` or `gs://` address.
 
-    store.json                    format version; checked before anything else
-    catalogue.sqlite              what is known of each image (room `catalogue`), unless another address is set
-    blobs/ab/<sha256>             originals, the bytes as they came
+    store.json                    version and id; checked before anything else
+    catalogue.sqlite              what is known of each image (`tenarai.catalogue`), unless another address is set
+    blobs/ab/<sha256>             originals: the bytes as they came, verified whenever they are read
     snapshots/<id>.npz            immutable data sets
-    models/<id>/…                 model.keras, history.json, card.md, and model.json, written last
-    champion.json                 who held the title, since when, why; the last line reigns
-    sheet-labels/<number>.json    what stands on practice sheets for labels of several characters
-    reports/<run>/…, reports/latest
-    studies/<id>/…                the report of a study; study.json, written last
-    studies/cells/<name>.json     what came out of each training of a study
-    .lock, .leases/               who works on it now; no part of what is kept
+    models/<id>/                  a model's files; model.json is written last
+    champion.json                 the history of promotions; the last line is the champion
+    sheet-labels/<number>.json    labels of several characters on practice sheets
+    reports/<run>/, reports/latest
+    studies/<id>/                 the report of a study; study.json is written last
+    studies/cells/<name>.json     the result of each training of a study
+    .lock                         held while a night works on the store
 
-Everything is written to a temporary name and renamed, so a file that exists is whole; `model.json` and `report.json`
-are written last in their folders, so a folder that has them is complete.
+A file is written under a temporary name and renamed, so a file that exists is whole. A new store is private to its
+owner, since it holds photos of somebody's handwriting. To share one, make its folder beforehand with the permissions
+you want.
 """
 
 from __future__ import annotations
@@ -25,22 +26,22 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
 from tenarai.errors import StoreBusyError, StoreError, StoreVersionError
+from tenarai.locale import _
 
 if TYPE_CHECKING:
     from upath import UPath
 
-FORMAT = 1
-UPGRADES: dict[int, Callable[[Store], None]] = {}
-"""By format: what makes a store of it one of the next. Each may be killed and done again; none is ever removed."""
+VERSION = 2  # raise it with each change of the layout; another version is refused
 
 
 class Store:
-    """Files under one root. Open it with `open_store`.
+    """The files under one root. Open it with `open_store`.
 
     Attributes:
         address: The address as given.
@@ -62,7 +63,8 @@ class Store:
         for part in parts:
             if not part or part in {".", ".."} or "/" in part or "\\" in part or "\0" in part:
                 raise StoreError(
-                    f"{part!r} is no name for a file of the store", expected="a plain name without slashes"
+                    _("{name} cannot be the name of a file in the store", name=repr(part)),
+                    expected=_("a plain name without slashes"),
                 )
         return self.root.joinpath(*parts)
 
@@ -81,9 +83,9 @@ class Store:
             return bytes(path.read_bytes())
         except OSError as error:
             raise StoreError(
-                f"{'/'.join(parts)} cannot be read from the store {self.address}",
+                _("{file} cannot be read from the store {store}", file="/".join(parts), store=self.address),
                 received=str(error),
-                fix="restore the store from a backup, or run the night again if the file belongs to an unfinished one",
+                fix=_("run `tenarai check --repair`, or copy the file back from a copy of the store"),
             ) from error
 
     def write(self, data: bytes, *parts: str) -> None:
@@ -95,7 +97,7 @@ class Store:
         self.write_by(lambda file: file.write(data), *parts)
 
     def write_by(self, fill: Callable[[IO[bytes]], object], *parts: str) -> None:
-        """Write a file whole or not at all, by a function that fills it; for what should not lie in memory twice.
+        """Write a file whole or not at all, by a function that fills it, so that the content is in memory only once.
 
         Args:
             fill: Writes the content into the open file it is given.
@@ -118,11 +120,13 @@ class Store:
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
+            mode = 0o600 | self.root.stat().st_mode & 0o666  # as private as the store's folder
+            with open(temporary, "xb", opener=partial(os.open, mode=mode)) as file:
                 fill(file)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
+            _sync_folder(target.parent)
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -138,12 +142,7 @@ class Store:
         try:
             return json.loads(data)
         except ValueError as error:
-            raise StoreError(
-                f"{'/'.join(parts)} in the store {self.address} is damaged",
-                expected="JSON",
-                received=str(error),
-                fix="restore it from a backup",
-            ) from error
+            raise self.damaged(*parts, expected="JSON", received=str(error)) from error
 
     def write_json(self, value: object, *parts: str) -> None:
         """Write JSON with sorted keys, so that equal values give equal bytes."""
@@ -177,12 +176,16 @@ class Store:
         return sha256
 
     def original(self, sha256: str) -> bytes:
-        """The bytes of an original.
+        """The bytes of an original, checked against its name.
 
         Raises:
-            StoreError: They are not held.
+            StoreError: It is missing or damaged.
         """
-        return self.read("blobs", sha256[:2], sha256)
+        data = self.read("blobs", sha256[:2], sha256)
+        found = hashlib.sha256(data).hexdigest()
+        if found != sha256:
+            raise self.damaged("blobs", sha256[:2], sha256, expected=f"sha256 {sha256}", received=f"sha256 {found}")
+        return data
 
     @contextlib.contextmanager
     def local_copy(self, *parts: str) -> Iterator[Path]:
@@ -198,55 +201,74 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the store for one night; the operating system frees it when the process dies.
+        """Hold a local store alone; the operating system frees it when the process ends.
 
-        An object store has no such lock: there it is a lease, which runs out some minutes after its holder died.
+        For any store, use `tenarai.catalogue.hold_store`.
 
         Raises:
             StoreBusyError: Another process holds it.
+            StoreError: The store cannot be written.
         """
-        if self.local is None:
-            from tenarai.store.lease import hold_lease
-
-            with hold_lease(self):
-                yield
-            return
         from filelock import FileLock, Timeout
 
         try:
-            with FileLock(self.local / ".lock", timeout=0):
+            with FileLock(self.root / ".lock", timeout=0, mode=0o600):
                 yield
         except Timeout as error:
-            raise StoreBusyError(
-                f"another night works on the store {self.address}",
-                fix="wait for it to end, or give this one another --store",
-            ) from error
+            raise self.busy() from error
+        except OSError as error:
+            raise _cannot_write(self.address, (".lock",), error) from error
+
+    @property
+    def lock_key(self) -> int:
+        """A number that names this store, wherever its address is written from: a signed 64-bit integer."""
+        store_id = str(self.read_json("store.json").get("id", ""))
+        return int.from_bytes(hashlib.sha256(store_id.encode()).digest()[:8], "big", signed=True)
+
+    def busy(self) -> StoreBusyError:
+        """The error that another night holds the store."""
+        return StoreBusyError(
+            _("another night is running on the store {store}", store=self.address),
+            fix=_("wait until it ends, or use another --store"),
+        )
+
+    def damaged(self, *parts: str, expected: str = "", received: str = "") -> StoreError:
+        """The error that a file is damaged."""
+        return StoreError(
+            _("{file} in the store {store} is damaged", file="/".join(parts), store=self.address),
+            expected=expected,
+            received=received,
+            fix=_("run `tenarai check --repair`, or copy the file back from a copy of the store"),
+        )
 
 
 def open_store(address: str, *, create: bool = True) -> Store:
-    """Open the store at an address, making it when it is not there.
+    """Open the store at an address.
 
     Args:
         address: A local path, or an address that universal-pathlib understands (`s3://bucket/prefix`, `gs://…`).
-        create: Make an empty store where there is none. Default: True.
+        create: Make an empty store if there is none. Default: True.
 
     Raises:
-        StoreVersionError: A newer Tenarai wrote it.
+        StoreVersionError: Another version of Tenarai wrote it.
         StoreError: It cannot be read or made.
     """
     store = locate_store(address)
     if store.exists("store.json"):
-        if _format(store) < FORMAT:
-            _upgrade(store)
+        _check_version(store)
         return store
     if not create:
-        raise StoreError(f"there is no store at {address}", fix="run `tenarai nightly` once, or check --store")
-    store.write_json({"format": FORMAT}, "store.json")
+        raise StoreError(
+            _("there is no store at {store}", store=address), fix=_("run `tenarai nightly` once, or check --store")
+        )
+    if store.local is not None:
+        _make_private(store.local)
+    store.write_json({"version": VERSION, "id": uuid.uuid4().hex}, "store.json")
     return store
 
 
 def find_store(address: str) -> Store | None:
-    """The store at an address, or None where there is none; never makes one.
+    """The store at an address, or None if there is none; never makes one.
 
     Raises:
         StoreError: As `open_store`.
@@ -255,58 +277,63 @@ def find_store(address: str) -> Store | None:
 
 
 def locate_store(address: str) -> Store:
-    """The place of a store that may not be there yet; nothing is checked or made.
+    """The place of a store that may not exist yet; nothing is checked or made.
 
     Raises:
-        StoreError: The address is not understood.
+        StoreError: The address is invalid.
     """
-    return Store(address, _root(address))
-
-
-def _format(store: Store) -> int:
-    found = store.read_json("store.json")
-    version = found.get("format") if isinstance(found, dict) else None
-    if not isinstance(version, int) or version < 1:
-        raise StoreError(
-            f"{store.address} is no Tenarai store", expected='{"format": 1} in store.json', received=repr(found)
-        )
-    if version > FORMAT:
-        raise StoreVersionError(
-            f"the store {store.address} was written by a newer version of Tenarai",
-            expected=f"format {FORMAT} or older",
-            received=f"format {version}",
-            fix="upgrade Tenarai on this machine, or use another --store",
-        )
-    return version
-
-
-def _upgrade(store: Store) -> None:
-    """Bring a store up to date, one format after the other; killed anywhere, the next opening goes on from there."""
-    with store.lock():
-        for version in range(_format(store), FORMAT):
-            UPGRADES[version](store)
-            store.write_json({"format": version + 1}, "store.json")
-
-
-def _root(address: str) -> Path | UPath:
     if "://" not in address:
-        return Path(address).expanduser().absolute()
+        return Store(address, Path(address).expanduser().absolute())
     from upath import UPath
 
     try:
-        return UPath(address, use_listings_cache=False)  # others write there, too: another machine trains
+        return Store(address, UPath(address, use_listings_cache=False))  # another machine may write there, too
     except (ValueError, ImportError) as error:
         raise StoreError(
-            f"the store address {address} is not understood",
-            expected="a local path, s3://… or gs://…",
+            _("the store address {store} is invalid", store=address),
+            expected=_("a local path, s3://… or gs://…"),
             received=str(error),
-            fix="install the extra that brings its driver, such as `tenarai[s3]`",
+            fix=_("install the extra with its driver, such as `tenarai[s3]`"),
         ) from error
+
+
+def _check_version(store: Store) -> None:
+    found = store.read_json("store.json")
+    version = found.get("version", found.get("format")) if isinstance(found, dict) else None
+    if version == VERSION and isinstance(found.get("id"), str):
+        return
+    if not isinstance(version, int) or version == VERSION:
+        raise store.damaged("store.json", expected=f'{{"id": "…", "version": {VERSION}}}', received=repr(found))
+    raise StoreVersionError(
+        _("the store {store} was written by another version of Tenarai", store=store.address),
+        expected=_("version {version}", version=VERSION),
+        received=_("version {version}", version=version),
+        fix=_("use the version of Tenarai that wrote it, or a new --store, which the next night fills from the source"),
+    )
+
+
+def _make_private(folder: Path) -> None:
+    """Make a store's folder that only its owner can open; one that exists keeps its permissions."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise _cannot_write(str(folder), ("store.json",), error) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _cannot_write(address: str, parts: tuple[str, ...], error: OSError) -> StoreError:
     return StoreError(
-        f"{'/'.join(parts)} cannot be written to the store {address}",
+        _("{file} cannot be written to the store {store}", file="/".join(parts), store=address),
         received=str(error),
-        fix="free space on the disk, or make the folder writable; nothing that was there before is lost",
+        fix=_("free space on the disk, or make the folder writable; nothing that was there before is lost"),
     )

@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from tenarai.catalogue import open_catalogue
+from tenarai.catalogue import locate_catalogue, open_catalogue
 from tenarai.errors import StoreBusyError, StoreError
-from tenarai.night import catalogue_address, name_drive_by_id
+from tenarai.night import name_drive_by_id
 from tenarai.orchestration.doctor.findings import Finding
 from tenarai.orchestration.fan_out import DEPLOYMENT
 from tenarai.orchestration.pools import CPU_POOL, GPU_POOL
@@ -31,7 +31,7 @@ def check_store(settings: Settings) -> Iterator[Finding]:
         return
     yield _check_lock(store)
     source = name_drive_by_id(settings).source
-    with open_catalogue(catalogue_address(settings, store)) as catalogue:
+    with open_catalogue(locate_catalogue(settings, store)) as catalogue:
         num_images, num_nights = len(catalogue.images(source)), len(catalogue.nights(source))
     yield Finding("store", "well", f"{store.address} knows {num_images} images of this source and {num_nights} nights")
 

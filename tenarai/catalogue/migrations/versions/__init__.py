@@ -1,1 +1,0 @@
-"""One module a schema version, oldest first; never changed once released."""

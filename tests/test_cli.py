@@ -49,7 +49,7 @@ def test_what_cannot_be_read_is_said_of_each_file_and_the_others_are_still_read(
     lines = [json.loads(line) for line in done.output.splitlines()]
     assert done.exit_code == 1
     assert [line["label"] for line in lines] == [None, None, "4"]
-    assert "not a picture" in lines[0]["error"]
+    assert "not an image" in lines[0]["error"]
     assert lines[1]["error"]
 
 

@@ -256,7 +256,7 @@ def test_unusable_files_are_rejected_with_their_reasons_and_the_night_goes_on(pr
     reasons = {item["path"].rsplit("/", 1)[-1]: item["reason"] for item in report_of(store)["rejected"]}
     assert set(reasons) == {"empty.png", "letter.png", "half.jpg", "blank.png"}
     assert "empty" in reasons["empty.png"]
-    assert "not a picture" in reasons["letter.png"]
+    assert "not an image" in reasons["letter.png"]
     assert "truncated" in reasons["half.jpg"]
     assert "blank" in reasons["blank.png"]
 

@@ -83,8 +83,8 @@ def test_every_pixel_format_reads_the_same(mode):
     ("data", "reason"),
     [
         (b"", "empty"),
-        (b"Dear diary", "not a picture"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+        (b"Dear diary", "not an image"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
         (encode(colour(picture(1)), "JPEG")[:700], "truncated"),
         (encode(colour(picture(1)))[:900], "truncated"),
     ],

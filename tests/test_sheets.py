@@ -357,7 +357,7 @@ def test_a_photo_that_shows_no_whole_sheet_is_listed_with_its_reason_and_looked_
     reasons = {r.path: r.reason for r in folder.catalogue.rejections(folder.source, NORMALISER_VERSION)}
     assert "cannot be seen" in reasons["sheets/half.png"]
     assert "no practice sheet" in reasons["sheets/note.png"]
-    assert "not a picture" in reasons["sheets/letter.png"]
+    assert "not an image" in reasons["sheets/letter.png"]
     assert "nothing is written" in reasons["sheets/blank.png"]
     monkeypatch.setattr("tenarai.sheets.collect.find_sheet", lambda *_: pytest.fail("it was looked at again"))
     assert folder.night().num_cut == 0

@@ -150,7 +150,7 @@ def test_a_question_without_its_label_or_without_a_picture_is_one_clear_message(
     with pytest.raises(SettingsError, match="cannot be read"):
         gather(folder, image=tmp_path / "missing.png", label="4")
     (tmp_path / "bad.png").write_bytes(b"no picture")
-    with pytest.raises(ImageError, match="not a picture"):
+    with pytest.raises(ImageError, match="not an image"):
         gather(folder, image=tmp_path / "bad.png", label="4")
 
 

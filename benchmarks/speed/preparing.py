@@ -18,9 +18,8 @@ from sklearn.datasets import load_digits
 from benchmarks.speed.measure import Row, side_by_side
 from tenarai.prepare.images import prepare_original
 from tenarai.sample import draw, draw_page
+from tenarai.settings import Settings
 from tenarai.store import Store, open_store
-
-LIMITS = {"max_bytes": 40_000_000, "max_pixels": 120_000_000}
 
 
 def make_pictures(num: int, kind: str, *, size: tuple[int, int] | None = None) -> list[bytes]:
@@ -40,7 +39,7 @@ def make_pictures(num: int, kind: str, *, size: tuple[int, int] | None = None) -
 
 def prepare(store: Store, sha256s: list[str], workers: int) -> None:
     with ThreadPoolExecutor(workers) as pool:
-        digits = list(pool.map(partial(prepare_original, store, **LIMITS), sha256s))
+        digits = list(pool.map(partial(prepare_original, store, settings=Settings()), sha256s))
     assert all(digit.pixels or digit.reason for digit in digits)
 
 

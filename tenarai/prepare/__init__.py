@@ -29,9 +29,9 @@ __all__ = [
 
 
 def read_digit(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Decode and normalise: bytes of a picture → (28, 28) uint8, ink 255 on paper 0.
+    """Decode and normalise an image: its file's bytes → (28, 28) uint8, ink 255 on paper 0.
 
     Raises:
-        ImageError: They are no usable picture of one character.
+        ImageError: The file is not a usable image of one character.
     """
     return normalise(decode(data, max_bytes=max_bytes, max_pixels=max_pixels))

@@ -1,7 +1,7 @@
-"""Bytes of any common picture format → (H, W, 3) uint8, upright, without transparency, 512 pixels a side or as asked.
+"""Bytes of any common image format → (H, W, 3) uint8: upright, opaque, at most 512 pixels a side or as requested.
 
-What a file is, is decided by its content: names and MIME types are strangers' words. Sizes are checked from the header,
-so a decompression bomb is refused before a pixel of it is decoded.
+The content decides what a file is, not its name or MIME type. Sizes are checked in the header, so a decompression bomb
+is refused before any of its pixels are decoded.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tenarai.errors import ImageError
+from tenarai.locale import _
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "HEIF")
 MAX_SIDE = 512
 MAX_BYTES = 40_000_000
 MAX_PIXELS = 120_000_000
 GIANT = 25_000_000
-"""More decoded pixels than this are held by one thread at a time, and averaged down before anything copies them."""
+"""Images with more decoded pixels are decoded one at a time, and averaged down before anything copies them."""
 
 _one_giant = Lock()
 
@@ -31,43 +32,45 @@ _one_giant = Lock()
 def decode(
     data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE
 ) -> NDArray[np.uint8]:
-    """Decode a picture.
+    """Decode an image.
 
     Args:
-        data: The file's bytes: PNG, JPEG, WebP, BMP, TIFF, GIF (first frame) or HEIC.
+        data: Content of a PNG, JPEG, WebP, BMP, TIFF, GIF (first frame) or HEIC file.
         max_bytes: Larger files are refused. Default: 40 MB.
-        max_pixels: Pictures of more pixels are refused before decoding. Default: 120 million.
-        max_side: Larger pictures are scaled down to this. Default: 512.
+        max_pixels: Images with more pixels are refused before decoding. Default: 120 million.
+        max_side: Larger images are scaled down to this. Default: 512.
 
     Returns:
-        (H, W, 3) uint8 RGB, turned as its EXIF says, longest side at most `max_side`.
+        (H, W, 3) uint8 RGB, turned as its EXIF tag says, longest side at most `max_side`.
 
     Raises:
-        ImageError: It is empty, too large, truncated, or no picture in a known format.
+        ImageError: The file is empty, too large, truncated, or no image in a known format.
     """
     if not data:
-        raise ImageError("the file is empty")
+        raise ImageError(_("the file is empty"))
     if len(data) > max_bytes:
-        raise ImageError("the file is too large", expected=f"at most {max_bytes:,} bytes", received=f"{len(data):,}")
+        raise ImageError(
+            _("the file is too large"), expected=_("at most {n:,} bytes", n=max_bytes), received=f"{len(data):,}"
+        )
     _register_heif()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of bombs at a size of its own; ours is checked below
+            warnings.simplefilter("ignore")  # Pillow warns at its own size limit; ours is checked below
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(image, max_pixels)
-                image.draft("RGB", (max_side, max_side))  # a phone's JPEG is decoded at a half, a quarter or an eighth
+                image.draft("RGB", (max_side, max_side))  # decodes a phone's JPEG at a half, a quarter or an eighth
                 with _one_giant if image.width * image.height > GIANT else nullcontext():
                     return _to_array(image, max_side)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
         raise ImageError(
-            "it is not a picture that can be read", expected="PNG, JPEG, WebP, BMP, TIFF, GIF or HEIC"
+            _("the file is not an image that can be read"), expected=_("PNG, JPEG, WebP, BMP, TIFF, GIF or HEIC")
         ) from error
     except Image.DecompressionBombError as error:
-        raise ImageError("the picture has too many pixels", expected=f"at most {max_pixels:,}") from error
+        raise _too_many_pixels(max_pixels) from error
     except Exception as error:
-        raise ImageError(_say_why(error)) from error
+        raise ImageError(_explain(error)) from error
 
 
 def _register_heif() -> None:
@@ -80,13 +83,13 @@ def _register_heif() -> None:
 def _check_size(image: Image.Image, max_pixels: int) -> None:
     pixels = image.width * image.height
     if pixels > max_pixels:
-        raise ImageError(
-            "the picture has too many pixels",
-            expected=f"at most {max_pixels:,}",
-            received=f"{image.width} × {image.height}",
-        )
+        raise _too_many_pixels(max_pixels, f"{image.width} × {image.height}")
     if pixels == 0:
-        raise ImageError("the picture has no pixels")
+        raise ImageError(_("the image has no pixels"))
+
+
+def _too_many_pixels(limit: int, received: str = "") -> ImageError:
+    return ImageError(_("the image has too many pixels"), expected=_("at most {n:,}", n=limit), received=received)
 
 
 def _to_array(image: Image.Image, max_side: int) -> NDArray[np.uint8]:
@@ -96,7 +99,7 @@ def _to_array(image: Image.Image, max_side: int) -> NDArray[np.uint8]:
     if picture.mode.startswith("I;16") or picture.mode in {"I", "F"}:
         picture = _stretch_deep(picture)
     if "A" in picture.getbands() or "transparency" in picture.info:
-        picture = _lay_on_paper(picture.convert("RGBA"))
+        picture = _flatten(picture.convert("RGBA"))
     picture = picture.convert("RGB")
     if max(picture.size) > max_side:
         picture.thumbnail((max_side, max_side), Image.Resampling.BOX, reducing_gap=None)
@@ -104,7 +107,7 @@ def _to_array(image: Image.Image, max_side: int) -> NDArray[np.uint8]:
 
 
 def _shrink_giant(image: Image.Image) -> Image.Image:
-    """Average a giant down to some 2,000 pixels a side: hostile files of a few hundred kilobytes hold 120 million."""
+    """Average a giant down to about 2,000 pixels a side; 120 million pixels fit into a hostile file of some 100 kB."""
     factor = max(image.size) // (4 * MAX_SIDE)
     if image.width * image.height <= GIANT or factor < 2:
         return image
@@ -119,7 +122,7 @@ def _shrink_giant(image: Image.Image) -> Image.Image:
 
 
 def _stretch_deep(picture: Image.Image) -> Image.Image:
-    """16-bit and float pictures to 8 bits by their own range; Pillow's own conversion clips them."""
+    """Scale 16-bit and float images to 8 bits by their own range; Pillow's conversion clips them."""
     values = np.asarray(picture, dtype=np.float64)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if not np.isfinite(low) or high <= low:
@@ -127,20 +130,21 @@ def _stretch_deep(picture: Image.Image) -> Image.Image:
     return Image.fromarray(np.uint8(np.nan_to_num((values - low) / (high - low)) * 255))
 
 
-def _lay_on_paper(picture: Image.Image) -> Image.Image:
-    """Lay transparency on the paper that the opaque ink calls for: white under dark ink, black under light ink."""
+def _flatten(picture: Image.Image) -> Image.Image:
+    """Put a transparent image on the paper that its opaque ink needs: white under dark ink, black under light ink."""
+    if picture.getextrema()[-1] == (255, 255):
+        return picture
     pixels = np.asarray(picture)
-    opaque = pixels[..., 3] > 127
-    luma = pixels[..., :3].mean(axis=2)
-    is_light_ink = bool(opaque.any() and not opaque.all() and np.median(luma[opaque]) > 200)
+    opaque = pixels[pixels[..., 3] > 127, :3]
+    is_light_ink = 0 < len(opaque) < pixels[..., 3].size and np.median(opaque.sum(axis=1, dtype=np.uint16)) > 600
     paper = Image.new("RGBA", picture.size, (0, 0, 0, 255) if is_light_ink else (255, 255, 255, 255))
     return Image.alpha_composite(paper, picture)
 
 
-def _say_why(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     text = str(error).lower()
-    if "truncated" in text or "unexpected end" in text or "broken" in text or "premature" in text:
-        return "the picture is truncated: the upload may have broken off"
+    if any(word in text for word in ("truncated", "unexpected end", "broken", "premature")):
+        return _("the image is truncated: the upload may have been interrupted")
     if isinstance(error, MemoryError):
-        return "the picture needs more memory than there is"
-    return f"the picture is damaged ({type(error).__name__})"
+        return _("there is not enough memory to decode the image")
+    return _("the image is damaged ({kind})", kind=type(error).__name__)

@@ -1,4 +1,4 @@
-"""Prepare what the sync brought: every original that has no digit yet is decoded, normalised and hashed, once."""
+"""Prepare what the sync brought: decode, normalise and hash every original that has no digit yet."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.errors import ImageError
+from tenarai.locale import _, dump
 from tenarai.prepare.decode import decode
 from tenarai.prepare.normalise import NORMALISER_VERSION, run_stages
 from tenarai.prepare.phash import NEAR_DUPLICATE_BITS, hamming, perceptual_hash
@@ -20,40 +22,29 @@ from tenarai.records import Digit, Fingerprint, PrepareResult
 from tenarai.settings import Settings
 from tenarai.store import Store
 
+if TYPE_CHECKING:
+    from tenarai.catalogue import Catalogue
+
 BATCH = 256
-
-
-class DigitBook(Protocol):
-    """What preparing needs of the catalogue."""
-
-    def unprepared(self, source: str, normaliser: int) -> list[str]:
-        """sha256 of live images without a digit."""
-
-    def fingerprints(self, normaliser: int) -> dict[str, Fingerprint]:
-        """What near-duplicates of usable digits are found by, by sha256."""
-
-    def put_digits(self, digits: Iterable[Digit]) -> None:
-        """Keep digits."""
+PROGRESS_SECONDS = 5
 
 
 def prepare_images(
     store: Store,
-    catalogue: DigitBook,
+    catalogue: Catalogue,
     source: str,
     settings: Settings,
     *,
-    workers: int | None = None,
     on_progress: Callable[[str], None] | None = None,
 ) -> PrepareResult:
-    """Prepare all live images of a source that have no digit yet, in batches: a killed night loses one at most.
+    """Prepare all live images of a source that have no digit yet, in batches; an interrupted run loses at most one.
 
     Args:
         store: Holds the originals.
-        catalogue: Tells what is to do, and keeps the digits.
+        catalogue: Lists what is to do, and keeps the digits.
         source: Address of the source.
         settings: Limits on bytes and pixels.
-        workers: Threads; decoders and OpenCV work outside Python's lock. Default: one a processor.
-        on_progress: Receives a line every few seconds.
+        on_progress: Called with a progress line every few seconds.
 
     Raises:
         StoreError: An original is missing, or the catalogue cannot be written.
@@ -62,37 +53,38 @@ def prepare_images(
     if not todo:
         return PrepareResult()
     groups = Groups(catalogue.fingerprints(NORMALISER_VERSION).values())
-    prepare = partial(prepare_original, store, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-    num_rejected, told = 0, time.monotonic()
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    prepare = partial(prepare_original, store, settings=settings)
+    num_rejected, last_said = 0, time.monotonic()
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # decoders and OpenCV release Python's lock
         for start in range(0, len(todo), BATCH):
             digits = groups.join(list(pool.map(prepare, todo[start : start + BATCH])))
             catalogue.put_digits(digits)
             num_rejected += sum(1 for digit in digits if digit.reason)
-            if on_progress and time.monotonic() - told > 5:
-                told = time.monotonic()
-                on_progress(f"{start + len(digits)} of {len(todo)} images")
+            if on_progress and time.monotonic() - last_said > PROGRESS_SECONDS:
+                last_said = time.monotonic()
+                on_progress(_("{done} of {total} images", done=start + len(digits), total=len(todo)))
     return PrepareResult(len(todo) - num_rejected, num_rejected)
 
 
-def prepare_original(store: Store, sha256: str, *, max_bytes: int, max_pixels: int) -> Digit:
-    """Decode, normalise and hash one original; an unusable one becomes a digit with a reason, in its own group."""
+def prepare_original(store: Store, sha256: str, *, settings: Settings) -> Digit:
+    """Decode, normalise and hash one original; an unusable one becomes a digit with a reason, in a group by itself."""
+    data = store.original(sha256)
     try:
-        stages = run_stages(decode(store.original(sha256), max_bytes=max_bytes, max_pixels=max_pixels))
+        stages = run_stages(decode(data, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels))
     except ImageError as error:
-        return Digit(sha256, NORMALISER_VERSION, b"", b"", sha256, error.what)
+        return Digit(sha256, NORMALISER_VERSION, b"", b"", sha256, dump(error.what))
     return Digit(sha256, NORMALISER_VERSION, stages.digit.tobytes(), perceptual_hash(stages.ink), sha256)
 
 
 class Groups:
-    """Near-duplicate groups: an image joins the group of its nearest copy that came before it, for good.
+    """Groups of near-duplicates. An image joins the group of its nearest earlier copy, permanently.
 
     Args:
-        known: Those that have their group already.
+        known: Fingerprints that already have a group.
     """
 
     def __init__(self, known: Iterable[Fingerprint]) -> None:
-        """Gather the hashes of what is known."""
+        """Collect the hashes of what is known."""
         known = list(known)
         self._names = [digit.group for digit in known]
         self._hashes = _stack(known)
@@ -114,9 +106,7 @@ class Groups:
         self._names += names
         self._hashes = np.concatenate([self._hashes, hashes])
         grouped = {digit.sha256: name for digit, name in zip(usable, names, strict=True)}
-        return [
-            Digit(d.sha256, d.normaliser, d.pixels, d.phash, grouped.get(d.sha256, d.group), d.reason) for d in digits
-        ]
+        return [replace(digit, group=grouped.get(digit.sha256, digit.group)) for digit in digits]
 
 
 def _stack(digits: Sequence[Digit | Fingerprint]) -> NDArray[np.uint8]:

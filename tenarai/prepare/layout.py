@@ -1,4 +1,4 @@
-"""The character as MNIST lays it out (LeCun et al., 1998): pen evened out, in a 20 × 20 box, centred by mass."""
+"""MNIST's layout (LeCun et al., 1998): even pen width, a 20 × 20 box, centred by mass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tenarai.prepare.order import in_order, median, percentile
 
 
 def lay_out(ink: Float, chosen: Mask) -> NDArray[np.uint8]:
-    """Stretch the grey levels, even out the pen's width, and place the character as MNIST does.
+    """Stretch the grey levels, even out the pen width, and place the character as MNIST does.
 
     Args:
         ink: (H, W) float32, 0 to 1.
@@ -35,7 +35,7 @@ def lay_out(ink: Float, chosen: Mask) -> NDArray[np.uint8]:
 
 
 def even_out_pen(box: Float) -> Float:
-    """Thicken strokes that would be under 2 pixels wide in the 20 × 20 box to 2.4, and thin those over 5 to 4."""
+    """Thicken strokes under 2 pixels wide in the 20 × 20 box to 2.4, and thin those over 5 to 4."""
     scale = max(box.shape) / 20
     width = _stroke_width(box > 0.4) / scale
     if width <= 0 or 2.0 <= width <= 5.0:
@@ -51,7 +51,7 @@ def even_out_pen(box: Float) -> Float:
 
 
 def _stroke_width(mask: Mask) -> float:
-    """Typical width of the strokes in pixels, by the distance of their middle line to the paper."""
+    """Typical stroke width in pixels: twice the distance of the centre line from the paper."""
     if not mask.any():
         return 0.0
     padded = np.pad(np.uint8(mask), 1)
@@ -61,7 +61,7 @@ def _stroke_width(mask: Mask) -> float:
 
 
 def _centre(small: Float) -> NDArray[np.uint8]:
-    """Put the centre of mass of a box of at most 20 × 20 into the middle of 28 × 28, as far as it fits."""
+    """Put the centre of mass of a box of at most 20 × 20 at the middle of 28 × 28, as far as the box fits."""
     high, wide = small.shape
     total = float(small.sum()) or 1.0
     row = float((small.sum(axis=1) * np.arange(high)).sum()) / total

@@ -1,11 +1,11 @@
-"""One picture of one character → the digit that models are trained on and read: (28, 28) uint8, ink 255 on paper 0.
+"""One image of one character → the digit that models are trained on and read: (28, 28) uint8, ink 255 on paper 0.
 
     picture ─polarity─▶ dark or light ink? ─paper─▶ ink strength, light and shadow divided out
-    ─lines─▶ frames, ruled and squared paper gone ─threshold─▶ mask ─components─▶ the character alone
+    ─lines─▶ without frames, ruled and squared paper ─threshold─▶ mask ─components─▶ the character alone
     ─layout─▶ 20 × 20 box, centred by mass
 
-Each stage is a function of its own, in `ink`, `lines`, `character` and `layout`. The same code serves training and
-reading; whatever changes its output raises `NORMALISER_VERSION`, which every model remembers.
+Each stage is one function in `ink`, `lines`, `character` or `layout`. Training and reading use the same code. Any
+change of its output increases `NORMALISER_VERSION`, which every model records.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.errors import ImageError
+from tenarai.locale import _
 from tenarai.prepare.character import choose_character, stands_out, threshold_ink
 from tenarai.prepare.ink import Float, Mask, has_dark_ink, ink_strength
 from tenarai.prepare.layout import lay_out
@@ -30,7 +31,7 @@ WORK = 256  # longest side that the stages work at
 
 @dataclass(frozen=True)
 class Stages:
-    """What each stage made of a picture, for `tenarai read --explain` and the contact sheet."""
+    """The output of each stage, for `tenarai read --explain` and the contact sheet."""
 
     picture: NDArray[np.uint8]
     dark_ink: bool
@@ -42,7 +43,7 @@ class Stages:
 
 
 def normalise(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Normalise a picture of one character.
+    """Normalise an image of one character.
 
     Args:
         picture: (H, W, 3) or (H, W) uint8, any size and polarity.
@@ -51,22 +52,22 @@ def normalise(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         (28, 28) uint8, ink 255 on paper 0, the ink in a 20 × 20 box with its centre of mass in the middle.
 
     Raises:
-        ImageError: It is under 8 pixels wide or high, or there is no ink.
+        ImageError: The image is under 8 pixels wide or high, or has no ink.
     """
     return run_stages(picture).digit
 
 
 def run_stages(picture: NDArray[np.uint8], *, dark_ink: bool | None = None) -> Stages:
-    """Normalise and keep what each stage made; see `normalise`.
+    """Normalise and keep the output of each stage; see `normalise`.
 
     Args:
         picture: As for `normalise`.
-        dark_ink: Whether the ink is darker than its paper. Default: judged by the picture.
+        dark_ink: Whether the ink is darker than its paper. Default: estimated from the image.
     """
     if min(picture.shape[:2]) < MIN_SIDE:
         raise ImageError(
-            "the picture is too small to hold a character",
-            expected=f"at least {MIN_SIDE} × {MIN_SIDE} pixels",
+            _("the image is too small"),
+            expected=_("at least {side} × {side} pixels", side=MIN_SIDE),
             received=f"{picture.shape[1]} × {picture.shape[0]}",
         )
     colour = scale_to_work(picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2))
@@ -77,13 +78,13 @@ def run_stages(picture: NDArray[np.uint8], *, dark_ink: bool | None = None) -> S
     chosen = choose_character(mask, cleaned)
     if not stands_out(cleaned, mask, chosen):
         raise ImageError(
-            "the page is blank: no ink was found", expected="one character, darker or lighter than its paper"
+            _("the page is blank: no ink was found"), expected=_("one character, darker or lighter than its paper")
         )
     return Stages(colour, dark_ink, ink, cleaned, mask, chosen, lay_out(ink, chosen))
 
 
 def scale_to_work(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Scale so that the longest side is 256; tiny pictures are enlarged four times at most."""
+    """Scale so that the longest side is 256; tiny images are enlarged at most four times."""
     height, width = picture.shape[:2]
     factor = min(WORK / max(height, width), 4.0)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))

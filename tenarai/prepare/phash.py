@@ -1,7 +1,7 @@
-"""Near-duplicates: a 16 × 16 perceptual hash of the page; a re-encoded, resized or re-lit copy is known as a copy.
+"""Near-duplicates: a 16 × 16 perceptual hash of the page, almost the same for re-encoded, resized and relit copies.
 
-It is taken from the ink's strength on the whole page, so that light, paper and polarity do not matter, and the
-writing's place on the page does. The same character written twice differs in about half of the 256 bits.
+The hash is computed from the ink strength of the whole page: light, paper and polarity do not change it, the position
+of the writing does. The same character written twice differs in about half of the 256 bits.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEAR_DUPLICATE_BITS = 44
-"""Up to this many of 256 bits apart two pictures count as one; `tests/test_prepare.py` holds what it finds."""
+"""Two images that differ in at most this many of 256 bits are near-duplicates."""
 
 CHUNK = 2048
 
@@ -20,10 +20,10 @@ def perceptual_hash(ink: NDArray[np.float32]) -> bytes:
     """Hash a page (after Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010).
 
     Args:
-        ink: (H, W) float32, strength of the ink, 0 to 1, as `normalise.ink_strength` gives it.
+        ink: (H, W) float32 ink strength, 0 to 1, from `ink_strength`.
 
     Returns:
-        32 bytes: which of the 16 × 16 lowest frequencies lie above their median.
+        32 bytes: which of the 16 × 16 lowest frequencies are above their median.
     """
     small = cv2.resize(ink, (32, 32), interpolation=cv2.INTER_AREA)
     low = cv2.dct(small)[:16, :16].ravel()
@@ -39,10 +39,10 @@ def are_near(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.b
 
 
 def hamming(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    """Bits that differ between (N, 32) and (M, 32) uint8 hashes: (N, M) uint16, 0 to 256."""
+    """Number of bits that differ between (N, 32) and (M, 32) uint8 hashes: (N, M) uint16, 0 to 256."""
     a, b = (np.ascontiguousarray(hashes).view(np.uint64) for hashes in (ours, theirs))
     distances = np.empty((len(a), len(b)), dtype=np.uint16)
-    for start in range(0, len(b), CHUNK):  # a chunk at a time keeps the intermediate arrays in the cache
+    for start in range(0, len(b), CHUNK):  # a chunk at a time keeps intermediate arrays in the cache
         part = b[start : start + CHUNK]
         distances[:, start : start + CHUNK] = np.bitwise_count(a[:, None, :] ^ part[None, :, :]).sum(
             -1, dtype=np.uint16

@@ -1,6 +1,6 @@
-"""Pictures without the normaliser: squeezed to 28 × 28, light and dark as they came.
+"""Images without the normaliser: resized to 28 × 28, light and dark as they are.
 
-What most beginners' programs do, and what a study weighs the normaliser against; nothing else reads this way.
+Most beginners' programs do this. A study compares the normaliser with it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from PIL import Image
 
 
 def squeeze(picture: NDArray[np.uint8], *, smooth: bool = False) -> NDArray[np.uint8]:
-    """The whole picture in grey, squeezed to 28 × 28 whatever its proportions.
+    """Convert the whole image to grey and resize it to 28 × 28, ignoring its aspect ratio.
 
     Args:
         picture: (H, W, 3) uint8.
-        smooth: Average the pixels that fall together. Default: take one of them, as Keras' `flow_from_directory` and
-            `load_img` do unless they are told otherwise.
+        smooth: Average the pixels that fall together. Default: pick one of them, as Keras' `load_img` does by default.
 
     Returns:
         (28, 28) uint8, white 255.

@@ -2,9 +2,9 @@
 
 .venv/bin/python -m benchmarks.advice OWN POOL.npz…
 
-Each writer begins with two samples a digit, then files or writes twenty more: any digit evenly; in the style of images
-that were misread; what the model is least sure of in an inbox, alike or not. Judged on later images, which nobody could
-choose, and on the inbox itself: what was filed is right, the rest is read.
+Each writer begins with two samples a digit, then files or writes twenty more: any digit evenly, or what the model is
+least sure of in an inbox, alike or not. Judged on later images, which nobody could choose, and on the inbox itself:
+what was filed is right, the rest is read.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.writers import Hand, Hands, Head, fit_head
-from tenarai.evaluate.advice import order_inbox, rank_styles, soften
+from tenarai.evaluate.advice import order_inbox
 
-START_EACH, MORE, NUM_MISREAD_FROM = 2, 20, 60
+START_EACH, MORE, NUM_SET_ASIDE = 2, 20, 60
 Rows = NDArray[np.intp]
 
 
@@ -29,20 +29,6 @@ def evenly(hand: Hand, pool: Rows) -> Rows:
     """Two more of each digit, as they come."""
     each = MORE // 10
     return np.concatenate([pool[hand.targets[pool] == digit][:each] for digit in range(10)])
-
-
-def in_style(hand: Hand, pool: Rows, start: Rows, misread: Rows) -> Rows:
-    """What looks most like the misread images, the rarest styles first; the rest evenly."""
-    order = rank_styles(hand.pixels[misread], hand.targets[misread], hand.pixels[start], hand.targets[start])
-    chosen: list[int] = []
-    looks = soften(hand.pixels)
-    for _ in range(MORE // 2):  # at most half of them: a writer keeps writing evenly, too
-        for row in misread[order].tolist():
-            same = [n for n in pool.tolist() if hand.targets[n] == hand.targets[row] and n not in chosen]
-            if same and len(chosen) < MORE // 2:
-                chosen.append(min(same, key=lambda n: float(np.linalg.norm(looks[n] - looks[row]))))
-    rest = [n for n in evenly(hand, pool).tolist() if n not in chosen]
-    return np.array([*chosen, *rest][:MORE], dtype=np.intp)
 
 
 def least_sure(hand: Hand, pool: Rows, model: Head, *, diverse: bool) -> Rows:
@@ -58,14 +44,12 @@ def try_writer(hand: Hand, seed: int) -> dict[str, tuple[float, float]]:
     start = np.concatenate([order[hand.targets[order] == digit][:START_EACH] for digit in range(10)])
     others = np.setdiff1d(order, start, assume_unique=True)
     others = others[np.random.default_rng([seed, 6]).permutation(len(others))]
-    seen, rest = others[:NUM_MISREAD_FROM], others[NUM_MISREAD_FROM:]
+    rest = others[NUM_SET_ASIDE:]
     pool, judge = rest[: len(rest) // 2], rest[len(rest) // 2 :]
     model = fit_head(hand, start, seed)
-    misread = seen[model.read(hand.plain[seen]) != hand.targets[seen]]
     choices = {
         "start": start[:0],
         "evenly": evenly(hand, pool),
-        "in the style of the misread": in_style(hand, pool, start, misread),
         "least sure": least_sure(hand, pool, model, diverse=False),
         "least sure, diverse": least_sure(hand, pool, model, diverse=True),
     }

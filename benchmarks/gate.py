@@ -27,7 +27,7 @@ from tenarai import evaluate
 from tenarai.dataset import REGRESSION, TEST, TRAIN, Snapshot, freeze
 from tenarai.evaluate import promote
 from tenarai.model.train import split_folds
-from tenarai.records import Decision, Fingerprint, Image, PairedCounts, Prediction, RegressionCase, Role
+from tenarai.records import Case, Decision, Fingerprint, Image, PairedCounts, Prediction, Role
 from tenarai.settings import GateSettings
 
 NUM_NIGHTS, PER_NIGHT = 30, 10
@@ -278,9 +278,7 @@ def _freeze(hand: Hand, rows: NDArray[np.intp], misread: set[int]) -> tuple[Snap
 
 def _decide(evidence: Evidence, settings: GateSettings) -> Decision:
     cases = [
-        RegressionCase(
-            "x.png", "0" * 64, "4", Prediction("4", sure, False), Prediction("9", 1.0, False), "newly misread"
-        )
+        Case("x.png", "0" * 64, "4", Prediction("4", sure, False), Prediction("9", 1.0, False), "newly misread")
         for sure in evidence.lost
     ]
     return promote.decide(evidence.pairs, cases, settings, learned=evidence.learned)

@@ -22,22 +22,25 @@ from tenarai.dataset import freeze, save_snapshot
 from tenarai.errors import TenaraiError
 from tenarai.evaluate import promote
 from tenarai.evaluate.champion import champion_id
-from tenarai.evaluate.examine import Evaluation, examine_challenger, examine_quietly
+from tenarai.evaluate.examine import examine_challenger, examine_quietly
 from tenarai.evaluate.explain import explain_misread
 from tenarai.evaluate.readings import read_inbox_with
+from tenarai.locale import dump
 from tenarai.night import Night
 from tenarai.orchestration.notices import announce_expiry, announce_night
 from tenarai.prepare import NORMALISER_VERSION, are_near, decode, prepare_images
 from tenarai.records import (
+    Case,
     Decision,
-    InboxReading,
+    Evaluation,
+    FreezeResult,
+    PairedCounts,
     PrepareResult,
     Role,
     SheetsResult,
     SyncResult,
 )
 from tenarai.report.describe import (
-    FrozenNight,
     describe_night,
     describe_sheets,
     describe_snapshot,
@@ -45,7 +48,7 @@ from tenarai.report.describe import (
     remember_night,
 )
 from tenarai.report.filed import find_filed
-from tenarai.report.outcome import Outcome, name_state
+from tenarai.report.outcome import Outcome
 from tenarai.report.sheet import SHEET, draw_next_sheet
 from tenarai.sheets import MAX_SIDE, collect_cells
 from tenarai.sync import sync
@@ -91,7 +94,7 @@ def prepare_night(night: Night) -> PrepareResult:
         return result
 
 
-def freeze_night(night: Night) -> FrozenNight:
+def freeze_night(night: Night) -> FreezeResult:
     """Freeze tonight's snapshot and find out whether it is new."""
     with night.stage("freeze") as say, night.catalogue() as catalogue:
         source = night.settings.source
@@ -101,7 +104,7 @@ def freeze_night(night: Night) -> FrozenNight:
         num_images = sum(1 for image in images if image.sha256 in digits)
         if not any(image.role in {Role.DIGITS, Role.MISREAD} for image in images):
             say("nothing is labelled yet")
-            return FrozenNight(None, False, night.fingerprint(""), (), tuple(rejections), num_images)
+            return FreezeResult(None, False, night.fingerprint(""), (), tuple(rejections), num_images)
         frozen = freeze(
             images,
             digits,
@@ -115,7 +118,7 @@ def freeze_night(night: Night) -> FrozenNight:
         nights = catalogue.nights(source)
         is_new = night.force or not nights or nights[-1].get("fingerprint") != fingerprint
         say(describe_snapshot(frozen, is_new))
-        return FrozenNight(
+        return FreezeResult(
             frozen.snapshot.info,
             is_new,
             fingerprint,
@@ -125,7 +128,7 @@ def freeze_night(night: Night) -> FrozenNight:
         )
 
 
-def train_challenger(night: Night, frozen: FrozenNight) -> str:
+def train_challenger(night: Night, frozen: FreezeResult) -> str:
     """Train a challenger on what is new, on the GPU pool when its worker is there, else here.
 
     Returns:
@@ -147,7 +150,7 @@ def train_challenger(night: Night, frozen: FrozenNight) -> str:
         return model
 
 
-def examine_night(night: Night, frozen: FrozenNight, challenger: str) -> Evaluation:
+def examine_night(night: Night, frozen: FreezeResult, challenger: str) -> Evaluation:
     """Champion and challenger on the same images, the regression set, and the champion on tonight's new ones."""
     with night.stage("examine") as say, night.catalogue() as catalogue:
         if not challenger or frozen.info is None:
@@ -155,18 +158,21 @@ def examine_night(night: Night, frozen: FrozenNight, challenger: str) -> Evaluat
         return examine_challenger(night, catalogue, frozen.info, challenger, say)
 
 
-def decide_night(night: Night, frozen: FrozenNight, examined: Evaluation) -> Decision:
+def decide_night(night: Night, frozen: FreezeResult, examined: Evaluation) -> Decision:
     """Let the gate decide, and make the winner champion."""
     with night.stage("decide") as say:
         if not examined.challenger:
             if frozen.info is None:
-                return Decision("nothing new", "no labelled images yet", cause="unlabelled")
-            return Decision("nothing new", "no image or setting changed since last night", cause="unchanged")
+                return Decision("nothing new", "unlabelled")
+            return Decision("nothing new", "unchanged")
         if promote.is_rolled_back(night.store, examined.challenger, examined.snapshot):
-            reason = f"{examined.challenger} was rolled back by hand; only a person can crown it again"
-            return Decision("kept", reason, cause="rolled back", facts={"model": examined.challenger})
+            return Decision("kept", "rolled back", {"model": examined.challenger})
         decision = promote.decide(
-            examined.pairs, examined.regression, night.gate, learned=examined.learned, is_first=examined.is_first
+            examined.pairs or PairedCounts(0, 0, 0, 0),
+            examined.regression,
+            night.gate,
+            learned=examined.num_learned,
+            is_first=examined.is_first,
         )
         if examined.challenger == champion_id(night.store):
             return _tell_who_reigns(night, examined, decision)
@@ -175,7 +181,7 @@ def decide_night(night: Night, frozen: FrozenNight, examined: Evaluation) -> Dec
             promote.promote(
                 night.store,
                 examined.challenger,
-                why=decision.reason,
+                why=dump(decision.reason),
                 by="gate",
                 snapshot=examined.snapshot,
                 action=action,
@@ -191,29 +197,29 @@ def _tell_who_reigns(night: Night, examined: Evaluation, decision: Decision) -> 
             record.get("challenger") == examined.challenger for record in catalogue.nights(night.settings.source)
         )
     if was_told:
-        return Decision(
-            "nothing new", f"{examined.challenger} was trained before and reigns already", cause="unchanged"
-        )
-    promotion = promote.champion(night.store)
-    return decision if decision.verdict == "promoted" or promotion is None else Decision("promoted", promotion.why)
+        return Decision("nothing new", "reads already", {"model": examined.challenger})
+    return (
+        decision if decision.verdict == "promoted" else Decision("promoted", "resumed", {"model": examined.challenger})
+    )
 
 
-def read_inbox(night: Night) -> tuple[InboxReading, ...]:
+def read_inbox(night: Night) -> tuple[Case, ...]:
     """What the reigning champion reads in the inbox; readings are kept, so a quiet night needs no model."""
     with night.stage("inbox") as say, night.catalogue() as catalogue:
         readings = read_inbox_with(night, catalogue)
         if readings:
-            say(f"{len(readings)} read, {sum(item.reading.unsure for item in readings)} of them unsure")
+            num_unsure = sum(case.champion is not None and case.champion.unsure for case in readings)
+            say(f"{len(readings)} read, {num_unsure} of them unsure")
         return readings
 
 
 def publish_night(
     night: Night,
     synced: SyncResult,
-    frozen: FrozenNight,
+    frozen: FreezeResult,
     examined: Evaluation,
     decision: Decision,
-    inbox: tuple[InboxReading, ...],
+    inbox: tuple[Case, ...],
 ) -> Outcome:
     """Write the report, show it in the UI, and only then count the night as finished."""
     from tenarai.orchestration.artifacts import name_run, publish_artifacts
@@ -225,7 +231,7 @@ def publish_night(
         filed = find_filed(catalogue, night.settings.source, nights[-1] if nights else {})
         why = explain_misread(night, examined)
         record = describe_night(night, nights, synced, frozen, examined, decision, inbox, filed, why)
-        if sheet := draw_next_sheet(night.settings, night.store, catalogue, record.write_next):
+        if sheet := draw_next_sheet(night.settings, night.store, catalogue):
             night.store.write(sheet, "reports", night.run, SHEET)
             record = replace(record, sheet=SHEET)
         pictures = StorePictures(night.store, catalogue.digits(NORMALISER_VERSION, pictured(record)))
@@ -233,13 +239,13 @@ def publish_night(
         write_report(night.store, night.run, report)
         publish_artifacts(record, report.markdown)
         name_run(record)
-        catalogue.put_night(night.run, night.settings.source, remember_night(record, frozen.fingerprint))
+        catalogue.put_night(night.run, night.settings.source, remember_night(record))
         place = f"{night.store.root}/reports/{night.run}/report.html"
         say(place)
         announce_night(record, nights, place, night.settings.language)
         announce_expiry(night.settings.drive_credentials.get_secret_value(), datetime.now(UTC), night.settings.language)
         message = f"{decision.verdict}: {decision.reason}"
-        return Outcome(night.run, decision.verdict, message, name_state(decision), place)
+        return Outcome(night.run, decision.verdict, message, decision.state, place)
 
 
 def _is_passing(_: object, __: object, state: State) -> bool:

@@ -120,14 +120,6 @@ class EvaluationSettings(_Form):
     test_share: float = Field(
         0.2, ge=0.05, le=0.5, title="Share held out", description="Part of the labelled images never trained on."
     )
-    style_hints: bool = Field(
-        False,
-        title="Advise on style",
-        description="Show misread images in whose style more could be written; not shown to beat writing evenly.",
-    )
-    unsure_below: float = Field(
-        0.8, ge=0, le=1, title="Unsure below", description="Readings less probable than this are called unsure."
-    )
 
 
 class StudySettings(_Form):

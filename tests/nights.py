@@ -3,13 +3,14 @@
 import numpy as np
 
 from tenarai.records import (
+    Case,
     Curves,
     Decision,
-    InboxReading,
+    Evaluation,
+    FreezeResult,
     NightReport,
     PairedCounts,
     Prediction,
-    RegressionCase,
     Rejection,
     Score,
     SnapshotInfo,
@@ -28,16 +29,17 @@ class NoPictures:
 
 
 def night(**given):
+    """Fields of the evaluation and of the frozen snapshot are given by their own names, without the nesting."""
     fields = {
         "run": "2026-01-02T0200-abc",
         "created": "2026-01-02T02:00:00+00:00",
         "source": "folder:/photos",
         "store": "/store",
-        "decision": Decision("promoted", "better on images neither was trained on (won 9, lost 1)", 0.01),
-        "champion": "base-1",
-        "reigning": "m-1",
+        "decision": Decision("promoted", "better", {"won": 9, "lost": 1, "num_images": 20, "p": 0.01}),
+        "champion": "m-1",
+        "before": "base-1",
         "challenger": "m-1",
-        "snapshot": SnapshotInfo("s-1", ("4", "5"), 80, 20, 1, 0, 1),
+        "info": SnapshotInfo("s-1", ("4", "5"), 80, 20, 1, 0, 1),
         "sync": SyncResult(num_seen=101, num_added=3),
         "champion_score": Score(18, 20, 0.7, 0.97),
         "challenger_score": Score(19, 20, 0.76, 0.99),
@@ -46,11 +48,9 @@ def night(**given):
         "confusion_labels": ("4", "5"),
         "fresh": Score(2, 3, 0.2, 0.94),
         "regression": (
-            RegressionCase(
-                "misread/4/a.png", "a" * 64, "4", Prediction("5", 0.7, True), Prediction("4", 0.9, False), "fixed"
-            ),
+            Case("misread/4/a.png", "a" * 64, "4", Prediction("5", 0.7, True), Prediction("4", 0.9, False), "fixed"),
         ),
-        "inbox": (InboxReading(EVIL, "b" * 64, Prediction("5", 0.51, True)),),
+        "inbox": (Case(EVIL, "b" * 64, "", Prediction("5", 0.51, True)),),
         "rejections": (Rejection(EVIL, "the file is empty"),),
         "curves": Curves(
             ({"loss": [1, 0.5], "accuracy": [0.5, 0.9], "val_loss": [1, 0.7], "val_accuracy": [0.4, 0.8]},),
@@ -68,4 +68,11 @@ def night(**given):
             for n in range(5)
         ),
     }
-    return NightReport(**{**fields, **given})
+    fields |= given
+    evaluation = Evaluation(champion=fields.pop("before"), **_take(fields, Evaluation))
+    frozen = FreezeResult(is_new=True, fingerprint="", **_take(fields, FreezeResult))
+    return NightReport(frozen=frozen, evaluation=evaluation, **fields)
+
+
+def _take(fields, record):
+    return {name: fields.pop(name) for name in record.__dataclass_fields__ if name in fields and name != "champion"}

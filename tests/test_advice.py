@@ -1,12 +1,11 @@
-"""What to do next: what to file first, and in which style to write more."""
+"""Which images of the inbox to file first."""
 
 import numpy as np
 
-from tenarai.evaluate import choose_hints, order_inbox, rank_styles
-from tenarai.evaluate.advice import MAX_HINTS, MAX_SPREAD, soften
+from tenarai.evaluate import order_inbox
+from tenarai.evaluate.advice import MAX_SPREAD, soften
 from tenarai.prepare import normalise
-from tenarai.records import Prediction, RegressionCase
-from tests.collections_of_digits import picture, real_digits
+from tests.collections_of_digits import picture
 
 
 def digits(*numbers):
@@ -31,25 +30,6 @@ def test_every_image_of_the_inbox_is_listed_once_and_what_comes_late_by_how_sure
     late = sure[order[MAX_SPREAD:]]
     assert (np.diff(late) >= 0).all()
     assert order_inbox(sure[:0], np.empty((0, 28, 28), np.uint8)).tolist() == []
-
-
-def test_the_style_that_is_least_like_what_was_trained_on_comes_first():
-    _, targets = real_digits()
-    fours = np.flatnonzero(targets == 4)[:6]
-    known = digits(*fours[:4])
-    common, rare = known[0].copy(), np.flip(digits(fours[5])[0], axis=0).copy()
-    order = rank_styles(np.stack([common, rare]), np.array([4, 4]), known, np.array([4] * 4))
-    assert order.tolist() == [1, 0]
-    unknown = rank_styles(np.stack([common, rare]), np.array([4, 9]), known, np.array([4] * 4))
-    assert unknown.tolist() == [1, 0]  # nothing of that label was ever seen
-
-
-def test_hints_name_the_misread_images_rarest_first():
-    reading = Prediction("5", 0.9, False)
-    cases = [RegressionCase(f"misread/4/{n}", f"{n:064}", "4", reading, None, "still misread") for n in range(9)]
-    hints = choose_hints(cases, [3, 1, 0, 2, 4, 5, 6, 7, 8])
-    assert [hint.path for hint in hints[:2]] == ["misread/4/3", "misread/4/1"]
-    assert len(hints) == MAX_HINTS
 
 
 def test_looks_are_of_one_length_and_blank_paper_is_no_trouble():

@@ -14,12 +14,10 @@ from tasks.stages import decide_night
 from tenarai.dataset import TEST, TRAIN, freeze, save_snapshot
 from tenarai.errors import ModelError
 from tenarai.evaluate import promote
-from tenarai.evaluate.examine import Evaluation
 from tenarai.evaluate.fair import count_learned, find_counted_rows
 from tenarai.night import begin_night
 from tenarai.prepare import are_near
-from tenarai.records import Fingerprint, Image, PairedCounts, Role, SnapshotInfo
-from tenarai.report.describe import FrozenNight
+from tenarai.records import Evaluation, Fingerprint, FreezeResult, Image, PairedCounts, Role, SnapshotInfo
 from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
 from tenarai.store import open_store
 from tests.collections_of_digits import picture, save
@@ -92,8 +90,8 @@ def crown(store, model, snapshot=""):
 def test_a_night_that_was_killed_after_it_crowned_goes_on_and_crowns_nobody_twice(tmp_path):
     forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
     night = begin_night("folder:/photos", str(tmp_path / "store"), force=False, **forms)
-    frozen = FrozenNight(SnapshotInfo("s-1", ("4", "9"), 80, 20, 0, 0, 1), True, "f", (), (), 100)
-    examined = Evaluation("base-1", "m-1", "s-1", PairedCounts(9, 1, 80, 10))
+    frozen = FreezeResult(SnapshotInfo("s-1", ("4", "9"), 80, 20, 0, 0, 1), True, "f", (), (), 100)
+    examined = Evaluation("base-1", "m-1", "s-1", pairs=PairedCounts(9, 1, 80, 10))
     first = decide_night(night, frozen, examined)
     assert first.verdict == "promoted"
     assert decide_night(night, frozen, examined) == first
@@ -101,16 +99,16 @@ def test_a_night_that_was_killed_after_it_crowned_goes_on_and_crowns_nobody_twic
     with night.catalogue() as catalogue:
         catalogue.put_night("r1", "folder:/photos", {"challenger": "m-1", "verdict": "promoted"})
     again = decide_night(night, frozen, examined)  # old settings, tried once more on another night
-    assert (again.verdict, again.cause) == ("nothing new", "unchanged")
+    assert (again.verdict, again.cause) == ("nothing new", "reads already")
     assert len(promote.history(night.store)) == 1
 
 
 def test_a_rolled_back_model_is_kept_out_under_any_name_on_the_same_snapshot(tmp_path):
     forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
     night = begin_night("folder:/photos", str(tmp_path / "store"), force=True, **forms)
-    frozen = FrozenNight(SnapshotInfo("s-1", ("4", "9"), 80, 20, 0, 0, 1), True, "f", (), (), 100)
+    frozen = FreezeResult(SnapshotInfo("s-1", ("4", "9"), 80, 20, 0, 0, 1), True, "f", (), (), 100)
     for challenger, verdict in (("m-1", "promoted"), ("m-seed-2", "kept")):
-        examined = Evaluation("base-1", challenger, "s-1", PairedCounts(9, 1, 80, 10))
+        examined = Evaluation("base-1", challenger, "s-1", pairs=PairedCounts(9, 1, 80, 10))
         decision = decide_night(night, frozen, examined)
         assert decision.verdict == verdict
         if verdict == "promoted":

@@ -15,6 +15,7 @@ from tenarai.errors import DatasetError, ImageError, MassDeletionError
 from tenarai.evaluate.promote import decide
 from tenarai.prepare import decode, normalise
 from tenarai.records import (
+    Case,
     Digit,
     Event,
     EventKind,
@@ -22,7 +23,6 @@ from tenarai.records import (
     Image,
     PairedCounts,
     Prediction,
-    RegressionCase,
     Role,
     State,
 )
@@ -262,7 +262,7 @@ counts = st.integers(0, 40)
 
 def relapse():
     right, wrong = Prediction("4", 0.9, False), Prediction("5", 0.9, False)
-    return RegressionCase("misread/4/a.png", sha("a"), "4", right, wrong, "newly misread")
+    return Case("misread/4/a.png", sha("a"), "4", right, wrong, "newly misread")
 
 
 @given(won=counts, lost=counts, rest=counts)

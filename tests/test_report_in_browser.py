@@ -7,13 +7,10 @@ import numpy as np
 import pytest
 
 from tenarai.records import (
+    Case,
     Decision,
     Explanation,
-    Filed,
-    InboxReading,
-    Misreading,
     Prediction,
-    RegressionCase,
     Rejection,
 )
 from tenarai.report import build_report
@@ -45,21 +42,20 @@ def told(**given):
     sure = Prediction("9", 0.93, False)
     return night(
         **{
-            "decision": Decision("kept", "not enough evidence (won 3, lost 0 of 90 images, p = 0.062)"),
+            "decision": Decision("kept", "unsure", {"won": 3, "lost": 0, "num_images": 90, "p": 0.0625}),
             "regression": tuple(
-                RegressionCase(f"misread/4/{n}.png", sha(n), "4", sure, Prediction("4", 0.8, False), "fixed")
-                for n in range(9)
+                Case(f"misread/4/{n}.png", sha(n), "4", sure, Prediction("4", 0.8, False), "fixed") for n in range(9)
             ),
             "explanations": (
                 Explanation(sha(0), tuple((sha(n), "9") for n in range(5)), np.arange(196, dtype=np.uint8).tobytes()),
             ),
-            "newly_found": (Misreading("digits/4/n.png", sha(20), "4", sure),),
-            "filed": (Filed("digits/7/b.png", sha(21), "7", "1"),),
+            "newly_found": (Case("digits/4/n.png", sha(20), "4", sure),),
+            "filed": (Case("digits/7/b.png", sha(21), "7", was_read_as="1"),),
             "inbox": (
-                InboxReading(f"inbox/{HOSTILE}", sha(30), Prediction("5", 0.51, True)),
-                InboxReading(MARKDOWN, sha(31), sure),
-                InboxReading(LONG, sha(32), sure),
-                *(InboxReading(f"inbox/{n}.png", sha(n), sure) for n in range(40, 60)),
+                Case(f"inbox/{HOSTILE}", sha(30), "", Prediction("5", 0.51, True)),
+                Case(MARKDOWN, sha(31), "", sure),
+                Case(LONG, sha(32), "", sure),
+                *(Case(f"inbox/{n}.png", sha(n), "", sure) for n in range(40, 60)),
             ),
             "rejections": (Rejection(f"digits/1/{HOSTILE}", "the file is empty"),),
             **given,
@@ -77,7 +73,7 @@ def browser():
 def pages(tmp_path_factory):
     """The report in both languages, and a quiet night's, as files."""
     folder = tmp_path_factory.mktemp("report")
-    quiet = {"decision": Decision("nothing new", "no image changed", cause="unchanged"), "challenger": ""}
+    quiet = {"decision": Decision("nothing new", "unchanged"), "challenger": ""}
     quiet |= {"challenger_score": None, "champion_score": None, "pairs": None, "fresh": None, "curves": None}
     nights = {"en": (told(), "en"), "ja": (told(), "ja"), "quiet": (told(confusion=(), **quiet), "en")}
     for name, (one, language) in nights.items():

@@ -111,12 +111,10 @@ def test_a_night_tells_its_progress_in_japanese(line, said):
 
 def test_the_gates_sentences_have_their_japanese():
     from tenarai.evaluate.promote import decide
-    from tenarai.records import PairedCounts, Prediction, RegressionCase
+    from tenarai.records import Case, PairedCounts, Prediction
     from tenarai.settings import GateSettings
 
-    lost = RegressionCase(
-        "misread/4/a.png", "a", "4", Prediction("4", 0.9, False), Prediction("9", 0.8, False), "newly misread"
-    )
+    lost = Case("misread/4/a.png", "a", "4", Prediction("4", 0.9, False), Prediction("9", 0.8, False), "newly misread")
     many, few = PairedCounts(30, 1, 100, 3), PairedCounts(1, 0, 100, 3)
     decisions = [
         decide(many, (), GateSettings()),

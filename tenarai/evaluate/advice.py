@@ -1,20 +1,14 @@
-"""What to do next, from what was measured to pay: file what the model is least sure of, and write more in rare styles.
+"""Which images of the inbox to file first: `benchmarks/advice.py` measures what that is worth.
 
-"Write more of the digits that are misread" does not beat writing evenly; `benchmarks/advice.py` measures all three.
-Likeness is taken from softened pixels, so that a quiet night can give advice without loading a model.
+Similarity is taken from blurred pixels, so that a quiet night needs no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-from tenarai.records import RegressionCase, StyleHint
-
 MAX_SPREAD = 48  # so many of the inbox are told apart from each other; nobody files more in one go
-MAX_HINTS = 6
 
 
 def order_inbox(probabilities: NDArray[np.float32], pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
@@ -41,29 +35,6 @@ def order_inbox(probabilities: NDArray[np.float32], pixels: NDArray[np.uint8]) -
     return np.array([*order, *rest[np.argsort(probabilities[rest], kind="stable")]], dtype=np.intp)
 
 
-def rank_styles(
-    misread: NDArray[np.uint8],
-    misread_targets: NDArray[np.int64],
-    known: NDArray[np.uint8],
-    known_targets: NDArray[np.int64],
-) -> NDArray[np.intp]:
-    """Misread images, those first that look least like anything of their label that was trained on.
-
-    Args:
-        misread: (M, 28, 28) uint8.
-        misread_targets: (M,) int64, what was written.
-        known: (N, 28, 28) uint8, the training images.
-        known_targets: (N,) int64.
-    """
-    looks, theirs = soften(misread), soften(known)
-    rarity = np.full(len(misread), np.inf)
-    for row, target in enumerate(misread_targets.tolist()):
-        same = theirs[known_targets == target]
-        if len(same):
-            rarity[row] = np.linalg.norm(same - looks[row], axis=1).min()
-    return np.argsort(-rarity, kind="stable")
-
-
 def soften(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(N, 28, 28) uint8 → (N, 196) float32 of length 1 each: blurred by averaging, so that near strokes are alike."""
     ink = pixels.astype(np.float32) / 255
@@ -71,13 +42,3 @@ def soften(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     blurred = sum(wide[:, y : y + 28, x : x + 28] for y in range(3) for x in range(3)) / 9
     small = np.asarray(blurred).reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)).reshape(len(pixels), 196)
     return np.asarray(small / np.maximum(np.linalg.norm(small, axis=1, keepdims=True), 1e-6), dtype=np.float32)
-
-
-def choose_hints(cases: Sequence[RegressionCase], order: Sequence[int]) -> tuple[StyleHint, ...]:
-    """The rarest styles as hints, one an image.
-
-    Args:
-        cases: Regression images that are still misread.
-        order: Row numbers from `rank_styles`.
-    """
-    return tuple(StyleHint(cases[n].path, cases[n].sha256, cases[n].label) for n in order[:MAX_HINTS])

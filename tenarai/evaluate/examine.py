@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tenarai import evaluate
 from tenarai.catalogue import Catalogue
-from tenarai.dataset import REGRESSION, TRAIN, Snapshot, load_snapshot
+from tenarai.dataset import REGRESSION, Snapshot, load_snapshot
 from tenarai.evaluate.champion import champion_id, load_model_by_id
 from tenarai.evaluate.fair import (
     count_learned,
@@ -27,59 +25,17 @@ from tenarai.evaluate.why import describe_changes
 from tenarai.night import Night
 from tenarai.prepare import NORMALISER_VERSION, are_near
 from tenarai.records import (
-    Change,
-    Curves,
-    Disputed,
+    Case,
+    Evaluation,
     Image,
-    Misreading,
-    PairedCounts,
     Prediction,
-    RegressionCase,
     Role,
-    Score,
     SnapshotInfo,
-    StyleHint,
     Suspect,
 )
 
-if TYPE_CHECKING:
-    pass
-
 Say = Callable[[str], None]
 Flags = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What the exam showed; `challenger` is empty on a night without one.
-
-    Scores and pairs are on the same images: those that neither model was trained on. `is_first` says that the champion
-    knows none of tonight's labels; `learned` from how many images champion and challenger learned; `seeds` in how many
-    of how many seeds the challenger reads a regression image.
-    """
-
-    champion: str
-    challenger: str = ""
-    snapshot: str = ""
-    pairs: PairedCounts = PairedCounts(0, 0, 0, 0)
-    disputed: tuple[Disputed, ...] = ()
-    learned: tuple[int, int] = (0, 0)
-    champion_score: Score | None = None
-    challenger_score: Score | None = None
-    fresh: Score | None = None
-    newly_found: tuple[Misreading, ...] = ()
-    suspects: tuple[Suspect, ...] = ()
-    changes: tuple[Change, ...] = ()
-    write_next: tuple[StyleHint, ...] = ()
-    is_first: bool = False
-    regression: tuple[RegressionCase, ...] = ()
-    seeds: dict[str, tuple[int, int]] = field(default_factory=dict)
-    confusion: tuple[tuple[int, ...], ...] = ()
-    confusion_labels: tuple[str, ...] = ()
-    curves: Curves | None = None
-    recipe: str = ""
-    device: str = ""
-    notes: tuple[str, ...] = ()
 
 
 def examine_challenger(
@@ -120,7 +76,7 @@ def examine_challenger(
         snapshot=info.id,
         pairs=evaluate.pair_up(right_before, right_now),
         disputed=_find_disputed(filed, snapshot, differ, theirs.of(differ), ours_there),
-        learned=count_learned(night, catalogue, champion, snapshot),
+        num_learned=count_learned(night, catalogue, champion, snapshot),
         champion_score=evaluate.wilson_score(int(right_before.sum()), len(counted)),
         challenger_score=evaluate.wilson_score(int(right_now.sum()), len(counted)),
         fresh=evaluate.wilson_score(len(fresh) - len(fresh_misread), len(fresh)),
@@ -129,7 +85,6 @@ def examine_challenger(
         suspects=_find_suspects(catalogue, snapshot, images, filed, fair),
         is_first=not set(champion.info.labels) & set(info.labels),
         regression=regression,
-        write_next=_find_styles(snapshot, regression) if night.evaluation.style_hints else (),
         seeds=_count_seeds(snapshot, load_seeds(night.store, challenger_id)),
         confusion=evaluate.confusion_matrix(truth[counted], ours_fair[counted], info.labels),
         confusion_labels=info.labels,
@@ -160,7 +115,7 @@ def _judge_regression(
     misread: dict[str, Image],
     champion: Readings,
     challenger: Readings,
-) -> tuple[RegressionCase, ...]:
+) -> tuple[Case, ...]:
     """Judge the regression set, and keep both models' readings, so that a quiet night can show it without them."""
     rows = snapshot.rows(REGRESSION)
     shas = snapshot.sha256[rows].tolist()
@@ -189,26 +144,26 @@ def _find_disputed(
     rows: NDArray[np.intp],
     champion: list[Prediction],
     challenger: list[Prediction],
-) -> tuple[Disputed, ...]:
+) -> tuple[Case, ...]:
     """Rows that only one of the two reads right, with what each reads; lost ones first, then by path."""
     found = [
-        Disputed(image.path, sha, image.label or "", before, now)
+        Case(image.path, sha, image.label or "", before, now, "won" if now.label == image.label else "lost")
         for sha, before, now in zip(snapshot.sha256[rows].tolist(), champion, challenger, strict=True)
         if (image := filed.get(sha))
     ]
-    return tuple(sorted(found, key=lambda item: (item.outcome, item.path)))
+    return tuple(sorted(found, key=lambda item: (item.status, item.path)))
 
 
 def _newly_found(
     filed: dict[str, Image], snapshot: Snapshot, rows: NDArray[np.intp], champion: list[Prediction]
-) -> tuple[Misreading, ...]:
+) -> tuple[Case, ...]:
     """Tonight's labelled images that the champion misread, by path; they are trained on all the same."""
     found = [
-        Misreading(image.path, sha, image.label or "", reading)
+        Case(image.path, sha, image.label or "", reading)
         for sha, reading in zip(snapshot.sha256[rows].tolist(), champion, strict=True)
         if (image := filed.get(sha))
     ]
-    return tuple(sorted(found, key=lambda misreading: misreading.path))
+    return tuple(sorted(found, key=lambda case: case.path))
 
 
 def _find_suspects(
@@ -226,15 +181,3 @@ def _find_suspects(
     odd = evaluate.find_outliers(judged, fair[rows])
     copies = evaluate.find_duplicates(images, catalogue.fingerprints(NORMALISER_VERSION), are_near)
     return (*wrong, *odd, *copies)
-
-
-def _find_styles(snapshot: Snapshot, regression: tuple[RegressionCase, ...]) -> tuple[StyleHint, ...]:
-    """Styles to write more in: of the images that the challenger misreads, those least like what it learned from."""
-    cases = [case for case in regression if case.status in {"still misread", "newly misread"}]
-    row_of = {sha: row for row, sha in enumerate(snapshot.sha256.tolist())}
-    rows = np.array([row_of[case.sha256] for case in cases], dtype=np.intp)
-    train = snapshot.rows(TRAIN)
-    order = evaluate.rank_styles(
-        snapshot.pixels[rows], snapshot.targets[rows], snapshot.pixels[train], snapshot.targets[train]
-    )
-    return evaluate.choose_hints(cases, order.tolist())

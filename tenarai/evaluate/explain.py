@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from tenarai.dataset import TRAIN, load_snapshot
 from tenarai.evaluate.champion import champion_id, load_model_by_id
-from tenarai.evaluate.examine import Evaluation
 from tenarai.night import Night
-from tenarai.records import Explanation, RegressionCase
+from tenarai.records import Case, Evaluation, Explanation
 
 MAX_EXPLAINED = 24
 NUM_NEAREST = 5
@@ -43,6 +42,6 @@ def explain_misread(night: Night, examined: Evaluation) -> tuple[Explanation, ..
     )
 
 
-def _is_read(case: RegressionCase, reigning: str, examined: Evaluation) -> bool:
+def _is_read(case: Case, reigning: str, examined: Evaluation) -> bool:
     reading = case.challenger if case.challenger and reigning == examined.challenger else case.champion
-    return reading.label == case.label
+    return reading is not None and reading.label == case.label

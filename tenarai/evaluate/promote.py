@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from math import comb
 
 from tenarai.errors import ModelError, StoreError
-from tenarai.records import Decision, PairedCounts, Promotion, RegressionCase
+from tenarai.records import Case, Decision, PairedCounts, Promotion
 from tenarai.settings import GateSettings
 from tenarai.store import Store
 
@@ -24,7 +24,7 @@ MIN_LEARNED = 16  # images; below 20 in training a first model of one's own is w
 
 def decide(
     pairs: PairedCounts,
-    regression: Sequence[RegressionCase],
+    regression: Sequence[Case],
     settings: GateSettings,
     *,
     learned: tuple[int, int] = (0, 0),
@@ -45,39 +45,34 @@ def decide(
         is_first: Whether the champion knows none of the labels, so that nobody could read them yet.
     """
     p = mid_p_value(pairs.won, pairs.lost)
-    counts = f"won {pairs.won}, lost {pairs.lost} of {pairs.num_images} images, p = {p:.2g}"
     facts = {"won": pairs.won, "lost": pairs.lost, "num_images": pairs.num_images, "p": p}
 
-    def say(verdict: str, cause: str, sentence: str, **more: str | int) -> Decision:
-        return Decision(verdict, f"{sentence} ({counts})", p, cause, {**facts, **more})
+    def because(verdict: str, cause: str, **more: str | int) -> Decision:
+        return Decision(verdict, cause, {**facts, **more})
 
     relapsed = [case for case in regression if _is_lost(case)]
     if is_first:
-        return say("promoted", "first", "first to read these labels")
+        return because("promoted", "first")
     if relapsed and settings.protect_regression_set:
         first, num_more = relapsed[0], len(relapsed) - 1
-        read = first.challenger.label if first.challenger else "?"
-        sentence = f"loses regression image {first.path}, read as {read}" + (
-            f" and {num_more} more" if num_more else ""
-        )
-        return say("kept", "loses", sentence, path=first.path, read_as=read, num_more=num_more)
+        read_as = first.challenger.label if first.challenger else "?"
+        return because("kept", "loses", path=first.path, read_as=read_as, num_more=num_more)
     if p <= settings.alpha:
-        return say("promoted", "better", "better on images neither was trained on")
+        return because("promoted", "better")
     if mid_p_value(pairs.lost, pairs.won) <= settings.alpha:
-        return say("kept", "worse", "worse")
+        return because("kept", "worse")
     fixed = sum(case.status == "fixed" for case in regression)
     before, now = learned
     if settings.when_unsure == "grown" and has_grown(before, now) and pairs.lost <= pairs.won + fixed + 1:
-        sentence = f"not shown to be worse, and learned from {now} images instead of {before}"
-        return say("promoted", "grown", sentence, num_learned=now, num_learned_before=before)
+        return because("promoted", "grown", num_learned=now, num_learned_before=before)
     if settings.when_unsure == "promote" and pairs.won + fixed > pairs.lost:
-        return say("promoted", "bold", "not shown to be worse, and promoting when unsure is set")
-    return say("kept", "unsure", "not enough evidence")
+        return because("promoted", "bold")
+    return because("kept", "unsure")
 
 
-def _is_lost(case: RegressionCase) -> bool:
+def _is_lost(case: Case) -> bool:
     """Whether the challenger loses what the champion could read; what it held for less than even odds was a guess."""
-    return case.status == "newly misread" and case.champion.confidence >= EVEN_ODDS
+    return case.status == "newly misread" and case.champion is not None and case.champion.confidence >= EVEN_ODDS
 
 
 def has_grown(before: int, now: int) -> bool:

@@ -13,7 +13,7 @@ from tenarai.catalogue import Catalogue
 from tenarai.evaluate.champion import champion_id, load_champion
 from tenarai.night import Night
 from tenarai.prepare import NORMALISER_VERSION
-from tenarai.records import InboxReading, ModelInfo, Prediction, Role
+from tenarai.records import Case, ModelInfo, Prediction, Role
 
 if TYPE_CHECKING:
     from tenarai.model.bundle import LoadedModel
@@ -54,7 +54,7 @@ def keep_readings(catalogue: Catalogue, model: str, readings: dict[str, Predicti
     catalogue.put_predictions(model, {sha: (reading.label, reading.confidence) for sha, reading in readings.items()})
 
 
-def read_inbox_with(night: Night, catalogue: Catalogue) -> tuple[InboxReading, ...]:
+def read_inbox_with(night: Night, catalogue: Catalogue) -> tuple[Case, ...]:
     """What the reigning champion reads in the inbox; what it has read before is not read again.
 
     The least sure come first, diverse among themselves: those are worth most when they are filed.
@@ -74,8 +74,8 @@ def read_inbox_with(night: Night, catalogue: Catalogue) -> tuple[InboxReading, .
         keep_readings(catalogue, champion, read)
         known = {**known, **read}
     found = sorted(
-        (InboxReading(image.path, image.sha256, known[image.sha256]) for image in images), key=lambda item: item.path
+        (Case(image.path, image.sha256, "", known[image.sha256]) for image in images), key=lambda item: item.path
     )
-    sure = np.array([item.reading.confidence for item in found], dtype=np.float32)
+    sure = np.array([known[item.sha256].confidence for item in found], dtype=np.float32)
     looks = np.stack([np.frombuffer(digits[item.sha256].pixels, np.uint8).reshape(28, 28) for item in found])
     return tuple(found[row] for row in evaluate.order_inbox(sure, looks))

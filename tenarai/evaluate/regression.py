@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tenarai.records import CaseStory, Image, Prediction, RegressionCase
+from tenarai.records import Case, CaseStory, Image, Prediction
 
 Stories = dict[str, dict[str, str]]
 """What a night's record keeps: `{"label", "state", "since", "model"}` by sha256."""
@@ -25,7 +25,7 @@ def judge_regression(
     labels: Collection[str] = (),
     *,
     by_heart: Collection[str] = (),
-) -> tuple[RegressionCase, ...]:
+) -> tuple[Case, ...]:
     """Judge each previously misread image, the ones that need attention first.
 
     Args:
@@ -37,7 +37,7 @@ def judge_regression(
     """
     answers: Sequence[Prediction | None] = challenger if challenger is not None else [None] * len(images)
     cases = [
-        RegressionCase(
+        Case(
             path=image.path,
             sha256=image.sha256,
             label=image.label or "",
@@ -53,7 +53,7 @@ def judge_regression(
 
 
 def tell_stories(
-    cases: Sequence[RegressionCase],
+    cases: Sequence[Case],
     nights: Iterable[Mapping[str, Any]],
     *,
     run: str,
@@ -61,7 +61,7 @@ def tell_stories(
     challenger: str,
     promoted: bool,
     seeds: Mapping[str, tuple[int, int]],
-) -> tuple[RegressionCase, ...]:
+) -> tuple[Case, ...]:
     """The cases, each with its life up to and including tonight.
 
     Args:
@@ -78,7 +78,8 @@ def tell_stories(
         reading, model = (case.challenger, challenger) if promoted and case.challenger else (case.champion, champion)
         before = stories.get(case.sha256)
         state = _next_state(
-            before["state"] if before and before["label"] == case.label else "", reading.label == case.label
+            before["state"] if before and before["label"] == case.label else "",
+            reading is not None and reading.label == case.label,
         )
         goes_on = before is not None and before["label"] == case.label and before["state"] == state
         since, by = (before["since"], before["model"]) if before is not None and goes_on else (run, model)
@@ -86,7 +87,7 @@ def tell_stories(
     return tuple(told)
 
 
-def new_stories(cases: Iterable[RegressionCase], run: str) -> Stories:
+def new_stories(cases: Iterable[Case], run: str) -> Stories:
     """The states that began tonight, for tonight's record."""
     return {
         case.sha256: {

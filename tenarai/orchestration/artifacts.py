@@ -36,9 +36,9 @@ def publish_artifacts(night: NightReport, markdown: str) -> None:
 
     title = f"{night.decision.verdict}: {night.decision.reason}"
     create_markdown_artifact(markdown, key="nightly-report", description=title)
-    if night.confusion:
+    if night.evaluation.confusion:
         create_table_artifact(per_digit_rows(night), key="per-digit", description="Right and wrong by what was written")
-    if night.regression:
+    if night.evaluation.regression:
         create_table_artifact(
             regression_rows(night),
             key="regression-set",
@@ -112,9 +112,11 @@ def read_artifact(run_id: UUID, key: str) -> tuple[Any, str]:
 def per_digit_rows(night: NightReport) -> list[dict[str, object]]:
     """One row a label: images, right answers, share and interval in percent, what it is taken for."""
     rows: list[dict[str, object]] = []
-    for number, (label, counts) in enumerate(zip(night.confusion_labels, night.confusion, strict=True)):
+    for number, (label, counts) in enumerate(
+        zip(night.evaluation.confusion_labels, night.evaluation.confusion, strict=True)
+    ):
         total, right = sum(counts), counts[number]
-        wrong = {night.confusion_labels[i]: n for i, n in enumerate(counts) if n and i != number}
+        wrong = {night.evaluation.confusion_labels[i]: n for i, n in enumerate(counts) if n and i != number}
         taken_for = ", ".join(
             f"{read} ({n})" for read, n in sorted(wrong.items(), key=lambda item: (-item[1], item[0]))
         )
@@ -138,9 +140,9 @@ def regression_rows(night: NightReport) -> list[dict[str, object]]:
         {
             "image": case.path,
             "written": case.label,
-            "champion reads": case.champion.label,
+            "champion reads": case.champion.label if case.champion else "–",
             "challenger reads": case.challenger.label if case.challenger else "–",
             "status": case.status,
         }
-        for case in night.regression
+        for case in night.evaluation.regression
     ]

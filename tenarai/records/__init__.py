@@ -1,20 +1,17 @@
-"""Frozen records that pass between rooms: ids, counts and small facts, never pixels by the thousand."""
+"""Frozen records that pass between packages: ids, counts and small facts, never pixels by the thousand."""
 
 from __future__ import annotations
 
+from tenarai.records.decision import CAUSES, Decision
 from tenarai.records.evaluation import (
+    Case,
     CaseStory,
     Change,
-    Decision,
-    Disputed,
+    Evaluation,
     Explanation,
-    InboxReading,
-    Misreading,
     PairedCounts,
     Prediction,
-    RegressionCase,
     Score,
-    StyleHint,
     Suspect,
 )
 from tenarai.records.images import (
@@ -23,7 +20,6 @@ from tenarai.records.images import (
     Digit,
     Event,
     EventKind,
-    Filed,
     Fingerprint,
     Image,
     PrepareResult,
@@ -35,39 +31,37 @@ from tenarai.records.images import (
     told_by_name,
 )
 from tenarai.records.models import Curves, ModelInfo, Promotion, SnapshotInfo
-from tenarai.records.night import NightReport
+from tenarai.records.night import FreezeResult, NightReport
 
 __all__ = [
     "ANSWERS",
+    "CAUSES",
     "CELL",
+    "Case",
     "CaseStory",
     "Change",
     "Curves",
     "Decision",
     "Digit",
-    "Disputed",
+    "Evaluation",
     "Event",
     "EventKind",
     "Explanation",
-    "Filed",
     "Fingerprint",
+    "FreezeResult",
     "Image",
-    "InboxReading",
-    "Misreading",
     "ModelInfo",
     "NightReport",
     "PairedCounts",
     "Prediction",
     "PrepareResult",
     "Promotion",
-    "RegressionCase",
     "Rejection",
     "Role",
     "Score",
     "SheetsResult",
     "SnapshotInfo",
     "State",
-    "StyleHint",
     "Suspect",
     "SyncResult",
     "told_by_name",

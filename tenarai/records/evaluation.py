@@ -1,10 +1,12 @@
-"""What models read, and what the exam and the gate make of it."""
+"""What models read, and what the evaluation of a night finds out from it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import Self
+
+from tenarai.records.models import Curves
 
 Z95 = 1.959964  # two-sided 95 % of the normal distribution
 
@@ -15,8 +17,8 @@ class Prediction:
 
     Attributes:
         label: The most probable label.
-        probability: Its probability, 0 to 1.
-        unsure: Whether the probability lies below the model's threshold.
+        confidence: Its probability, 0 to 1.
+        unsure: Whether the confidence is below the model's threshold.
     """
 
     label: str
@@ -26,7 +28,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Right answers of a number of images, with the 95 % Wilson interval of the share; all shares 0 to 1."""
+    """Correct predictions out of a number of images, with the 95 % Wilson interval of the share, 0 to 1."""
 
     num_right: int
     num_images: int
@@ -35,12 +37,12 @@ class Score:
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers; 0.0 of no images."""
+        """Share of correct predictions; 0.0 without images."""
         return self.num_right / self.num_images if self.num_images else 0.0
 
     @classmethod
     def of(cls, num_right: int, num_images: int) -> Self:
-        """Right answers with their 95 % interval (Wilson, 1927); of no images the interval is 0 to 1."""
+        """Compute the interval (Wilson, 1927); without images it is 0 to 1."""
         if num_images == 0:
             return cls(0, 0, 0.0, 1.0)
         share, z2 = num_right / num_images, Z95**2
@@ -72,10 +74,10 @@ class CaseStory:
     """The life of a regression image over the nights.
 
     Attributes:
-        state: `open` (never read right since it was filed), `fixed`, or `relapsed` (was fixed, is misread again).
-        since: Night in which that state began.
-        model: Id of the model whose reading began it.
-        num_right, num_seeds: In how many of tonight's seeds the challenger reads it right; 0 of 0 where not tried.
+        state: `open` (never read correctly since it was filed), `fixed`, or `relapsed` (was fixed, is misread again).
+        since: Run in which that state began.
+        model: Id of the model whose prediction began it.
+        num_right, num_seeds: How many of tonight's fold models read it correctly; 0 of 0 where this was not tried.
     """
 
     state: str
@@ -86,99 +88,41 @@ class CaseStory:
 
 
 @dataclass(frozen=True, slots=True)
-class RegressionCase:
-    """One previously misread image tonight.
+class Case:
+    """One image and what models read in it.
 
     Attributes:
-        path: Where it lies in the source.
+        path: Path inside the source.
         sha256: Digest of the original.
-        label: What was written.
-        champion, challenger: What each reads; challenger is None on a night without one.
-        status: `fixed` (champion wrong, challenger right), `still misread`, `newly misread` (champion right,
-            challenger wrong), `read` (both right).
-        was_read_as: What it was misread as when it was filed, as its file name tells; empty if it tells nothing.
-        story: Its life so far; None before anyone kept it.
+        label: True label; empty for an image of the inbox.
+        champion, challenger: Predictions; None where that model did not read the image.
+        status: Regression set: `fixed` (champion wrong, challenger right), `still misread`, `newly misread` (champion
+            right, challenger wrong) or `read` (both right). Compared images: `won` or `lost`. Else empty.
+        was_read_as: An earlier prediction: the one in a regression image's file name, or the champion's prediction
+            before an inbox image was filed. Empty if unknown.
+        story: Life of a regression image; None for other images.
     """
 
     path: str
     sha256: str
     label: str
-    champion: Prediction
-    challenger: Prediction | None
-    status: str
+    champion: Prediction | None = None
+    challenger: Prediction | None = None
+    status: str = ""
     was_read_as: str = ""
     story: CaseStory | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What the gate decided.
-
-    Attributes:
-        verdict: `promoted`, `kept` or `nothing new`.
-        reason: One sentence for people, in English.
-        p_value: One-sided mid-p of the paired counts; None where no test was made.
-        cause: The reason as a word that reports in other languages go by: `better`, `worse`, `loses`, `unsure`,
-            `grown` (promoted though unsure, having learned from more), `bold` (promoted though unsure), `first`,
-            `rolled back`, `unchanged`, `unlabelled`.
-        facts: What the sentence mentions, by name, such as won, lost, num_images, p, path, read_as, num_more.
-    """
-
-    verdict: str
-    reason: str
-    p_value: float | None = None
-    cause: str = ""
-    facts: dict[str, str | int | float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class InboxReading:
-    """One unlabelled image and what the champion reads in it."""
-
-    path: str
-    sha256: str
-    reading: Prediction
-
-
-@dataclass(frozen=True, slots=True)
-class Misreading:
-    """A labelled image that the champion misread when it came; it is trained on all the same.
-
-    `label` is what was written.
-    """
-
-    path: str
-    sha256: str
-    label: str
-    reading: Prediction
-
-
-@dataclass(frozen=True, slots=True)
-class Disputed:
-    """A compared image that only one of the two reads right; `label` is what was written."""
-
-    path: str
-    sha256: str
-    label: str
-    champion: Prediction
-    challenger: Prediction
-
-    @property
-    def outcome(self) -> str:
-        """For the challenger: `won` or `lost`."""
-        return "won" if self.challenger.label == self.label else "lost"
-
-
-@dataclass(frozen=True, slots=True)
 class Suspect:
-    """A file that its owner should look at; nothing is done to it.
+    """A file that its owner should look at. Tenarai never moves or changes it.
 
     Attributes:
         path, sha256, label: The file, and the label of its folder.
         kind: `label` (probably filed under the wrong one), `duplicate` (near copy of another file), `outlier`
             (unlike everything of its label).
-        read_as: What models that never saw it read in it; empty where that is not the point.
-        probability: How sure they are of that, 0 to 1.
+        read_as: What models that were not trained on it read in it; empty for duplicates and outliers.
+        confidence: Their confidence, 0 to 1.
         other_path, other_sha256: The file it is a copy of; empty for other kinds.
     """
 
@@ -194,12 +138,12 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that differs between what the champion and what the challenger were made from.
+    """One difference between what the champion and what the challenger were trained on and with.
 
     Attributes:
         kind: `added`, `gone`, `relabelled` (images), `setting` or `version`.
-        name: Label, setting or package; empty where the kind says it all.
-        before, after: Values, as text; counts of images for images.
+        name: Label, setting or package.
+        before, after: Values as text; counts for images.
     """
 
     kind: str
@@ -209,24 +153,62 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class StyleHint:
-    """Write more characters that look like this one: a misread image whose style is rare in the training images."""
-
-    path: str
-    sha256: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a regression image is read as it is.
+    """Why a model reads a regression image as it does.
 
     Attributes:
         sha256: The image.
-        nearest: sha256 and label of the training images most like it to the model, nearest first.
-        heat: 196 bytes, (14, 14) uint8 row by row: how much the reading depends on each part, 255 the most.
+        nearest: sha256 and label of the training images that are most similar to the model, nearest first.
+        heat: 196 bytes, (14, 14) uint8 row by row: how much the prediction depends on each part, 255 the most.
     """
 
     sha256: str
     nearest: tuple[tuple[str, str], ...]
     heat: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Champion and challenger, compared on images that neither was trained on, and on the regression set.
+
+    Attributes:
+        champion: Id of the champion before the night.
+        challenger: Id; empty on a night that trained nothing. Then only `champion` and `regression` are set.
+        snapshot: Id of the snapshot that both were evaluated on.
+        champion_score, challenger_score: On the same images; None on a night without a challenger.
+        pairs: The same images, counted as pairs.
+        disputed: Those that only one of the two reads correctly, the lost ones first.
+        num_learned: From how many of the owner's images champion and challenger learned.
+        is_first: Whether the champion knows none of the labels.
+        fresh: Champion's score on tonight's new labelled images, before training on them (test-then-train).
+        newly_found: Those of them that the champion misread.
+        regression: The regression set, the images that need attention first.
+        seeds: By sha256 of a regression image, how many of the challenger's fold models read it, of how many.
+        suspects: Files that their owner should look at.
+        changes: Differences between what the two were trained on and with.
+        confusion: (K, K) counts of the challenger, true label by row, over `confusion_labels`.
+        curves: Learning curves of the challenger.
+        recipe, device, notes: How the challenger was trained and why.
+    """
+
+    champion: str
+    challenger: str = ""
+    snapshot: str = ""
+    champion_score: Score | None = None
+    challenger_score: Score | None = None
+    pairs: PairedCounts | None = None
+    disputed: tuple[Case, ...] = ()
+    num_learned: tuple[int, int] = (0, 0)
+    is_first: bool = False
+    fresh: Score | None = None
+    newly_found: tuple[Case, ...] = ()
+    regression: tuple[Case, ...] = ()
+    seeds: dict[str, tuple[int, int]] = field(default_factory=dict)
+    suspects: tuple[Suspect, ...] = ()
+    changes: tuple[Change, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    confusion_labels: tuple[str, ...] = ()
+    curves: Curves | None = None
+    recipe: str = ""
+    device: str = ""
+    notes: tuple[str, ...] = ()

@@ -224,16 +224,6 @@ class PrepareResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
-    """An inbox image that its owner filed since last night, and what the champion had read in it."""
-
-    path: str
-    sha256: str
-    label: str
-    read_as: str
-
-
-@dataclass(frozen=True, slots=True)
 class Rejection:
     """A file that could not be used, and why, for people."""
 

@@ -2,122 +2,81 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 from tenarai.dataset import Frozen
 from tenarai.evaluate import new_stories, tell_stories
 from tenarai.evaluate.champion import champion_id
-from tenarai.evaluate.examine import Evaluation
 from tenarai.night import Night
 from tenarai.records import (
+    Case,
     Decision,
+    Evaluation,
     Explanation,
-    Filed,
-    InboxReading,
+    FreezeResult,
     NightReport,
-    Rejection,
     SheetsResult,
-    SnapshotInfo,
     SyncResult,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class FrozenNight:
-    """What there is to learn from tonight.
-
-    Attributes:
-        info: The snapshot; None when nothing is labelled yet.
-        is_new: Whether it differs from what the last finished night learned from, or the night was forced.
-        fingerprint: Names snapshot and settings; kept with the night to find "nothing new" tomorrow.
-        withheld: Paths of near-duplicates of regression images.
-        rejections: Files that cannot be used, and why.
-        num_images: Usable images, inbox included.
-    """
-
-    info: SnapshotInfo | None
-    is_new: bool
-    fingerprint: str
-    withheld: tuple[str, ...]
-    rejections: tuple[Rejection, ...]
-    num_images: int
 
 
 def describe_night(
     night: Night,
     nights: list[dict[str, object]],
     synced: SyncResult,
-    frozen: FrozenNight,
-    examined: Evaluation,
+    frozen: FreezeResult,
+    evaluation: Evaluation,
     decision: Decision,
-    inbox: tuple[InboxReading, ...],
-    filed: tuple[Filed, ...] = (),
+    inbox: tuple[Case, ...],
+    filed: tuple[Case, ...] = (),
     explanations: tuple[Explanation, ...] = (),
 ) -> NightReport:
     """Put everything that the report shows into one record."""
+    regression = tell_stories(
+        evaluation.regression,
+        nights,
+        run=night.run,
+        champion=evaluation.champion,
+        challenger=evaluation.challenger,
+        promoted=decision.verdict == "promoted",
+        seeds=evaluation.seeds,
+    )
     return NightReport(
         run=night.run,
         created=night.created,
         source=night.settings.source,
         store=night.settings.store,
-        decision=decision,
-        champion=examined.champion,
-        reigning=champion_id(night.store),
-        challenger=examined.challenger,
-        snapshot=frozen.info,
+        champion=champion_id(night.store),
         sync=synced,
-        champion_score=examined.champion_score,
-        challenger_score=examined.challenger_score,
-        pairs=examined.pairs if examined.challenger else None,
-        disputed=examined.disputed,
-        confusion=examined.confusion,
-        confusion_labels=examined.confusion_labels,
-        fresh=examined.fresh,
-        regression=tell_stories(
-            examined.regression,
-            nights,
-            run=night.run,
-            champion=examined.champion,
-            challenger=examined.challenger,
-            promoted=decision.verdict == "promoted",
-            seeds=examined.seeds,
-        ),
+        frozen=frozen,
+        evaluation=replace(evaluation, regression=regression),
+        decision=decision,
         inbox=inbox,
-        rejections=frozen.rejections,
-        withheld=frozen.withheld,
-        curves=examined.curves,
-        recipe=examined.recipe,
-        notes=examined.notes,
-        device=examined.device,
-        seconds=dict(night.seconds),
-        num_images=frozen.num_images,
-        newly_found=examined.newly_found,
-        suspects=examined.suspects,
-        changes=examined.changes,
-        write_next=examined.write_next,
         filed=filed,
         explanations=explanations,
         history=tuple(nights[-60:]),
+        seconds=dict(night.seconds),
     )
 
 
-def remember_night(report: NightReport, fingerprint: str) -> dict[str, object]:
+def remember_night(report: NightReport) -> dict[str, object]:
     """What later nights need to know of this one."""
-    score = report.challenger_score if report.decision.verdict == "promoted" else report.champion_score
+    evaluation = report.evaluation
+    score = evaluation.challenger_score if report.decision.verdict == "promoted" else evaluation.champion_score
     return {
         "run": report.run,
         "created": report.created,
-        "fingerprint": fingerprint,
-        "snapshot": report.snapshot.id if report.snapshot else "",
+        "fingerprint": report.frozen.fingerprint,
+        "snapshot": report.frozen.info.id if report.frozen.info else "",
         "verdict": report.decision.verdict,
-        "reason": report.decision.reason,
-        "champion": report.reigning,
-        "challenger": report.challenger,
+        "cause": report.decision.cause,
+        "champion": report.champion,
+        "challenger": evaluation.challenger,
         "accuracy": score.accuracy if score and score.num_images else None,
         "num_images": score.num_images if score else 0,
-        "fresh_right": report.fresh.num_right if report.fresh else 0,
-        "fresh_images": report.fresh.num_images if report.fresh else 0,
-        "stories": new_stories(report.regression, report.run),
+        "fresh_right": evaluation.fresh.num_right if evaluation.fresh else 0,
+        "fresh_images": evaluation.fresh.num_images if evaluation.fresh else 0,
+        "stories": new_stories(evaluation.regression, report.run),
     }
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tenarai.catalogue import Catalogue
-from tenarai.records import Event, Filed, Role
+from tenarai.records import Case, Event, Role
 
 LABELLED = (Role.DIGITS, Role.MISREAD)
 
 
-def find_filed(catalogue: Catalogue, source: str, last_night: Mapping[str, object]) -> tuple[Filed, ...]:
+def find_filed(catalogue: Catalogue, source: str, last_night: Mapping[str, object]) -> tuple[Case, ...]:
     """Images that lay in the inbox and lie under a label now, by path.
 
     Args:
@@ -32,7 +32,7 @@ def find_filed(catalogue: Catalogue, source: str, last_night: Mapping[str, objec
     }
     known = catalogue.predictions(str(last_night.get("champion", "")), {image.sha256 for image in moved.values()})
     filed = (
-        Filed(image.path, image.sha256, image.label or "", known.get(image.sha256, ("", 0.0))[0])
+        Case(image.path, image.sha256, image.label or "", was_read_as=known.get(image.sha256, ("", 0.0))[0])
         for image in moved.values()
     )
     return tuple(sorted(filed, key=lambda item: item.path))

@@ -45,7 +45,7 @@ def render_html(
     """
     view = make_view(night, language)
     figures, limits = view.figures(), Limits()
-    cases = night.regression[: limits.cases]
+    cases = night.evaluation.regression[: limits.cases]
     page = _template().render(
         night=night,
         view=view,

@@ -7,7 +7,7 @@ import string
 import unicodedata
 from collections.abc import Sequence
 
-from tenarai.records import NightReport
+from tenarai.records import NightReport, Prediction
 from tenarai.report.pictures import Album, Pictures, data_uri
 from tenarai.report.progress import WINDOW
 from tenarai.report.view import View, make_view, percent
@@ -61,14 +61,15 @@ def _render(view: View, album: Album, plots: dict[str, bytes]) -> str:
         _newly_found(view, album),
         _inbox(view, album),
         _suspects(view, album),
-        _write_next(view, album),
         _curves(view, plots),
         _plot(plots, "confusion", t["confusion"], t["confusion_alt"]),
         _per_label(view),
         _disputed(view, album),
         _changes(view),
-        _listing(t["rejected"], [f"{escape(r.path)}: {escape(view.said(r.reason))}" for r in night.rejections], t),
-        _listing(t["withheld"], [escape(path) for path in night.withheld], t),
+        _listing(
+            t["rejected"], [f"{escape(r.path)}: {escape(view.said(r.reason))}" for r in night.frozen.rejections], t
+        ),
+        _listing(t["withheld"], [escape(path) for path in night.frozen.withheld], t),
         _details(view),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -102,15 +103,15 @@ def _regression(view: View, album: Album) -> str:
         [
             _small(album.digit(case.sha256)),
             escape(case.label),
-            escape(case.champion.label),
-            escape(case.challenger.label) if case.challenger else "–",
+            escape(_read(case.champion)),
+            escape(_read(case.challenger)),
             " · ".join(part for part in (view.status(case)[1], view.story(case)) if part),
             escape(case.path),
         ]
-        for case in night.regression[:MAX_LISTED]
+        for case in night.evaluation.regression[:MAX_LISTED]
     ]
     head = ["", t["written"], t["champion"], t["challenger"], "", t["file"]]
-    return _section(t["regression"], t["regression_note"], head, rows, len(night.regression), t)
+    return _section(t["regression"], t["regression_note"], head, rows, len(night.evaluation.regression), t)
 
 
 def _newly_found(view: View, album: Album) -> str:
@@ -119,14 +120,14 @@ def _newly_found(view: View, album: Album) -> str:
         [
             _small(album.digit(item.sha256)),
             escape(item.label),
-            escape(item.reading.label),
-            percent(item.reading.confidence),
+            escape(_read(item.champion)),
+            percent(item.champion.confidence if item.champion else 0),
             escape(item.path),
         ]
-        for item in night.newly_found[:MAX_LISTED]
+        for item in night.evaluation.newly_found[:MAX_LISTED]
     ]
     head = ["", t["written"], t["read_as"], "%", t["file"]]
-    return _section(t["newly_found"], t["newly_found_note"], head, rows, len(night.newly_found), t)
+    return _section(t["newly_found"], t["newly_found_note"], head, rows, len(night.evaluation.newly_found), t)
 
 
 def _inbox(view: View, album: Album) -> str:
@@ -134,8 +135,9 @@ def _inbox(view: View, album: Album) -> str:
     rows = [
         [
             _small(album.digit(item.sha256)),
-            f"**{escape(item.reading.label)}**" + (f" ({t['unsure']})" if item.reading.unsure else ""),
-            percent(item.reading.confidence),
+            f"**{escape(_read(item.champion))}**"
+            + (f" ({t['unsure']})" if item.champion and item.champion.unsure else ""),
+            percent(item.champion.confidence if item.champion else 0),
             escape(item.path),
         ]
         for item in night.inbox[:MAX_LISTED]
@@ -147,26 +149,20 @@ def _suspects(view: View, album: Album) -> str:
     night, t = view.night, view.texts
     rows = [
         [_small(album.digit(item.sha256)), escape(view.suspect(item)), escape(item.path)]
-        for item in night.suspects[:MAX_LISTED]
+        for item in night.evaluation.suspects[:MAX_LISTED]
     ]
-    return _section(t["suspects"], t["suspects_note"], ["", "", t["file"]], rows, len(night.suspects), t)
-
-
-def _write_next(view: View, album: Album) -> str:
-    night, t = view.night, view.texts
-    rows = [[_small(album.digit(item.sha256)), escape(item.label)] for item in night.write_next[:MAX_LISTED]]
-    return _section(t["write_next"], t["write_next_note"], ["", ""], rows, len(night.write_next), t)
+    return _section(t["suspects"], t["suspects_note"], ["", "", t["file"]], rows, len(night.evaluation.suspects), t)
 
 
 def _curves(view: View, plots: dict[str, bytes]) -> str:
     night, t = view.night, view.texts
-    if night.curves is None or "loss" not in plots:
+    if night.evaluation.curves is None or "loss" not in plots:
         return ""
     pictures = [
-        f"![{t[f'{name}_alt'].format(epochs=night.curves.chosen_epoch)}]({data_uri(plots[name])})"
+        f"![{t[f'{name}_alt'].format(epochs=night.evaluation.curves.chosen_epoch)}]({data_uri(plots[name])})"
         for name in ("accuracy", "loss")
     ]
-    notes = [f"* {escape(view.said(note))}" for note in night.notes]
+    notes = [f"* {escape(view.said(note))}" for note in night.evaluation.notes]
     return "\n\n".join([f"## {t['curves']}", *pictures, t["curves_note"], "\n".join(notes)]).rstrip()
 
 
@@ -188,30 +184,35 @@ def _disputed(view: View, album: Album) -> str:
         [
             _small(album.digit(item.sha256)),
             escape(item.label),
-            escape(item.champion.label),
-            escape(item.challenger.label),
-            t[item.outcome],
+            escape(_read(item.champion)),
+            escape(_read(item.challenger)),
+            t[item.status],
             escape(item.path),
         ]
-        for item in night.disputed[:MAX_LISTED]
+        for item in night.evaluation.disputed[:MAX_LISTED]
     ]
     head = ["", t["written"], t["champion"], t["challenger"], "", t["file"]]
-    return _section(t["disputed"], t["disputed_note"], head, rows, len(night.disputed), t)
+    return _section(t["disputed"], t["disputed_note"], head, rows, len(night.evaluation.disputed), t)
 
 
 def _changes(view: View) -> str:
     night, t = view.night, view.texts
-    rows = [[escape(view.change(item)), escape(item.before), escape(item.after)] for item in night.changes[:MAX_LISTED]]
-    return _section(t["changes"], "", [t["change"], t["before"], t["after"]], rows, len(night.changes), t)
+    rows = [
+        [escape(view.change(item)), escape(item.before), escape(item.after)]
+        for item in night.evaluation.changes[:MAX_LISTED]
+    ]
+    return _section(t["changes"], "", [t["change"], t["before"], t["after"]], rows, len(night.evaluation.changes), t)
 
 
 def _details(view: View) -> str:
     night, t = view.night, view.texts
-    facts = [f"`{night.run}`", f"{t['champion']} `{night.reigning}`"]
-    if night.challenger:
-        facts.append(f"{t['challenger']} `{night.challenger}` ({night.recipe}, {night.device})")
-    if night.snapshot:
-        facts.append(f"{t['snapshot']} `{night.snapshot.id}`")
+    facts = [f"`{night.run}`", f"{t['champion']} `{night.champion}`"]
+    if night.evaluation.challenger:
+        facts.append(
+            f"{t['challenger']} `{night.evaluation.challenger}` ({night.evaluation.recipe}, {night.evaluation.device})"
+        )
+    if night.frozen.info:
+        facts.append(f"{t['snapshot']} `{night.frozen.info.id}`")
     return f"## {t['details']}\n\n{view.sync()}\n\n" + " · ".join(facts)
 
 
@@ -240,6 +241,10 @@ def _more(number: int, t: dict[str, str]) -> list[str]:
 
 def _plot(plots: dict[str, bytes], name: str, title: str, alt: str) -> str:
     return f"## {title}\n\n![{alt}]({data_uri(plots[name])})" if name in plots else ""
+
+
+def _read(reading: Prediction | None) -> str:
+    return reading.label if reading else "–"
 
 
 def _small(uri: str) -> str:

@@ -56,11 +56,11 @@ def draw_plots(night: NightReport, language: str = "en", theme: Theme = LIGHT) -
     progress = follow_progress(night)
     if len(progress) >= 2:
         figures["history"] = draw_history(progress, theme)
-    if night.curves:
-        figures["loss"] = draw_curves(night.curves, "loss", t, theme)
-        figures["accuracy"] = draw_curves(night.curves, "accuracy", t, theme)
-    if night.confusion and len(night.confusion_labels) <= MAX_LABELS:
-        figures["confusion"] = draw_confusion(night.confusion, night.confusion_labels, t, theme)
+    if night.evaluation.curves:
+        figures["loss"] = draw_curves(night.evaluation.curves, "loss", t, theme)
+        figures["accuracy"] = draw_curves(night.evaluation.curves, "accuracy", t, theme)
+    if night.evaluation.confusion and len(night.evaluation.confusion_labels) <= MAX_LABELS:
+        figures["confusion"] = draw_confusion(night.evaluation.confusion, night.evaluation.confusion_labels, t, theme)
     return {name: _png(figure) for name, figure in figures.items()}
 
 

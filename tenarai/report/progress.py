@@ -33,8 +33,8 @@ def follow_progress(report: NightReport) -> tuple[NightOfNew, ...]:
         for past in report.history
         if _count(past, "fresh_images")
     ]
-    if report.fresh and report.fresh.num_images:
-        fresh = report.fresh
+    if report.evaluation.fresh and report.evaluation.fresh.num_images:
+        fresh = report.evaluation.fresh
         nights.append((report.created[:10], fresh.num_right, fresh.num_images, report.decision.verdict))
     found = []
     for number, (day, right, images, verdict) in enumerate(nights):

@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from tenarai.records import NightReport, Prediction, Score
+from tenarai.locale import to_json
+from tenarai.records import Case, NightReport, Score
 
 
 def as_json(night: NightReport) -> bytes:
@@ -21,57 +22,49 @@ def describe(night: NightReport) -> dict[str, Any]:
         "created": night.created,
         "source": night.source,
         "verdict": night.decision.verdict,
-        "reason": night.decision.reason,
-        "p_value": night.decision.p_value,
-        "champion": night.champion,
-        "reigning": night.reigning,
-        "challenger": night.challenger,
-        "recipe": night.recipe,
-        "notes": list(night.notes),
-        "snapshot": night.snapshot.id if night.snapshot else "",
-        "labels": list(night.snapshot.labels) if night.snapshot else [],
-        "num_images": night.num_images,
-        "num_rejected": len(night.rejections),
-        "num_train": night.snapshot.num_train if night.snapshot else 0,
-        "num_test": night.snapshot.num_test if night.snapshot else 0,
+        "reason": to_json(night.decision.reason),
+        "cause": night.decision.cause,
+        "facts": night.decision.facts,
+        "champion": night.evaluation.champion,
+        "reigning": night.champion,
+        "challenger": night.evaluation.challenger,
+        "recipe": night.evaluation.recipe,
+        "notes": list(night.evaluation.notes),
+        "snapshot": night.frozen.info.id if night.frozen.info else "",
+        "labels": list(night.frozen.info.labels) if night.frozen.info else [],
+        "num_images": night.frozen.num_images,
+        "num_rejected": len(night.frozen.rejections),
+        "num_train": night.frozen.info.num_train if night.frozen.info else 0,
+        "num_test": night.frozen.info.num_test if night.frozen.info else 0,
         "accuracy": _accuracy(night),
-        "pairs": asdict(night.pairs) if night.pairs else None,
-        "disputed": [{**asdict(item), "outcome": item.outcome} for item in night.disputed],
-        "fresh": _score(night.fresh),
-        "confusion": {"labels": list(night.confusion_labels), "counts": [list(row) for row in night.confusion]},
-        "regression_set": [
-            {
-                "path": case.path,
-                "sha256": case.sha256,
-                "label": case.label,
-                "champion": _reading(case.champion),
-                "challenger": _reading(case.challenger),
-                "status": case.status,
-                "story": asdict(case.story) if case.story else None,
-            }
-            for case in night.regression
-        ],
-        "newly_found": [asdict(item) for item in night.newly_found],
-        "changes": [asdict(item) for item in night.changes],
-        "inbox": [{"path": item.path, "sha256": item.sha256, **asdict(item.reading)} for item in night.inbox],
+        "pairs": asdict(night.evaluation.pairs) if night.evaluation.pairs else None,
+        "disputed": [_case(item) for item in night.evaluation.disputed],
+        "fresh": _score(night.evaluation.fresh),
+        "confusion": {
+            "labels": list(night.evaluation.confusion_labels),
+            "counts": [list(row) for row in night.evaluation.confusion],
+        },
+        "regression_set": [_case(case) for case in night.evaluation.regression],
+        "newly_found": [_case(item) for item in night.evaluation.newly_found],
+        "changes": [asdict(item) for item in night.evaluation.changes],
+        "inbox": [_case(item) for item in night.inbox],
         "explanations": [
             {"sha256": item.sha256, "nearest": [{"sha256": sha, "label": label} for sha, label in item.nearest]}
             for item in night.explanations
         ],
-        "suspects": [asdict(item) for item in night.suspects],
-        "write_next": [asdict(item) for item in night.write_next],
+        "suspects": [asdict(item) for item in night.evaluation.suspects],
         "sheet": night.sheet,
-        "filed": [asdict(item) for item in night.filed],
-        "rejected": [asdict(rejection) for rejection in night.rejections],
-        "withheld": list(night.withheld),
+        "filed": [_case(item) for item in night.filed],
+        "rejected": [asdict(rejection) for rejection in night.frozen.rejections],
+        "withheld": list(night.frozen.withheld),
         "sync": asdict(night.sync),
-        "device": night.device,
+        "device": night.evaluation.device,
         "seconds": night.seconds,
     }
 
 
 def _accuracy(night: NightReport) -> dict[str, Any]:
-    ours, theirs = night.champion_score, night.challenger_score
+    ours, theirs = night.evaluation.champion_score, night.evaluation.challenger_score
     counted = theirs or ours
     return {
         "champion": ours.accuracy if ours and ours.num_images else None,
@@ -89,5 +82,5 @@ def _score(score: Score | None) -> dict[str, Any] | None:
     return {"right": score.num_right, "num_images": score.num_images, "interval": _interval(score)} if score else None
 
 
-def _reading(reading: Prediction | None) -> dict[str, Any] | None:
-    return asdict(reading) if reading else None
+def _case(case: Case) -> dict[str, Any]:
+    return {name: value for name, value in asdict(case).items() if value not in (None, "")}

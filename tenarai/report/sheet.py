@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from tenarai.catalogue import Catalogue, locate_catalogue, open_catalogue
-from tenarai.errors import SettingsError, StoreError
-from tenarai.prepare import NORMALISER_VERSION
-from tenarai.records import Role, StyleHint
+from tenarai.errors import SettingsError
+from tenarai.records import Role
 from tenarai.settings import Settings
-from tenarai.sheets import Row, draw_pdf, find_layout, make_sheet, plan_rows
+from tenarai.sheets import draw_pdf, find_layout, make_sheet, plan_rows
 from tenarai.store import Store, find_store
 from tenarai.sync.layout import read_label
 
@@ -17,30 +16,20 @@ SHEET = "sheet.pdf"
 DIGITS = tuple("0123456789")  # what the base model reads: the labels where nobody has any yet
 
 
-def draw_next_sheet(
-    settings: Settings, store: Store, catalogue: Catalogue, hints: Sequence[StyleHint], *, labels: Collection[str] = ()
-) -> bytes:
+def draw_next_sheet(settings: Settings, store: Store, catalogue: Catalogue, *, labels: Collection[str] = ()) -> bytes:
     """A sheet of what should be written next, as PDF; empty where the settings ask for none.
 
     Args:
         settings: Paper, language and source.
         store: Remembers labels of several characters.
         catalogue: What is known of the source's images.
-        hints: Misread images to write alike.
         labels: Only these. Default: those that the source has, or digits where it has none.
     """
     if settings.practice_sheet == "none":
         return b""
     held = catalogue.count_labels(settings.source)
     wanted = labels or {label for role, label in held if role in {Role.DIGITS, Role.MISREAD}} or DIGITS
-    digits = catalogue.digits(NORMALISER_VERSION, [hint.sha256 for hint in hints])
-    shapes = [Row(hint.label, digits[hint.sha256].pixels) for hint in hints if hint.sha256 in digits]
-    return _draw(
-        settings,
-        store,
-        {label: held.get((Role.DIGITS, label), 0) for label in wanted},
-        [row for row in shapes if row.shape],
-    )
+    return _draw(settings, store, {label: held.get((Role.DIGITS, label), 0) for label in wanted})
 
 
 def draw_sheet_now(settings: Settings, *, labels: Sequence[str] = ()) -> bytes:
@@ -56,14 +45,14 @@ def draw_sheet_now(settings: Settings, *, labels: Sequence[str] = ()) -> bytes:
     wanted = [_check_label(label) for label in labels]
     store = find_store(settings.store)
     if store is None:
-        return _draw(settings, None, dict.fromkeys(wanted or DIGITS, 0), [])
+        return _draw(settings, None, dict.fromkeys(wanted or DIGITS, 0))
     with open_catalogue(locate_catalogue(settings, store)) as catalogue:
-        return draw_next_sheet(settings, store, catalogue, _last_hints(store), labels=wanted)
+        return draw_next_sheet(settings, store, catalogue, labels=wanted)
 
 
-def _draw(settings: Settings, store: Store | None, counts: dict[str, int], shapes: list[Row]) -> bytes:
+def _draw(settings: Settings, store: Store | None, counts: dict[str, int]) -> bytes:
     layout = find_layout(settings.practice_sheet)
-    rows = plan_rows(counts, layout.rows, shapes)
+    rows = plan_rows(counts, layout.rows, ())
     sheet = make_sheet(layout, [row.label for row in rows], store)
     return draw_pdf([(sheet, rows)], language=settings.language)
 
@@ -75,13 +64,3 @@ def _check_label(text: str) -> str:
             f"{text!r} cannot be a label", expected="a character, or a word of 64 at most", fix="check --for"
         )
     return label
-
-
-def _last_hints(store: Store) -> list[StyleHint]:
-    """What the last report says should be written in what style; nothing before the first one."""
-    try:
-        run = store.read("reports", "latest").decode().strip()
-        found = store.read_json("reports", run, "report.json").get("write_next") or []
-        return [StyleHint(hint["path"], hint["sha256"], hint["label"]) for hint in found]
-    except (StoreError, KeyError, TypeError):  # no report, or one of an earlier version
-        return []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tenarai.locale import translate
-from tenarai.records import Change, Filed, NightReport, Prediction, RegressionCase, Score, Suspect
+from tenarai.records import Case, Change, NightReport, Prediction, Score, Suspect
 from tenarai.report.progress import NightOfNew, follow_progress
 from tenarai.report.texts import TEXTS
 
@@ -39,33 +39,22 @@ class View:
         )
 
     def because(self) -> str:
-        """The gate's reason; as the gate wrote it where its cause has no text here."""
-        decision = self.night.decision
-        text = self.texts.get(f"because {decision.cause}")
-        facts: dict[str, object] = {**decision.facts, "more": ""}
-        if facts.get("num_more"):
-            facts["more"] = self.texts["and_more"].format(num_more=facts["num_more"])
-        if isinstance(facts.get("p"), float):
-            facts["p"] = f"{facts['p']:.2g}"
-        try:
-            said = text.format(**facts) if text else ""
-        except KeyError:  # a fact the text names is missing: the gate's own sentence is always whole
-            said = ""
-        reason = translate(decision.reason, self.language)
-        return said or reason[:1].upper() + reason[1:]
+        """The gate's reason."""
+        reason = translate(self.night.decision.reason, self.language)
+        return reason[:1].upper() + reason[1:]
 
     def thanks(self) -> str:
         """Thanks for what was filed since last night; empty when nothing was."""
         filed = self.night.filed
-        right = sum(item.read_as == item.label for item in filed)
+        right = sum(item.was_read_as == item.label for item in filed)
         return self.texts["thanks"].format(number=len(filed), right=right) if filed else ""
 
-    def filed(self, item: Filed) -> str:
+    def filed(self, item: Case) -> str:
         """What the champion had read in a filed image."""
-        if not item.read_as:
+        if not item.was_read_as:
             return self.texts["filed_unread"]
-        key = "filed_right" if item.read_as == item.label else "filed_wrong"
-        return self.texts[key].format(read_as=item.read_as)
+        key = "filed_right" if item.was_read_as == item.label else "filed_wrong"
+        return self.texts[key].format(read_as=item.was_read_as)
 
     # ---- numbers
 
@@ -73,13 +62,17 @@ class View:
         """The shares to show large, whoever reads from now on first."""
         night, t = self.night, self.texts
         ours = Figure(
-            f"{t['champion']} · {self.who(night.champion)}", t["unseen"], night.champion_score or Score.of(0, 0)
+            f"{t['champion']} · {self.who(night.evaluation.champion)}",
+            t["unseen"],
+            night.evaluation.champion_score or Score.of(0, 0),
         )
-        theirs = Figure(t["challenger"], t["unseen"], night.challenger_score or Score.of(0, 0))
+        theirs = Figure(t["challenger"], t["unseen"], night.evaluation.challenger_score or Score.of(0, 0))
         pair = [theirs, ours] if night.decision.verdict == "promoted" else [ours, theirs]
         progress = self.progress()
-        if night.fresh and night.fresh.num_images:
-            pair.append(Figure(f"{t['champion']} · {self.who(night.champion)}", t["fresh"], night.fresh))
+        if night.evaluation.fresh and night.evaluation.fresh.num_images:
+            pair.append(
+                Figure(f"{t['champion']} · {self.who(night.evaluation.champion)}", t["fresh"], night.evaluation.fresh)
+            )
         elif progress:
             pair.append(Figure(t["champion"], t["pooled"], progress[-1].pooled))
         return [figure for figure in pair if figure.score.num_images]
@@ -92,7 +85,7 @@ class View:
 
     def pairs(self) -> str:
         """Champion against challenger, image by image; empty without a challenger."""
-        pairs = self.night.pairs
+        pairs = self.night.evaluation.pairs
         if not pairs or not pairs.num_images:
             return ""
         return self.texts["pairs"].format(
@@ -108,22 +101,29 @@ class View:
         night, t = self.night, self.texts
         counts = {
             "misread": self._regression_counts(),
-            "new": t["newly_found_counts"].format(number=len(night.newly_found)) if night.newly_found else "",
-            "look": t["suspects_counts"].format(number=len(night.suspects)) if night.suspects else "",
+            "new": t["newly_found_counts"].format(number=len(night.evaluation.newly_found))
+            if night.evaluation.newly_found
+            else "",
+            "look": t["suspects_counts"].format(number=len(night.evaluation.suspects))
+            if night.evaluation.suspects
+            else "",
             "inbox": t["inbox_counts"].format(
-                number=len(night.inbox), unsure=sum(item.reading.unsure for item in night.inbox)
+                number=len(night.inbox),
+                unsure=sum(item.champion is not None and item.champion.unsure for item in night.inbox),
             )
             if night.inbox
             else "",
-            "rejected": t["rejected_counts"].format(number=len(night.rejections)) if night.rejections else "",
+            "rejected": t["rejected_counts"].format(number=len(night.frozen.rejections))
+            if night.frozen.rejections
+            else "",
         }
         return [(anchor, text) for anchor, text in counts.items() if text]
 
     def _regression_counts(self) -> str:
-        cases = self.night.regression
+        cases = self.night.evaluation.regression
         if not cases:
             return ""
-        read = sum(self._reader(case).label == case.label for case in cases)
+        read = sum((reads := self._reader(case)) is not None and reads.label == case.label for case in cases)
         relapsed = sum(case.story is not None and case.story.state == "relapsed" for case in cases)
         key = "regression_counts_relapsed" if relapsed else "regression_counts"
         return self.texts[key].format(total=len(cases), read=read, open=len(cases) - read, relapsed=relapsed)
@@ -131,8 +131,8 @@ class View:
     def per_label(self) -> list[dict[str, object]]:
         """One row a label: label, images, right, share and interval in percent, taken_for."""
         rows: list[dict[str, object]] = []
-        labels = self.night.confusion_labels
-        for number, counts in enumerate(self.night.confusion):
+        labels = self.night.evaluation.confusion_labels
+        for number, counts in enumerate(self.night.evaluation.confusion):
             score = Score.of(counts[number], sum(counts))
             wrong = sorted((-n, labels[i]) for i, n in enumerate(counts) if n and i != number)
             seen = score.num_images > 0
@@ -150,11 +150,11 @@ class View:
 
     # ---- images
 
-    def _reader(self, case: RegressionCase) -> Prediction:
+    def _reader(self, case: Case) -> Prediction | None:
         """What the model that reads from now on reads."""
         return case.challenger if case.challenger and self.night.decision.verdict == "promoted" else case.champion
 
-    def status(self, case: RegressionCase) -> tuple[str, str]:
+    def status(self, case: Case) -> tuple[str, str]:
         """How a once misread image stands tonight: (good, bad or soft; words).
 
         What a challenger that was not promoted reads is told as that: nothing is fixed or lost by it.
@@ -166,7 +166,7 @@ class View:
         tone = {"fixed": "good", "read": "good", "would fix": "soft", "would lose": "soft"}.get(words, "bad")
         return tone, self.texts[words]
 
-    def story(self, case: RegressionCase) -> str:
+    def story(self, case: Case) -> str:
         """Since when it stands as it does, and with how many seeds it is read; empty before anyone kept that."""
         if case.story is None:
             return ""
@@ -217,9 +217,13 @@ def make_view(night: NightReport, language: str) -> View:
 
 def pictured(night: NightReport) -> set[str]:
     """sha256 of every image the page may show."""
-    found = {item.sha256 for items in (night.regression, night.inbox, night.newly_found, night.filed) for item in items}
-    found |= {item.sha256 for items in (night.suspects, night.write_next, night.disputed) for item in items}
-    found |= {item.other_sha256 for item in night.suspects}
+    found = {
+        item.sha256
+        for items in (night.evaluation.regression, night.inbox, night.evaluation.newly_found, night.filed)
+        for item in items
+    }
+    found |= {item.sha256 for items in (night.evaluation.suspects, night.evaluation.disputed) for item in items}
+    found |= {item.other_sha256 for item in night.evaluation.suspects}
     return (found | {sha256 for item in night.explanations for sha256, _ in item.nearest}) - {""}
 
 

@@ -10,22 +10,6 @@ EN: dict[str, str] = {
     "kept_lead": "Last night's model goes on reading.",
     "nothing new_lead": "Nothing was trained; last night's model goes on reading.",
     # the gate's reason by its cause; {more} is `and_more` or nothing
-    "because better": "It read images neither model was trained on better: {won} won, {lost} lost of {num_images} "
-    "(p = {p}).",
-    "because bold": "Not shown to be worse, and promoting when unsure is set: {won} won, {lost} lost of {num_images} "
-    "(p = {p}).",
-    "because grown": "It learned from {num_learned} images instead of {num_learned_before}, and is not shown to be worse: "
-    "{won} won, {lost} lost of {num_images} images (p = {p}).",
-    "because first": "No model could read these labels before.",
-    "because worse": "The challenger is worse: {won} won, {lost} lost of {num_images} images (p = {p}).",
-    "because unsure": "Not enough evidence that the challenger is better: {won} won, {lost} lost of {num_images} images "
-    "(p = {p}).",
-    "because loses": "The challenger would lose {path}, which it reads as {read_as}{more}: {won} won, {lost} lost of "
-    "{num_images} images.",
-    "because rolled back": "A person rolled this model back; only a person can crown it again.",
-    "because unchanged": "No image and no setting changed since last night.",
-    "because unlabelled": "No image is labelled yet.",
-    "and_more": " and {num_more} more",
     "thanks": "Thank you: you filed {number}. The champion had read {right} of them right.",
     "filed_right": "read right",
     "filed_wrong": "had been read as {read_as}",
@@ -77,7 +61,6 @@ EN: dict[str, str] = {
     "lost": "lost",
     "write_next": "What to write next",
     "sheet": "A practice sheet to print (PDF): fill it in, and put a photo of it into sheets/",
-    "write_next_note": "More that look like these: the way they are written is rare in your training images.",
     "suspects": "Please look at these",
     "suspects_note": "Nothing was done to them. Move what lies under the wrong label; leave what is right.",
     "suspects_counts": "{number} to look at",

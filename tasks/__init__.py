@@ -1,5 +1,5 @@
 """The stations a night passes through, one room each.
 
 Imports run one way: `flows → stations → {store, catalogue} → {records, settings, errors}`. Stations do not import each
-other; `tests/test_architecture.py` holds this.
+other; contracts in `pyproject.toml` hold this.
 """

@@ -1,46 +1,57 @@
 """The exception tree.
 
-    TenaraiError                 anything a person can mend; shown as one message, without a traceback
-    ├── SettingsError            a setting, an address or a command-line value is off
+    TenaraiError                 anything a person can fix; shown as one message, without a traceback
+    ├── SettingsError            a setting, an address or a command-line value is invalid
     ├── SourceError              the folder or the Drive cannot be read as a source
     │   ├── CredentialsError     no credentials, or they were refused or have expired
     │   └── MassDeletionError    so much vanished at once that the sync stopped and changed nothing
     ├── StoreError               the store cannot be read or written
-    │   ├── StoreVersionError    the store was written by a newer version
+    │   ├── StoreVersionError    another version of Tenarai wrote the store
     │   └── StoreBusyError       another night works on this store
     ├── ImageError               these bytes are no usable picture of one character
-    ├── DatasetError             too few images, too few classes
+    ├── DatasetError             too few images or labels to learn from
     ├── ModelError               a model is missing, damaged, or does not fit
     │   └── NormaliserMismatch   the model was trained with another version of the normaliser
-    └── TrainingError            the training was ended or gave no usable model
+    └── TrainingError            the training was stopped or gave no usable model
 
-Every message says what happened, what was expected, what was received, and how to mend it.
+Every message says what happened, what was expected, what was received, and how to fix it.
 """
 
 from __future__ import annotations
 
+from tenarai.locale import _, translate
+
 
 class TenaraiError(Exception):
-    """Anything that a person can mend.
+    """Anything that a person can fix.
 
     Args:
         what: What happened, and to what.
-        expected: What would have been right; left out of the message when empty.
-        received: What was found instead; left out when empty.
-        mend: What to do about it; left out when empty.
+        expected: What would have been right. Default: left out of the message.
+        received: What was found instead. Default: left out.
+        fix: What to do about it. Default: left out.
     """
 
     def __init__(self, what: str, *, expected: str = "", received: str = "", fix: str = "") -> None:
-        """Keep the four parts, and join them into one message."""
+        """Keep the four parts."""
         self.what, self.expected, self.received, self.fix = what, expected, received, fix
-        parts = [what.rstrip(".") + "."]
-        if expected:
-            parts.append(f"Expected: {expected.rstrip('.')}.")
-        if received:
-            parts.append(f"Received: {received.rstrip('.')}.")
-        if fix:
-            parts.append(f"Fix: {fix.rstrip('.')}.")
-        super().__init__(" ".join(parts))
+        super().__init__(what, expected, received, fix)
+
+    def __str__(self) -> str:
+        """The message in English."""
+        return self.describe("en")
+
+    def describe(self, language: str) -> str:
+        """The message in a language, a sentence a part."""
+        parts = [self.what]
+        if self.expected:
+            parts.append(_("Expected: {expected}", expected=self.expected))
+        if self.received:
+            parts.append(_("Received: {received}", received=self.received))
+        if self.fix:
+            parts.append(_("Fix: {fix}", fix=self.fix))
+        sentences = (translate(part, language).rstrip(".。") for part in parts)
+        return "".join(translate(_("{sentence}. ", sentence=sentence), language) for sentence in sentences).rstrip()
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by parts, so that the error survives process pools and Prefect's result storage."""
@@ -52,7 +63,7 @@ def _rebuild(cls: type[TenaraiError], what: str, expected: str, received: str, f
 
 
 class SettingsError(TenaraiError):
-    """A setting, an address or a command-line value is off."""
+    """A setting, an address or a command-line value is invalid."""
 
 
 class SourceError(TenaraiError):
@@ -72,7 +83,7 @@ class StoreError(TenaraiError):
 
 
 class StoreVersionError(StoreError):
-    """The store was written by a newer version of Tenarai."""
+    """The store was written by another version of Tenarai."""
 
 
 class StoreBusyError(StoreError):
@@ -84,7 +95,7 @@ class ImageError(TenaraiError):
 
 
 class DatasetError(TenaraiError):
-    """Too few images, or too few classes, to learn from."""
+    """Too few images or labels to learn from."""
 
 
 class ModelError(TenaraiError):
@@ -96,4 +107,4 @@ class NormaliserMismatch(ModelError):
 
 
 class TrainingError(TenaraiError):
-    """The training was ended or gave no usable model."""
+    """The training was stopped or gave no usable model."""

@@ -10,8 +10,7 @@ from click.testing import CliRunner
 
 from tenarai.cli.main import main
 from tenarai.drive.faults import DAMAGED, REFUSALS
-from tenarai.errors import StoreError
-from tenarai.locale import describe_error, translate
+from tenarai.locale import translate
 from tenarai.locale.japanese import JAPANESE
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -127,14 +126,6 @@ def test_the_gates_sentences_have_their_japanese():
     ]
     for decision in decisions:
         assert "枚で" in translate(decision.reason, "ja"), decision.reason
-
-
-def test_an_error_is_told_part_by_part():
-    error = StoreError("there is no store at /x", fix="run `tenarai nightly` once, or check --store")
-    assert describe_error(error, "en") == f"store error: {error}"
-    assert describe_error(error, "ja") == (
-        "保管庫の誤り:/x に保管庫がありません。対処:`tenarai nightly` を一度実行するか、--store を確かめてください"
-    )
 
 
 def test_commands_speak_the_language_that_is_set(tmp_path, monkeypatch):

@@ -21,7 +21,6 @@ from tenarai.cli.setup import connect, doctor
 from tenarai.cli.sheets import sheet
 from tenarai.cli.studies import study
 from tenarai.errors import TenaraiError
-from tenarai.locale import describe_error
 
 
 class OneMessageGroup(click.Group):
@@ -34,7 +33,7 @@ class OneMessageGroup(click.Group):
         except TenaraiError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            click.secho(describe_error(error, read_language()), fg="red", err=True)
+            click.secho(error.describe(read_language()), fg="red", err=True)
             ctx.exit(1)
         except KeyboardInterrupt:
             say("stopped; the next run goes on from here", err=True)

@@ -12,11 +12,11 @@ from __future__ import annotations
 import gettext
 import json
 import re
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any, Literal
 
-from tenarai.errors import TenaraiError
 from tenarai.locale.japanese import JAPANESE
 
 Language = Literal["en", "ja"]
@@ -68,6 +68,15 @@ def plural(one: str, many: str, /, n: int, **fields: Any) -> Message:
     '2 images'
     """
     return Message(one, {**fields, "n": n}, many)
+
+
+def join(messages: Iterable[str]) -> str:
+    """A list of messages as one, which each language separates in its own way.
+
+    >>> join(["a.png", _("the file is empty")])
+    'a.png, the file is empty'
+    """
+    return reduce(lambda first, rest: _("{first}, {rest}", first=first, rest=rest), messages)
 
 
 def translate(text: str, language: str) -> str:
@@ -145,26 +154,6 @@ def _by_table(sentence: str) -> str:
         if found := pattern.fullmatch(sentence):
             return said.format(**{name: _Said(value) for name, value in found.groupdict().items()})
     return sentence
-
-
-def describe_error(error: TenaraiError, language: str) -> str:
-    """An error in a language, part by part: what kind, what happened, what was expected and received, how to fix it.
-
-    Args:
-        error: Any of this project's.
-        language: en or ja.
-    """
-    kind = _name_kind(error)
-    if language == "en":
-        return f"{kind}: {error}"
-    titles = (("expected", "期待"), ("received", "実際"), ("fix", "対処"))
-    parts = [f"{title}:{translate(text, language)}" for name, title in titles if (text := getattr(error, name))]
-    return "。".join([f"{translate(kind, language)}:{translate(error.what, language)}", *parts])
-
-
-def _name_kind(error: TenaraiError) -> str:
-    words = "".join(f" {c.lower()}" if c.isupper() else c for c in type(error).__name__.removesuffix("Error"))
-    return f"{words.strip()} error"
 
 
 class _Said(str):

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tenarai.orchestration.deploy import apply_automations
 from tenarai.records import NightReport
 
 KINDS = ("promoted", "kept", "failed", "quiet", "token")
@@ -116,6 +115,8 @@ def set_up_notices(block: Any, kinds: Collection[str]) -> None:
     Raises:
         TenaraiError: The Prefect server cannot be reached or refuses.
     """
+    from tenarai.orchestration.deploy import apply_automations
+
     remove_notices(keep=kinds)
     block_id = block.save(BLOCK, overwrite=True)
     apply_automations([_automation(kind, block_id) for kind in KINDS if kind in kinds])

@@ -162,7 +162,7 @@ def test_opening_and_asking_writes_nothing(tmp_path):
 def test_a_sqlite_catalogue_lets_readers_and_a_writer_work_side_by_side(tmp_path):
     address = f"sqlite:///{tmp_path / 'catalogue.sqlite'}"
     with open_catalogue(address) as writer, open_catalogue(address) as reader, writer._write() as connection:
-        connection.exec_driver_sql("INSERT INTO sources VALUES ('x', '{}')")
+        connection.exec_driver_sql("INSERT INTO sources VALUES ('x', '{}', '')")
         assert reader.images(SOURCE) == []
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 30_000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import fields
 from importlib import import_module
 from itertools import islice
 from sys import intern
@@ -17,11 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tenarai.catalogue import schema
 from tenarai.errors import StoreError
-from tenarai.locale import _, dump, load
+from tenarai.locale import Message, _, dump, load
 from tenarai.records import ANSWERS, CELL, Digit, Event, EventKind, Fingerprint, Image, Rejection, Role, State
 
 _ROLES = {role.value: role for role in Role}  # a tenth of the time that `Role(value)` takes
 _STATES = {state.value: state for state in State}
+
+_TEXTS = (Role, State, EventKind, Message)  # kinds of text that a row holds as plain text
 
 CHUNK = 500  # parameters of one IN (…), rows of one insert: below every database's limit
 
@@ -75,7 +77,8 @@ class Catalogue:
         """
         table = schema.images
         wanted = [state.value for state in states or (State.OK,)]
-        query = select(table).where(table.c.source == source, table.c.state.in_(wanted))
+        columns = [table.c[field.name] for field in fields(Image)]
+        query = select(*columns).where(table.c.source == source, table.c.state.in_(wanted))
         if roles is not None:
             query = query.where(table.c.role.in_([role.value for role in roles]))
         if only_cells:
@@ -157,7 +160,7 @@ class Catalogue:
         with self._write() as connection:
             self._upsert(connection, schema.images, map(_to_values, rows))
             for chunk in _chunks(events, CHUNK):
-                values = [{"source": source, **_to_values(event)} for event in chunk]
+                values = [_seal(schema.events, {"source": source, **_to_values(event)}) for event in chunk]
                 connection.execute(insert(schema.events), values)
             if state is not None:
                 text = json.dumps(state, sort_keys=True)
@@ -196,18 +199,17 @@ class Catalogue:
             normaliser: Version of the normaliser.
             sha256s: Only these, however many. Default: all.
         """
-        table = schema.digits
-        query = select(*[table.c[field.name] for field in fields(Digit)]).where(table.c.normaliser == normaliser)
+        query = select(schema.digits).where(schema.digits.c.normaliser == normaliser)
         with self._read() as connection:
             if sha256s is None:
-                rows = list(connection.execute(query).tuples().all())
+                rows = list(connection.execute(query).tuples())
             else:
                 rows = [
                     row
                     for chunk in _chunks(sha256s, CHUNK)
-                    for row in connection.execute(query.where(table.c.sha256.in_(chunk))).tuples()
+                    for row in connection.execute(query.where(schema.digits.c.sha256.in_(chunk))).tuples()
                 ]
-        return {row[0]: replace(Digit(*row), reason=load(row[5])) if row[5] else Digit(*row) for row in sorted(rows)}
+        return {row[1]: _to_digit(row) for row in sorted(rows)}
 
     def fingerprints(self, normaliser: int) -> dict[str, Fingerprint]:
         """What near-duplicates of all usable digits are found by, by sha256, ascending; no pixels are read."""
@@ -226,19 +228,16 @@ class Catalogue:
         """Pixels of prepared images in the order asked for, a few at a time, however many.
 
         Raises:
-            StoreError: One of them is not held.
+            StoreError: One of them is missing or damaged.
         """
-        table = schema.digits
-        query = select(table.c.sha256, table.c.pixels).where(table.c.normaliser == normaliser)
         for chunk in _chunks(sha256s, CHUNK):
-            with self._read() as connection:
-                found = {row.sha256: row.pixels for row in connection.execute(query.where(table.c.sha256.in_(chunk)))}
+            found = self.digits(normaliser, chunk)
             for sha in chunk:
                 if sha not in found:
                     raise StoreError(
                         _("the catalogue holds no digit of {sha256}", sha256=sha), fix=_("run the night again")
                     )
-                yield found[sha]
+                yield found[sha].pixels
 
     def rejections(self, source: str, normaliser: int) -> list[Rejection]:
         """Files that cannot be used and why, by path: refused by the sync, or not readable as one character."""
@@ -316,9 +315,13 @@ class Catalogue:
             raise StoreError(
                 _("the catalogue {place} cannot be read or written", place=schema.shown(self._engine.url)),
                 received=str(getattr(error, "orig", None) or error),
-                fix=_(
-                    "free space on the disk, or run `tenarai check`; nothing of this step was kept, run the night again"
-                ),
+                fix=_("free space on the disk, or run `tenarai check`; nothing of this step was kept"),
+            ) from error
+        except (LookupError, ValueError, TypeError) as error:
+            raise StoreError(
+                _("the catalogue {place} is damaged", place=schema.shown(self._engine.url)),
+                received=f"{type(error).__name__}: {error}",
+                fix=_("run `tenarai check --repair`"),
             ) from error
 
     def _upsert(
@@ -333,7 +336,7 @@ class Catalogue:
         replaced = {name: statement.excluded[name] for name in names if name not in keys}
         upsert = statement.on_conflict_do_update(index_elements=keys, set_=replaced)
         for chunk in _chunks(values, CHUNK):
-            connection.execute(upsert, list(chunk))
+            connection.execute(upsert, [_seal(table, row) for row in chunk])
 
 
 def _to_image(row: Sequence[Any]) -> Image:
@@ -348,10 +351,33 @@ def _to_image(row: Sequence[Any]) -> Image:
     )  # fmt: skip
 
 
+def _to_digit(row: Sequence[Any]) -> Digit:
+    """A row as a record.
+
+    Raises:
+        StoreError: Its checksum is wrong.
+    """
+    *values, checksum = row
+    normaliser, sha256, pixels, phash, group, reason = values
+    if schema.checksum(values) != checksum:
+        raise StoreError(
+            _("the digit of {sha256} in the catalogue is damaged", sha256=sha256), fix=_("run `tenarai check --repair`")
+        )
+    return Digit(sha256, normaliser, pixels, phash, group, load(reason))
+
+
 def _to_values(record: Image | Event | Digit) -> dict[str, Any]:
     """A record's fields by name; `dataclasses.asdict` copies deeply and takes four times as long."""
     values = {name: getattr(record, name) for name in record.__slots__}
-    return values | {"reason": dump(values["reason"])} if values.get("reason") else values
+    for name, value in values.items():
+        if type(value) in _TEXTS:
+            values[name] = dump(value)
+    return values
+
+
+def _seal(table: Table, values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a row with its checksum."""
+    return values | {"checksum": schema.checksum(values[name] for name in schema.sealed_columns(table))}
 
 
 def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -6,6 +6,9 @@ refused, and the message says what to do. From 1.0.0 on, every 1.x opens the sto
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
+from hashlib import blake2b
 from typing import Any
 
 from sqlalchemy import (
@@ -58,6 +61,7 @@ images = Table(
     Column("last_run", String, nullable=False),
     Column("owner", String, nullable=False),
     Column("stamp", String, nullable=False),
+    Column("checksum", String, nullable=False),
     Index("images_by_state", "source", "state", "role"),
     Index("images_by_sha256", "sha256"),
 )
@@ -75,10 +79,17 @@ events = Table(
     Column("old_path", Text),
     Column("old_label", String),
     Column("sha256", String, nullable=False),
+    Column("checksum", String, nullable=False),
     Index("events_by_run", "source", "run"),
 )
 
-sources = Table("sources", metadata, Column("source", String, primary_key=True), Column("state", Text, nullable=False))
+sources = Table(
+    "sources",
+    metadata,
+    Column("source", String, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("checksum", String, nullable=False),
+)
 
 digits = Table(
     "digits",
@@ -89,6 +100,7 @@ digits = Table(
     Column("phash", LargeBinary, nullable=False),
     Column("group", String, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("checksum", String, nullable=False),
 )
 
 predictions = Table(
@@ -98,6 +110,7 @@ predictions = Table(
     Column("sha256", String, primary_key=True),
     Column("label", String, nullable=False),
     Column("confidence", Float(53), nullable=False),
+    Column("checksum", String, nullable=False),
 )
 
 nights = Table(
@@ -107,7 +120,27 @@ nights = Table(
     Column("run", String, nullable=False, unique=True),
     Column("source", String, nullable=False, index=True),
     Column("record", Text, nullable=False),
+    Column("checksum", String, nullable=False),
 )
+
+
+SEALED = (images, events, sources, digits, predictions, nights)
+"""Tables whose rows carry a checksum of their other columns."""
+
+
+def checksum(values: Iterable[Any]) -> str:
+    """16 hex digits of the values of a row, in the order of the table's columns, without its own number."""
+    digest = blake2b(digest_size=8)
+    for value in values:
+        digest.update(value if isinstance(value, bytes) else repr(value).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+@cache
+def sealed_columns(table: Table) -> tuple[str, ...]:
+    """The columns that a table's checksum covers."""
+    return tuple(column.name for column in table.columns if column.name not in {"id", "checksum"})
 
 
 def open_engine(url: URL) -> Engine:

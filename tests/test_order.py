@@ -1,4 +1,4 @@
-"""Percentiles and medians by sorting are NumPy's own, to the bit."""
+"""Percentiles and medians are NumPy's own, to the bit."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tenarai.prepare.ink import _mean_channel
-from tenarai.prepare.order import in_order, median, percentile
+from tenarai.prepare.ink import _brightness, _sum_channels
+from tenarai.prepare.order import median, percentile, percentiles
 
 SHARES = (0, 1, 30, 35, 50, 75, 90, 99.5, 100)
 
@@ -23,18 +23,24 @@ def values(draw):
 
 @given(values(), st.sampled_from(SHARES))
 def test_a_percentile_is_numpys_own(found, share):
-    assert percentile(in_order(found), share) == float(np.percentile(found, share))
+    assert percentile(found, share) == float(np.percentile(found, share))
+
+
+def test_several_percentiles_are_found_at_once():
+    picture = np.random.default_rng(1).normal(0, 2, (90, 80)).astype(np.float32)  # below 0 and above 3.75, too
+    assert percentiles(picture, *SHARES) == [float(np.percentile(picture, share)) for share in SHARES]
 
 
 @given(values())
 def test_a_median_is_numpys_own(found):
-    assert median(in_order(found)) == float(np.median(found))
+    assert median(found) == float(np.median(found))
 
 
 @pytest.mark.parametrize("share", SHARES)
 def test_a_percentile_of_a_picture_is_numpys_own(share):
     picture = np.random.default_rng(0).random((256, 253), dtype=np.float32) ** 3
-    assert percentile(in_order(picture), share) == float(np.percentile(picture, share))
+    assert percentile(picture, share) == float(np.percentile(picture, share))
+    assert median(picture) == float(np.median(picture))
 
 
 def test_the_mean_of_the_channels_is_numpys_own_for_every_sum():
@@ -42,4 +48,4 @@ def test_the_mean_of_the_channels_is_numpys_own_for_every_sum():
     red = np.minimum(sums, 255)
     green = np.minimum(sums - red, 255)
     picture = np.stack([red, green, sums - red - green], axis=1).astype(np.uint8)[:, None]
-    np.testing.assert_array_equal(_mean_channel(picture), picture.astype(np.float32).mean(axis=2))
+    np.testing.assert_array_equal(_brightness(_sum_channels(picture)), picture.astype(np.float32).mean(axis=2))

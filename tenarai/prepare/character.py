@@ -2,90 +2,124 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, measure_grain
-from tenarai.prepare.order import in_order, median, percentile
+from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, measure_grain, square
+from tenarai.prepare.order import median
 
-MIN_INK = 0.0004  # a smaller share of the picture than this is no character
+MIN_INK = 0.0004  # a smaller share of the image than this is no character
 MIN_SEPARATION = 6.0  # a character stands out from its paper's grain by this many standard deviations
 
 
-def threshold_ink(ink: Float) -> Mask:
+@dataclass(frozen=True)
+class Parts:
+    """The connected parts of a mask.
+
+    Attributes:
+        labels: (H, W) int32: 0 for paper, 1 to N for the part that a pixel belongs to.
+        boxes: (N, 4) float64: left, top, width and height of each part.
+        areas: (N,) float64: number of pixels of each part.
+    """
+
+    labels: NDArray[np.int32]
+    boxes: NDArray[np.float64]
+    areas: NDArray[np.float64]
+
+    @property
+    def mask(self) -> Mask:
+        """(H, W) bool: all parts."""
+        return self.labels > 0
+
+    def select(self, chosen: Mask) -> Mask:
+        """(H, W) bool: the parts for which (N,) `chosen` is true."""
+        return np.concatenate([[False], chosen])[self.labels]
+
+
+def find_parts(mask: Mask) -> Parts:
+    """The connected parts of a mask."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    return Parts(labels, stats[1:, :4].astype(np.float64), stats[1:, cv2.CC_STAT_AREA].astype(np.float64))
+
+
+def threshold_ink(ink: Float) -> Parts:
     """Which pixels are ink: those of half the strength of the strongest ink near them, and above the paper's grain.
 
-    Judged by what is near, faint pencil is not lost beside a black frame; with hysteresis, so that a stroke's faint end
-    is kept.
+    Compared with what is near, faint pencil is not lost beside a black frame; with hysteresis, so that a stroke's faint
+    end is kept.
     """
     smooth = cv2.GaussianBlur(ink, (0, 0), 0.8)
     side = 2 * round(0.18 * max(ink.shape)) + 1
-    strongest = cv2.dilate(smooth, np.ones((side, side), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    strongest = cv2.dilate(smooth, square(side, side), borderType=cv2.BORDER_REPLICATE)
     strongest = cv2.blur(strongest, (side, side), borderType=cv2.BORDER_REPLICATE)
-    floor = max(MIN_CONTRAST, percentile(in_order(smooth), 50) + 3.0 * measure_grain(ink))
+    floor = max(MIN_CONTRAST, median(smooth) + 3.0 * measure_grain(ink))
     strong = smooth > np.maximum(0.5 * strongest, floor)
-    weak = smooth > np.maximum(0.3 * strongest, floor)
-    count, parts = cv2.connectedComponents(np.uint8(weak), connectivity=8)
-    alive = np.zeros(count, dtype=bool)
-    alive[np.unique(parts[strong])] = True
-    alive[0] = False
-    return np.asarray(alive[parts])
+    weak = find_parts(smooth > np.maximum(0.3 * strongest, floor))
+    alive = np.zeros(len(weak.areas) + 1, dtype=bool)
+    alive[weak.labels[strong]] = True
+    numbers = (np.cumsum(alive) * alive).astype(np.int32)
+    return Parts(numbers[weak.labels], weak.boxes[alive[1:]], weak.areas[alive[1:]])
 
 
-def choose_character(mask: Mask, ink: Float) -> Mask:
+def choose_character(parts: Parts, ink: Float) -> Mask:
     """The connected parts that make up the character: the large central one, and what stands near it.
 
     Specks, neighbours cut off by the rim, frames, and shadows, whose edges are soft, are left out.
 
     Args:
-        mask: (H, W) bool, what is ink.
+        parts: What is ink.
         ink: (H, W) float32, how strong it is.
     """
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(np.uint8(mask), connectivity=8)
-    if count <= 1:
-        return np.zeros_like(mask)
-    boxes = stats[1:, :4].astype(np.float64)
-    areas = stats[1:, cv2.CC_STAT_AREA].astype(np.float64)
-    sharpness = _edge_sharpness(mask, parts, count, ink)
-    sharpest = float(np.max(sharpness[areas >= 0.1 * areas.max()]))
-    worth = _worth(mask, parts, boxes) * np.minimum(1, sharpness / (0.5 * sharpest))
+    if not len(parts.areas):
+        return parts.mask
+    sharpness = edge_sharpness(parts, ink)
+    sharpest = float(np.max(sharpness[parts.areas >= 0.1 * parts.areas.max()]))
+    worth = _worth(parts) * np.minimum(1, sharpness / (0.5 * sharpest))
     main = int(np.argmax(worth))
-    if areas[main] < MIN_INK * mask.size:
-        return np.zeros_like(mask)
+    if parts.areas[main] < MIN_INK * ink.size:
+        return np.zeros(ink.shape, dtype=bool)
     alike = sharpness > 0.35 * sharpness[main]
-    chosen = _gather_neighbours(main, boxes, areas, np.where(alike, worth, 0))
-    return np.isin(parts, np.flatnonzero(chosen) + 1)
+    return parts.select(_gather_neighbours(main, parts.boxes, parts.areas, np.where(alike, worth, 0)))
 
 
-def _worth(mask: Mask, parts: NDArray[np.int32], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each part: ink counts, ink near the middle counts more; hugging the rim does not."""
-    high, wide = mask.shape
-    y, x = np.ogrid[-0.5 : 0.5 : high * 1j, -0.5 : 0.5 : wide * 1j]
-    central = np.exp(-((x * x + y * y) / 0.34**2))
-    inked = parts[mask]
-    ink = np.bincount(inked, central[mask], len(boxes) + 1)[1:]
-    left, top, across, tall = boxes.T
+def _worth(parts: Parts) -> NDArray[np.float64]:
+    """Score each part: ink counts, ink near the middle counts more; touching the rim counts against it."""
+    high, wide = parts.labels.shape
+    inked = np.flatnonzero(parts.labels)
+    central = np.bincount(parts.labels.ravel()[inked], _central(high, wide).ravel()[inked], len(parts.areas) + 1)[1:]
+    left, top, across, tall = parts.boxes.T
     touches = (left <= 1).astype(int) + (top <= 1) + (left + across >= wide - 1) + (top + tall >= high - 1)
     is_sliver = (touches > 0) & (np.minimum(across / wide, tall / high) < 0.12)
     size = np.hypot(across / wide, tall / high)
-    return np.asarray(np.sqrt(ink) * (0.3 + size) * 0.55**touches * np.where(is_sliver, 0.15, 1))
+    return np.asarray(np.sqrt(central) * (0.3 + size) * 0.55**touches * np.where(is_sliver, 0.15, 1))
 
 
-def _edge_sharpness(mask: Mask, parts: NDArray[np.int32], count: int, ink: Float) -> NDArray[np.float64]:
+@cache
+def _central(high: int, wide: int) -> NDArray[np.float64]:
+    """How central each pixel is: a bell over the page."""
+    y, x = np.ogrid[-0.5 : 0.5 : high * 1j, -0.5 : 0.5 : wide * 1j]
+    return np.asarray(np.exp(-((x * x + y * y) / 0.34**2)))
+
+
+def edge_sharpness(parts: Parts, ink: Float) -> NDArray[np.float64]:
     """How steeply the ink of each part rises at its edge, as the mean over its outline."""
     smooth = cv2.GaussianBlur(ink, (0, 0), 1.0)
-    slope = cv2.magnitude(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
-    outline = mask & (cv2.erode(np.uint8(mask), np.ones((3, 3), np.uint8)) == 0)
-    edge = parts[outline]
-    total = np.bincount(edge, slope[outline], count)[1:]
-    return np.asarray(total / np.maximum(1, np.bincount(edge, minlength=count)[1:]))
+    mask = parts.mask.view(np.uint8)
+    outline = np.flatnonzero(cv2.subtract(mask, cv2.erode(mask, square(3, 3))))
+    slope = cv2.magnitude(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)).ravel()[outline]
+    edge = parts.labels.ravel()[outline]
+    count = len(parts.areas) + 1
+    return np.asarray(np.bincount(edge, slope, count)[1:] / np.maximum(1, np.bincount(edge, minlength=count)[1:]))
 
 
 def _gather_neighbours(
     main: int, boxes: NDArray[np.float64], areas: NDArray[np.float64], worth: NDArray[np.float64]
 ) -> Mask:
-    """Chain parts that lie near what is chosen already: within 18 % of the character's size, above and below 32 %.
+    """Add parts that lie near what is chosen already: within 18 % of the character's size, above and below 32 %.
 
     Neighbours on a line of writing stand side by side; what stands above is the bar of a 5 written in two strokes.
     """
@@ -97,13 +131,13 @@ def _gather_neighbours(
     while grown:
         grown = False
         for part in np.flatnonzero(~chosen & (areas >= floor) & (worth > 0.02 * worth[main])):
-            if any(_gap(boxes[part], boxes[near]) <= reach for near in np.flatnonzero(chosen)):
+            if any(gap(boxes[part], boxes[near]) <= reach for near in np.flatnonzero(chosen)):
                 chosen[part] = grown = True
     return chosen
 
 
-def _gap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Distance between two boxes, 0 where they overlap; the way down counts for less between boxes of one column."""
+def gap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Distance between two boxes, 0 where they overlap; between boxes of one column it counts for half."""
     dx = max(a[0] - (b[0] + b[2]), b[0] - (a[0] + a[2]), 0.0)
     dy = max(a[1] - (b[1] + b[3]), b[1] - (a[1] + a[3]), 0.0)
     shared = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
@@ -115,9 +149,9 @@ def stands_out(ink: Float, mask: Mask, chosen: Mask) -> bool:
     if not chosen.any():
         return False
     smooth = cv2.GaussianBlur(ink, (0, 0), 0.8)
-    paper = smooth[~cv2.dilate(np.uint8(mask), np.ones((5, 5), np.uint8)).astype(bool)]
+    paper = smooth[cv2.dilate(mask.view(np.uint8), square(5, 5)) == 0]
     if paper.size < 0.02 * ink.size:
         return True
-    middle = median(in_order(paper))
-    grain = 1.48 * median(in_order(np.abs(paper - middle)))
-    return median(in_order(smooth[chosen])) - middle > max(MIN_SEPARATION * grain, MIN_CONTRAST)
+    middle = median(paper)
+    grain = 1.48 * median(np.abs(paper - middle))
+    return median(smooth[chosen]) - middle > max(MIN_SEPARATION * grain, MIN_CONTRAST)

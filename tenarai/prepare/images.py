@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.errors import ImageError
-from tenarai.locale import _, dump
+from tenarai.locale import _
 from tenarai.prepare.decode import decode
 from tenarai.prepare.normalise import NORMALISER_VERSION, run_stages
 from tenarai.prepare.phash import NEAR_DUPLICATE_BITS, hamming, perceptual_hash
@@ -72,7 +72,7 @@ def prepare_original(store: Store, sha256: str, *, settings: Settings) -> Digit:
     try:
         stages = run_stages(decode(data, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels))
     except ImageError as error:
-        return Digit(sha256, NORMALISER_VERSION, b"", b"", sha256, dump(error.what))
+        return Digit(sha256, NORMALISER_VERSION, b"", b"", sha256, error.what)
     return Digit(sha256, NORMALISER_VERSION, stages.digit.tobytes(), perceptual_hash(stages.ink), sha256)
 
 

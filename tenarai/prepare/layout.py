@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tenarai.prepare.ink import Float, Mask
-from tenarai.prepare.order import in_order, median, percentile
+from tenarai.prepare.ink import Float, Mask, square
+from tenarai.prepare.order import median, percentile
 
 
 def lay_out(ink: Float, chosen: Mask) -> NDArray[np.uint8]:
@@ -20,17 +20,17 @@ def lay_out(ink: Float, chosen: Mask) -> NDArray[np.uint8]:
     Returns:
         (28, 28) uint8.
     """
-    grown = cv2.dilate(np.uint8(chosen), np.ones((3, 3), np.uint8)).astype(bool)
-    full = max(percentile(in_order(ink[chosen]), 75), 1e-3)
-    grey = np.where(grown, np.clip(ink / full, 0, 1), 0).astype(np.float32)
-    rows, columns = np.flatnonzero(grown.any(axis=1)), np.flatnonzero(grown.any(axis=0))
-    box = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    full = max(percentile(ink[chosen], 75), 1e-3)
+    grown = cv2.dilate(chosen.view(np.uint8), square(3, 3))
+    left, top, wide, high = cv2.boundingRect(grown)
+    here = np.s_[top : top + high, left : left + wide]
+    box = np.where(grown[here] > 0, np.clip(ink[here] / full, 0, 1), 0).astype(np.float32)
     box = even_out_pen(box)
     high, wide = box.shape
     factor = 20 / max(high, wide)
     size = (max(1, round(wide * factor)), max(1, round(high * factor)))
     small = cv2.resize(box, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
-    peak = percentile(in_order(small[small > 0.1]), 90) if (small > 0.1).any() else 1.0
+    peak = percentile(small[small > 0.1], 90) if (small > 0.1).any() else 1.0
     return _centre(np.clip(small / max(peak, 0.2), 0, 1))
 
 
@@ -56,8 +56,8 @@ def _stroke_width(mask: Mask) -> float:
         return 0.0
     padded = np.pad(np.uint8(mask), 1)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, 5)
-    ridge = (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8)) - 1e-4) & (padded > 0)
-    return 2 * median(in_order(distance[ridge])) - 0.5
+    ridge = (distance >= cv2.dilate(distance, square(3, 3)) - 1e-4) & (padded > 0)
+    return 2 * median(distance[ridge]) - 0.5
 
 
 def _centre(small: Float) -> NDArray[np.uint8]:

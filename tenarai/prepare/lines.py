@@ -1,77 +1,123 @@
-"""Printed frames, ruled and squared paper: found, taken off, and the strokes they crossed made whole again."""
+"""Printed frames, ruled and squared paper: find the lines, take them off, and restore the strokes that they crossed."""
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, measure_grain
-from tenarai.prepare.order import in_order, median, percentile
+from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, measure_grain, square
+from tenarai.prepare.order import median, percentiles
 
-SLANT_SIDE = 128  # side at which the slant of printed lines is judged
-SLANTS = tuple(round(0.02 * step, 2) for step in range(-8, 9))  # rows a column: up to 9°
+MAX_SLANT = 0.16  # rows a column: 9°
+SLANT_SIDE = 128  # side at which the slant of printed lines is measured
+PAD = 12  # a column at the edge moves by less than this
+SLANTS = tuple(round(0.02 * step, 2) for step in range(-8, 9))
 STROKE_ON_LINE = 1.6  # ink this many times as strong as the line it lies on is a stroke
-FAINT = 0.2  # stronger ink says no more of the slant than this, 0 to 1
+FAINT = 0.2  # ink says no more of the slant than this, however strong, 0 to 1
+SHORTEST = 0.22  # share of the width that one straight piece of a line covers at least
+LONGEST_GAP = 0.78  # share of the width that a line covers at least
 
 
-def remove_lines(ink: Float) -> tuple[Float, Mask]:
-    """Take out printed frames, ruled and squared paper: straight, thin, spanning the picture, at its rim or faint.
+def remove_lines(ink: Float) -> tuple[Float, Mask | None]:
+    """Remove printed frames, ruled and squared paper: straight, thin, spanning the image, at its rim or faint.
 
-    A single line that ends short of the picture's edges is more likely the bar of a 3, 5 or 7.
+    A single line that ends short of the image's edges is more likely the bar of a 3, 5 or 7.
 
     Args:
         ink: (H, W) float32, 0 to 1.
 
     Returns:
-        The ink with the lines' strength taken off, so that a stroke that crosses one stays; and where lines were.
+        The ink without the strength of the lines, so that a stroke across one stays; and where lines were, if any.
     """
-    ordered = in_order(ink)
-    floor = max(MIN_CONTRAST, percentile(ordered, 50) + 3 * measure_grain(ink))
-    strength = 0.7 * percentile(ordered, 99.5)
-    found = [_find_lines(ink, floor, strength, axis) for axis in (0, 1)]
-    is_ruled = len(found[0]) + len(found[1]) > 1
-    off = np.zeros_like(ink)
-    for line, is_certain in found[0] + found[1]:
-        if is_certain or is_ruled:
-            off = np.maximum(off, line)
-    cleaned = np.clip(ink - 1.15 * off, 0, 1)
-    return np.asarray(cleaned, dtype=np.float32), np.asarray(off > 0)
+    middle, strongest = percentiles(ink, 50, 99.5)
+    floor = max(MIN_CONTRAST, middle + 3 * measure_grain(ink))
+    found = [line for axis in (0, 1) for line in _find_lines(ink, floor, 0.7 * strongest, axis)]
+    kept = [line for line, is_certain in found if is_certain or len(found) > 1]
+    if not kept:
+        return ink, None
+    removed = np.maximum.reduce(kept)
+    cleaned = np.clip(ink - 1.15 * np.maximum(removed, 0), 0, 1)
+    return np.asarray(cleaned, dtype=np.float32), np.asarray(removed > 0)
 
 
 def _find_lines(ink: Float, floor: float, strength: float, axis: int) -> list[tuple[Float, bool]]:
     """Lines along an axis (0: vertical, 1: horizontal) as their strength, and whether each is one beyond doubt."""
-    level = ink if axis == 1 else np.ascontiguousarray(ink.T)
-    high, wide = level.shape
+    level = ink if axis == 1 else cv2.transpose(ink)
+    strong = (level > floor).view(np.uint8)
+    if not _may_hold_lines(strong):
+        return []
     slant = find_slant(level)
+    if not slant and not _longest_run(cv2.bitwise_and(_open_rows(strong), strong)) >= LONGEST_GAP * level.shape[1]:
+        return []
+    high, wide = level.shape
     levels = shear(level, slant)
-    on_page = shear(np.ones_like(level), slant, outside=0.0).sum(axis=1)  # columns of each row that the picture has
-    length = max(9, round(0.22 * wide))
+    on_page = shear(np.ones_like(level), slant, outside=0.0).sum(axis=1)  # columns of each row inside the image
     # a line that is not quite level wanders over neighbouring rows
-    opened = cv2.morphologyEx(cv2.dilate(levels, np.ones((3, 1))), cv2.MORPH_OPEN, np.ones((1, length)))
-    opened = np.minimum(opened, levels)
-    joined = cv2.dilate(np.uint8(opened > floor), np.ones((3, 5), np.uint8))
+    opened = np.minimum(_open_rows(levels), levels)
+    joined = cv2.dilate(np.uint8(opened > floor), square(3, 5))
     count, parts, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     found: list[tuple[Float, bool]] = []
     for part in range(1, count):
         top, tall = stats[part, cv2.CC_STAT_TOP], stats[part, cv2.CC_STAT_HEIGHT]
         across = stats[part, cv2.CC_STAT_WIDTH]
-        room = on_page[top + tall // 2]
-        if across < max(0.78 * room, 0.3 * wide) or tall > 0.16 * high:
+        inside = on_page[top + tall // 2]
+        if across < max(LONGEST_GAP * inside, 0.3 * wide) or tall > 0.16 * high:
             continue
         here = (parts == part) & (opened > floor)
         if here.sum() / max(1, int(here.any(axis=0).sum())) > 0.07 * high:  # too thick
             continue
         at_rim = top < 0.16 * high or top + tall > 0.84 * high
-        is_faint = median(in_order(opened[here])) < 0.6 * strength
-        spans = across > 0.97 * room
+        is_faint = median(opened[here]) < 0.6 * strength
+        spans = across > 0.97 * inside
         if at_rim or is_faint or spans:
-            line = shear(cv2.dilate(_along_path(opened, levels, here), np.ones((5, 1))), -slant, outside=0.0)
-            found.append((line if axis == 1 else line.T, (spans and at_rim) or (is_faint and spans)))
+            line = shear(cv2.dilate(_along_path(opened, levels, here), square(5, 1)), -slant, outside=0.0)
+            found.append((line if axis == 1 else cv2.transpose(line), (spans and at_rim) or (is_faint and spans)))
     return found
 
 
+def _open_rows(rows: NDArray[Any]) -> NDArray[Any]:
+    """What is left of each row when only pieces of some length stay."""
+    length = max(9, round(SHORTEST * rows.shape[1]))
+    return np.asarray(cv2.morphologyEx(cv2.dilate(rows, square(3, 1)), cv2.MORPH_OPEN, square(1, length)))
+
+
+def _longest_run(rows: NDArray[np.uint8]) -> int:
+    """How many columns in a row hold something, gaps of six allowed for."""
+    if not len(rows):
+        return 0
+    columns = cv2.dilate(rows.max(axis=0)[None], square(1, 7))[0]
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], columns > 0, [0]]).astype(np.int8)))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def _may_hold_lines(strong: NDArray[np.uint8]) -> bool:
+    """Whether a line could be found at any slant: a quick test that is wrong only where there is none.
+
+    Args:
+        strong: (H, W) uint8, 1 where the ink is above the floor.
+    """
+    high, wide = strong.shape
+    length = max(9, round(SHORTEST * wide))
+    fall = MAX_SLANT * high / wide * length
+    reach = 2 * int(np.ceil(fall / 2) + 2) + 3
+    pieces = cv2.erode(cv2.dilate(strong, square(reach, 1)), square(1, length), borderType=cv2.BORDER_REPLICATE)
+    if not pieces.any():
+        return False
+    pieces = cv2.dilate(pieces, square(1, length))
+    if _longest_run(pieces) >= LONGEST_GAP * wide - 4:
+        return True
+    # in the corners a slanted line leaves the image early
+    corner = int(np.ceil(MAX_SLANT * high)) + reach + 3
+    ends = max(_longest_run(pieces[:corner]), _longest_run(pieces[high - corner :]))
+    return bool(ends >= 0.3 * wide - 4)
+
+
 def find_slant(ink: Float) -> float:
-    """How far lines that run across the picture fall, in rows a column: the shear at which the rows differ most.
+    """How far lines that run across the image fall, in rows a column: the shear at which the rows differ most.
 
     Args:
         ink: (H, W) float32, 0 to 1.
@@ -80,14 +126,38 @@ def find_slant(ink: Float) -> float:
         -0.16 to 0.16; 0 where no slant makes the rows clearly sharper.
     """
     small = cv2.resize(np.minimum(ink, FAINT), (SLANT_SIDE, SLANT_SIDE), interpolation=cv2.INTER_AREA)
-    sharpness = {slant: float((np.diff(shear(small, slant).mean(axis=1)) ** 2).sum()) for slant in SLANTS}
-    best = max(SLANTS, key=lambda slant: sharpness[slant])
-    return best * ink.shape[0] / ink.shape[1] if sharpness[best] > 1.25 * sharpness[0.0] else 0.0
+    places, shares = _slanted_rows()
+    columns = cv2.copyMakeBorder(cv2.transpose(small), 0, 0, PAD, PAD, cv2.BORDER_REPLICATE).ravel()
+    means = shares @ columns[places]  # of each slant: (17, 2, 129), the two rows that share a sheared pixel
+    steps = np.diff(means[:, 0, :-1] + means[:, 1, 1:], axis=1)
+    sharpness = (steps * steps).sum(axis=1)
+    best = int(sharpness.argmax())
+    is_clear = sharpness[best] > 1.25 * sharpness[SLANTS.index(0.0)]
+    return SLANTS[best] * ink.shape[0] / ink.shape[1] if is_clear else 0.0
+
+
+@cache
+def _slanted_rows() -> tuple[NDArray[np.int64], Float]:
+    """For every slant, which pixel of each column lies in which row after the shear, and with what weight.
+
+    Returns:
+        (17, 128, 129) places in the padded columns laid end to end, and (17, 2, 128) weights of a pixel and the next.
+    """
+    right = np.arange(SLANT_SIDE) - (SLANT_SIDE - 1) / 2
+    falls = np.round(np.outer(SLANTS, right) * 32) / 32  # OpenCV's own steps
+    whole = np.floor(falls).astype(np.int64)
+    starts = np.arange(SLANT_SIDE) * (SLANT_SIDE + 2 * PAD) + whole + PAD
+    beyond = (falls - whole).astype(np.float32)
+    return starts[..., None] + np.arange(SLANT_SIDE + 1), np.stack([1 - beyond, beyond], axis=1) / np.float32(
+        SLANT_SIDE
+    )
 
 
 def shear(picture: Float, slant: float, *, outside: float | None = None) -> Float:
-    """Lift each column by `slant` rows for every column right of the middle; what comes from outside is the nearest
-    pixel, or `outside`."""
+    """Lift each column by `slant` rows for every column right of the middle.
+
+    Pixels from outside the image repeat the nearest one, or are `outside`.
+    """
     if not slant:
         return picture
     high, wide = picture.shape
@@ -100,7 +170,7 @@ def shear(picture: Float, slant: float, *, outside: float | None = None) -> Floa
 
 
 def _along_path(opened: Float, levels: Float, here: Mask) -> Float:
-    """The line alone: near its own straight path, and not where a stroke along or across it is clearly stronger."""
+    """The line alone: near its straight path, and not where a stroke along or across it is clearly stronger."""
     columns = np.flatnonzero(here.any(axis=0))
     rows = np.arange(here.shape[0], dtype=np.float32)[:, None]
     counts = here.sum(axis=0)
@@ -120,8 +190,8 @@ def _along_path(opened: Float, levels: Float, here: Mask) -> Float:
 
 
 def heal_crossings(mask: Mask, lines: Mask, ink: Float) -> Mask:
-    """Give a stroke back what went with a line that crossed it: ink between two pieces of the stroke."""
-    if not lines.any() or not mask.any():
+    """Restore the pieces of a stroke that were removed with a line across it: ink between two pieces of the stroke."""
+    if not mask.any():
         return mask
-    closed = cv2.morphologyEx(np.uint8(mask), cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8)).astype(bool)
-    return np.asarray(mask | (closed & lines & (ink > 0.4 * median(in_order(ink[mask])))))
+    closed = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_CLOSE, square(9, 9)).view(bool)
+    return np.asarray(mask | (closed & lines & (ink > 0.4 * median(ink[mask]))))

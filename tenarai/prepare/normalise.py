@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tenarai.errors import ImageError
 from tenarai.locale import _
-from tenarai.prepare.character import choose_character, stands_out, threshold_ink
+from tenarai.prepare.character import choose_character, find_parts, stands_out, threshold_ink
 from tenarai.prepare.ink import Float, Mask, has_dark_ink, ink_strength
 from tenarai.prepare.layout import lay_out
 from tenarai.prepare.lines import heal_crossings, remove_lines
@@ -40,6 +40,7 @@ class Stages:
     mask: Mask
     chosen: Mask
     digit: NDArray[np.uint8]
+    doubt: str = ""
 
 
 def normalise(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -70,17 +71,27 @@ def run_stages(picture: NDArray[np.uint8], *, dark_ink: bool | None = None) -> S
             expected=_("at least {side} × {side} pixels", side=MIN_SIDE),
             received=f"{picture.shape[1]} × {picture.shape[0]}",
         )
-    colour = scale_to_work(picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2))
-    dark_ink = has_dark_ink(colour) if dark_ink is None else dark_ink
-    ink = ink_strength(colour, dark_ink=dark_ink)
+    page = scale_to_work(_one_channel(picture))
+    dark_ink = has_dark_ink(page) if dark_ink is None else dark_ink
+    ink = ink_strength(page, dark_ink=dark_ink)
     cleaned, lines = remove_lines(ink)
-    mask = heal_crossings(threshold_ink(cleaned), lines, ink)
-    chosen = choose_character(mask, cleaned)
+    parts = threshold_ink(cleaned)
+    if lines is not None:
+        parts = find_parts(heal_crossings(parts.mask, lines, ink))
+    mask, chosen = parts.mask, choose_character(parts, cleaned)
     if not stands_out(cleaned, mask, chosen):
         raise ImageError(
             _("the page is blank: no ink was found"), expected=_("one character, darker or lighter than its paper")
         )
-    return Stages(colour, dark_ink, ink, cleaned, mask, chosen, lay_out(ink, chosen))
+    return Stages(page, dark_ink, ink, cleaned, mask, chosen, lay_out(ink, chosen))
+
+
+def _one_channel(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W) of a grey image that came as (H, W, 3); an image in colour as it is."""
+    if picture.ndim == 2:
+        return picture
+    red, green, blue = cv2.split(picture)
+    return red if np.array_equal(red, green) and np.array_equal(green, blue) else picture
 
 
 def scale_to_work(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

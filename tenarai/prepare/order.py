@@ -1,43 +1,68 @@
-"""Percentiles and medians by sorting: what NumPy's own give, to the bit, in a fraction of the time.
+"""Percentiles and medians: NumPy's values to the bit, in a fraction of the time.
 
-NumPy sorts with SIMD instructions, but partitions around several values without them; on a picture of 256 × 256 that
-makes a sort five times as fast as a percentile, and one sort serves any number of them.
+Small arrays are sorted once. Of large ones only the part around each wanted rank is sorted; a histogram over the
+exponents and first mantissa bits of the floats finds that part.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-
-def in_order(values: NDArray[Any]) -> NDArray[Any]:
-    """All values, flat and ascending, as `percentile` and `median` want them."""
-    return np.sort(values, axis=None)
+SMALL = 3000  # sorting fewer values is faster than counting them
+FIRST_BIN = 113 << 4  # the bin below 2⁻¹⁴; an octave has 16 bins, so the last of 256 begins at 3.75
 
 
-def percentile(ordered: NDArray[Any], share: float) -> float:
-    """What `np.percentile` gives: linear between neighbours.
+def percentiles(values: NDArray[Any], *shares: float) -> list[float]:
+    """`np.percentile` with linear interpolation.
 
     Args:
-        ordered: (N,) float32 or float64, ascending, at least one value, no NaN.
-        share: 0 to 100.
+        values: Any shape, float32 or float64, at least one value, no NaN.
+        shares: 0 to 100, ascending.
     """
-    place = (len(ordered) - 1) * (share / 100)
-    below = int(place)
-    if below >= len(ordered) - 1:
-        return float(ordered[-1])
-    low, high, beyond = ordered[below], ordered[below + 1], place - below
-    # from both ends, as NumPy does: so that equal neighbours give their own value
-    return float(low + (high - low) * beyond if beyond < 0.5 else high - (high - low) * (1 - beyond))
+    last = values.size - 1
+    places = [last * (share / 100) for share in shares]
+    ranks = sorted({min(int(place) + step, last) for place in places for step in (0, 1)})
+    found = dict(zip(ranks, _ranked(values, ranks), strict=True))
+    return [
+        _between(found[int(place)], found[min(int(place) + 1, last)], place - min(int(place), last)) for place in places
+    ]
 
 
-def median(ordered: NDArray[Any]) -> float:
-    """What `np.median` gives.
+def percentile(values: NDArray[Any], share: float) -> float:
+    """`np.percentile` for one share; see `percentiles`."""
+    return percentiles(values, share)[0]
 
-    Args:
-        ordered: (N,) float32 or float64, ascending, at least one value, no NaN.
-    """
-    middle = len(ordered) // 2
-    return float(ordered[middle]) if len(ordered) % 2 else float(ordered[middle - 1 : middle + 1].mean())
+
+def median(values: NDArray[Any]) -> float:
+    """`np.median` of float32 or float64 values, at least one, no NaN."""
+    middle = values.size // 2
+    if values.size % 2:
+        return float(_ranked(values, [middle])[0])
+    return float(np.array(_ranked(values, [middle - 1, middle]), values.dtype).mean())
+
+
+def _between(low: Any, high: Any, share: float) -> float:
+    """Interpolate from the nearer end, as NumPy does: equal neighbours give their own value."""
+    return float(low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share))
+
+
+def _ranked(values: NDArray[Any], ranks: Sequence[int]) -> list[Any]:
+    """The values at some ranks, ascending, of the sorted array."""
+    if values.size < SMALL or values.dtype != np.float32:
+        ordered = np.sort(values, axis=None)
+        return [ordered[rank] for rank in ranks]
+    flat = values.ravel()
+    bins = np.clip((flat.view(np.int32) >> 19) - FIRST_BIN, 0, 255).astype(np.uint8)
+    ends = np.cumsum(cv2.calcHist([bins[None]], [0], None, [256], [0, 256]).ravel())
+    found, opened, part = [], -1, flat
+    for rank in ranks:
+        number = int(np.searchsorted(ends, rank, side="right"))
+        if number != opened:
+            opened, part = number, np.sort(flat[bins == number])
+        found.append(part[rank - (int(ends[number - 1]) if number else 0)])
+    return found

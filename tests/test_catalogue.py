@@ -161,7 +161,7 @@ def test_opening_and_asking_writes_nothing(tmp_path):
 
 def test_a_sqlite_catalogue_lets_readers_and_a_writer_work_side_by_side(tmp_path):
     address = f"sqlite:///{tmp_path / 'catalogue.sqlite'}"
-    with open_catalogue(address) as writer, open_catalogue(address) as reader, writer._write() as connection:
+    with open_catalogue(address) as writer, open_catalogue(address) as reader, writer.writing() as connection:
         connection.exec_driver_sql("INSERT INTO sources VALUES ('x', '{}', '')")
         assert reader.images(SOURCE) == []
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 30_000
@@ -207,7 +207,7 @@ def test_a_password_in_the_address_is_never_shown():
 def test_a_full_disk_leaves_the_catalogue_as_it_was(tmp_path):
     with open_catalogue(f"sqlite:///{tmp_path / 'catalogue.sqlite'}") as catalogue:
         catalogue.apply_sync(SOURCE, [make_image("a")], [])
-        with catalogue._read() as connection:
+        with catalogue.reading() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")  # SQLite's own "disk is full"
         with pytest.raises(StoreError, match="full.*free space"):

@@ -39,7 +39,7 @@ class Catalogue:
 
     def __init__(self, engine: Engine) -> None:
         """Wrap an engine that `open_catalogue` has checked."""
-        self._engine = engine
+        self.engine = engine
 
     def __enter__(self) -> Self:
         """Nothing to do: connections are opened when needed."""
@@ -53,7 +53,7 @@ class Catalogue:
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     # ---- images and events
 
@@ -86,11 +86,20 @@ class Catalogue:
         if sha256s is not None:
             query = query.where(table.c.sha256.in_(sha256s))
         query = query.execution_options(yield_per=10 * CHUNK)  # at a million, all rows beside all records would be 1 GB
-        with self._read() as connection:
+        with self.reading() as connection:
             rows = [_to_image(row) for row in connection.execute(query).tuples()]
         if states is None and (answers := self.answers(source)):
             rows = [row for row in rows if answers.get((row.sha256, row.label)) is not EventKind.SET_ASIDE]
         return sorted(rows, key=lambda image: (image.path, image.file_id))  # databases differ in how they order text
+
+    def live_originals(self) -> list[tuple[str, str]]:
+        """sha256 and path of every file of all sources that is usable now, each digest once."""
+        table = schema.images
+        query = select(table.c.sha256, func.min(table.c.path)).where(
+            table.c.state == State.OK.value, table.c.sha256 != ""
+        )
+        with self.reading() as connection:
+            return [(sha256, path) for sha256, path in connection.execute(query.group_by(table.c.sha256)).tuples()]
 
     def count_labels(self, source: str) -> dict[tuple[Role, str], int]:
         """How many usable files of a source lie under each label, by role; none of the files is looked at."""
@@ -100,7 +109,7 @@ class Catalogue:
             .where(table.c.source == source, table.c.state == State.OK.value, table.c.label.is_not(None))
             .group_by(table.c.role, table.c.label)
         )
-        with self._read() as connection:
+        with self.reading() as connection:
             return {(Role(role), label): count for role, label, count in connection.execute(query).tuples()}
 
     def events(self, source: str, run: str | None = None, *, after: str = "") -> list[Event]:
@@ -118,7 +127,7 @@ class Catalogue:
             query = query.where(table.c.run == run)
         if after:
             query = query.where(table.c.run > after)
-        with self._read() as connection:
+        with self.reading() as connection:
             return [Event(row[0], EventKind(row[1]), *row[2:]) for row in connection.execute(query).tuples()]
 
     def answers(self, source: str) -> dict[tuple[str, str | None], EventKind]:
@@ -129,14 +138,14 @@ class Catalogue:
             .where(table.c.source == source, table.c.kind.in_([kind.value for kind in ANSWERS]))
             .order_by(table.c.id)
         )
-        with self._read() as connection:
+        with self.reading() as connection:
             rows = connection.execute(query).tuples()
             return {(sha256, label): EventKind(kind) for sha256, label, kind in rows}
 
     def source_state(self, source: str) -> dict[str, Any]:
         """What a source's last committed sync left for the next one; empty before the first."""
         query = select(schema.sources.c.state).where(schema.sources.c.source == source)
-        with self._read() as connection:
+        with self.reading() as connection:
             text = connection.scalar(query)
         return dict(json.loads(text)) if text else {}
 
@@ -157,7 +166,7 @@ class Catalogue:
         """
         if not rows and not events and state is None:
             return
-        with self._write() as connection:
+        with self.writing() as connection:
             self._upsert(connection, schema.images, map(_to_values, rows))
             for chunk in _chunks(events, CHUNK):
                 values = [_seal(schema.events, {"source": source, **_to_values(event)}) for event in chunk]
@@ -184,12 +193,12 @@ class Catalogue:
             )
             .order_by(images.c.sha256)
         )
-        with self._read() as connection:
+        with self.reading() as connection:
             return list(connection.scalars(query))
 
     def put_digits(self, digits: Iterable[Digit]) -> None:
         """Keep prepared images; one that is held already is replaced."""
-        with self._write() as connection:
+        with self.writing() as connection:
             self._upsert(connection, schema.digits, map(_to_values, digits))
 
     def digits(self, normaliser: int, sha256s: Collection[str] | None = None) -> dict[str, Digit]:
@@ -200,7 +209,7 @@ class Catalogue:
             sha256s: Only these, however many. Default: all.
         """
         query = select(schema.digits).where(schema.digits.c.normaliser == normaliser)
-        with self._read() as connection:
+        with self.reading() as connection:
             if sha256s is None:
                 rows = list(connection.execute(query).tuples())
             else:
@@ -220,7 +229,7 @@ class Catalogue:
             .order_by(table.c.sha256)
             .execution_options(yield_per=10 * CHUNK)
         )
-        with self._read() as connection:
+        with self.reading() as connection:
             rows = connection.execute(query).tuples()
             return {sha: Fingerprint(sha, phash, sha if group == sha else group) for sha, phash, group in rows}
 
@@ -250,7 +259,7 @@ class Catalogue:
             .join(digits, (digits.c.sha256 == images.c.sha256) & (digits.c.normaliser == normaliser))
             .where(images.c.source == source, images.c.state == State.OK.value, digits.c.reason != "")
         )
-        with self._read() as connection:
+        with self.reading() as connection:
             rows = sorted([*connection.execute(refused).tuples(), *connection.execute(unreadable).tuples()])
         return [Rejection(path, load(reason)) for path, reason in rows]
 
@@ -267,7 +276,7 @@ class Catalogue:
             {"model": model, "sha256": sha256, "label": label, "confidence": float(confidence)}
             for sha256, (label, confidence) in predictions.items()
         )
-        with self._write() as connection:
+        with self.writing() as connection:
             self._upsert(connection, schema.predictions, values)
 
     def predictions(self, model: str, sha256s: Collection[str]) -> dict[str, tuple[str, float]]:
@@ -275,7 +284,7 @@ class Catalogue:
         table = schema.predictions
         query = select(table.c.sha256, table.c.label, table.c.confidence).where(table.c.model == model)
         found: dict[str, tuple[str, float]] = {}
-        with self._read() as connection:
+        with self.reading() as connection:
             for chunk in _chunks(sha256s, CHUNK):
                 rows = connection.execute(query.where(table.c.sha256.in_(chunk))).tuples()
                 found.update({sha256: (label, confidence) for sha256, label, confidence in rows})
@@ -284,26 +293,28 @@ class Catalogue:
     def put_night(self, run: str, source: str, record: Mapping[str, object]) -> None:
         """Keep the record of a finished night; told again, the later record stands in the earlier one's place."""
         value = {"run": run, "source": source, "record": json.dumps(record, sort_keys=True)}
-        with self._write() as connection:
+        with self.writing() as connection:
             self._upsert(connection, schema.nights, [value], key=("run",))
 
     def nights(self, source: str) -> list[dict[str, object]]:
         """Records of a source's finished nights, oldest first."""
         table = schema.nights
         query = select(table.c.record).where(table.c.source == source).order_by(table.c.id)
-        with self._read() as connection:
+        with self.reading() as connection:
             return [json.loads(text) for text in connection.scalars(query)]
 
     # ---- transactions
 
     @contextmanager
-    def _read(self) -> Iterator[Connection]:
-        with self._errors(), self._engine.connect() as connection:
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read with; its errors are ours."""
+        with self._errors(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        with self._errors(), self._engine.begin() as connection:
+    def writing(self) -> Iterator[Connection]:
+        """A transaction; its errors are ours, and then nothing of it is kept."""
+        with self._errors(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -313,13 +324,13 @@ class Catalogue:
             yield
         except SQLAlchemyError as error:
             raise StoreError(
-                _("the catalogue {place} cannot be read or written", place=schema.shown(self._engine.url)),
+                _("the catalogue {place} cannot be read or written", place=schema.shown(self.engine.url)),
                 received=str(getattr(error, "orig", None) or error),
                 fix=_("free space on the disk, or run `tenarai check`; nothing of this step was kept"),
             ) from error
         except (LookupError, ValueError, TypeError) as error:
             raise StoreError(
-                _("the catalogue {place} is damaged", place=schema.shown(self._engine.url)),
+                _("the catalogue {place} is damaged", place=schema.shown(self.engine.url)),
                 received=f"{type(error).__name__}: {error}",
                 fix=_("run `tenarai check --repair`"),
             ) from error

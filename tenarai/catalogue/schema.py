@@ -154,6 +154,28 @@ def open_engine(url: URL) -> Engine:
         StoreVersionError: Another version of Tenarai wrote it.
         StoreError: It cannot be opened or made.
     """
+    engine = connect(url)
+    try:
+        _prepare_tables(engine)
+    except (SQLAlchemyError, UnicodeError) as error:  # the latter: SQLite's message about a damaged schema
+        engine.dispose()
+        raise StoreError(
+            _("the catalogue {place} cannot be opened", place=shown(url)),
+            received=str(getattr(error, "orig", None) or error),
+            fix=_("check that the folder exists and is writable, then run `tenarai check`"),
+        ) from error
+    except StoreVersionError:
+        engine.dispose()
+        raise
+    return engine
+
+
+def connect(url: URL) -> Engine:
+    """An engine for a catalogue's database; nothing is checked or made.
+
+    Raises:
+        SettingsError: The driver is not installed.
+    """
     try:
         engine = create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
     except (NoSuchModuleError, ModuleNotFoundError) as error:
@@ -164,18 +186,6 @@ def open_engine(url: URL) -> Engine:
         ) from error
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _set_pragmas)
-    try:
-        _prepare_tables(engine)
-    except SQLAlchemyError as error:
-        engine.dispose()
-        raise StoreError(
-            _("the catalogue {place} cannot be opened", place=shown(url)),
-            received=str(getattr(error, "orig", None) or error),
-            fix=_("check that the folder exists and is writable, then run `tenarai check`"),
-        ) from error
-    except StoreVersionError:
-        engine.dispose()
-        raise
     return engine
 
 

@@ -119,18 +119,27 @@ class Store:
             return
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            changed = self._make_folders(target.parent)
             mode = 0o600 | self.root.stat().st_mode & 0o666  # as private as the store's folder
             with open(temporary, "xb", opener=partial(os.open, mode=mode)) as file:
                 fill(file)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
-            _sync_folder(target.parent)
+            for folder in changed:
+                _sync_folder(folder)
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise _cannot_write(self.address, parts, error) from error
+
+    def _make_folders(self, folder: Path) -> list[Path]:
+        """Make a folder below the root; the folders whose entries change when a file is put into it."""
+        changed = [folder]
+        while not changed[-1].exists() and changed[-1] != self.root:
+            changed.append(changed[-1].parent)
+        folder.mkdir(parents=True, exist_ok=True)
+        return changed
 
     def read_json(self, *parts: str) -> Any:
         """A JSON file's content.
@@ -186,6 +195,25 @@ class Store:
         if found != sha256:
             raise self.damaged("blobs", sha256[:2], sha256, expected=f"sha256 {sha256}", received=f"sha256 {found}")
         return data
+
+    def held_originals(self) -> set[str]:
+        """sha256 of every original that is held; none of them is read."""
+        return {name for folder in self.names("blobs") for name in self.names("blobs", folder)}
+
+    def remove(self, *parts: str) -> None:
+        """Remove a file, or a folder with what is in it; what is not there is left alone.
+
+        Raises:
+            StoreError: It cannot be removed.
+        """
+        path = self.path(*parts)
+        try:
+            if path.is_dir():
+                shutil.rmtree(path) if self.local else path.rmdir(recursive=True)
+            elif path.exists():
+                path.unlink()
+        except OSError as error:
+            raise _cannot_write(self.address, parts, error) from error
 
     @contextlib.contextmanager
     def local_copy(self, *parts: str) -> Iterator[Path]:

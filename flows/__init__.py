@@ -1,6 +1,5 @@
-"""Wiring: what runs when. Each flow reads like the diagram in the README; the work is done in `tasks`."""
+"""When what runs: four flows, each of which reads like its diagram. The work is done in `tasks` and `tenarai`."""
 
 import logging
 
-# What a stage says belongs into the run's log; Prefect takes over our logger, but leaves its level at warnings.
-logging.getLogger("tenarai").setLevel(logging.INFO)
+logging.getLogger("tenarai").setLevel(logging.INFO)  # Prefect shows our log, but leaves its level at warnings

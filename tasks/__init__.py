@@ -1,5 +1,5 @@
-"""The stations a night passes through, one room each.
+"""What Prefect runs, retries and shows: one task a file.
 
-Imports run one way: `flows → stations → {store, catalogue} → {records, settings, errors}`. Stations do not import each
-other; contracts in `pyproject.toml` hold this.
+A task opens what it needs, calls the library in `tenarai` and logs one line. Nothing is cached: every step finds out by
+itself what is done already.
 """

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tenarai.errors import SettingsError
+from tenarai.locale import _
 
 DEFAULT_HOME = ".tenarai"
 DEFAULT_SOURCE = f"folder:{DEFAULT_HOME}/sample"
@@ -23,7 +26,6 @@ class Settings(BaseSettings):
     source: str = Field(DEFAULT_SOURCE, description="`folder:<path>` or `drive:<folder id>`.")
     store: str = Field(DEFAULT_STORE, description="A local path, or an `s3://`/`gs://` address.")
     catalogue: str = Field("", description="SQLAlchemy address of the catalogue; empty: SQLite inside the store.")
-    collections: str = Field("", description="TOML file of many collections, a table each; empty: just this one.")
     language: Literal["en", "ja"] = Field("en", description="Language of reports and messages.")
     timezone: str = Field("", description="Whose clock reports go by, such as Asia/Tokyo; empty: this machine's.")
     drive_api_root: str = Field(
@@ -65,6 +67,28 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(
         120_000_000, ge=1_000, description="Pictures of more pixels are rejected before decoding."
     )
+
+
+def read_settings(**given: str | None) -> Settings:
+    """Read the settings from the environment and `.env`.
+
+    Args:
+        given: What a person gave on the command line or in the run form; empty values are left out.
+
+    Raises:
+        SettingsError: A value is invalid.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "TENARAI_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(
+            _("the setting {name} is invalid", name=name),
+            expected=first["msg"],
+            received=repr(first["input"]),
+            fix=_("change {name}", name=name),
+        ) from error
 
 
 class _Form(BaseModel):

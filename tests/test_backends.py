@@ -19,11 +19,12 @@ pytestmark = [
 ]
 TRAIN = """
 import sys
-from flows.train import train_from_snapshot
+from tenarai.model.challenger import train_challenger
 from tenarai.settings import TrainingSettings
+from tenarai.store import open_store
 store, snapshot, model, recipe = sys.argv[1:]
 settings = TrainingSettings(recipe=recipe, max_epochs=3, folds=2, device="cpu")
-print(train_from_snapshot(store, snapshot, model, settings, lambda line: None))
+print(train_challenger(open_store(store), snapshot, model, settings, lambda line: None))
 """
 READ = """
 import sys
@@ -46,19 +47,20 @@ def on(backend, code, *arguments):
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A store with a snapshot of 80 real digits; 40 others to read."""
-    from tasks.stages import freeze_night, prepare_night, sync_night
-    from tenarai.night import begin_night
-    from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
+    from tasks.freeze import freeze
+    from tasks.prepare import prepare
+    from tasks.sync import sync
+    from tenarai.night import open_night
+    from tenarai.settings import Settings
 
     home = tmp_path_factory.mktemp("backends")
     folder = fill(home / "folder", num_each=8)
     others = sorted(fill(home / "others", num_each=4, first=20).rglob("*.png"))
     np.save(home / "digits.npy", np.stack([read_digit(file.read_bytes()) for file in others]))
-    forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
-    night = begin_night(f"folder:{folder}", str(home / "store"), force=False, **forms)
-    sync_night(night)
-    prepare_night(night)
-    return home, freeze_night(night).info.id
+    night = open_night(Settings(source=f"folder:{folder}", store=str(home / "store")))
+    sync.fn(night)
+    prepare.fn(night)
+    return home, freeze.fn(night).info.id
 
 
 @pytest.mark.parametrize("recipe", ["mlp", "transfer"])

@@ -26,7 +26,7 @@ def elsewhere(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tenarai.model.train.choose_device", lambda wish: nullcontext("CPU (tensorflow)"))
-    for name in ("TENARAI_SOURCE", "TENARAI_STORE", "TENARAI_COLLECTIONS", "PREFECT_API_URL"):
+    for name in ("TENARAI_SOURCE", "TENARAI_STORE", "PREFECT_API_URL"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -187,31 +187,6 @@ def test_a_store_is_looked_at_without_being_made(tmp_path, monkeypatch):
     assert "another version" in told
 
 
-def test_of_many_collections_each_is_looked_at_and_those_that_are_off_are_named(tmp_path, monkeypatch):
-    fill(tmp_path / "1a", num_each=1)
-    open_store(str(tmp_path / "stores/1a"))
-    tables = [
-        f'[class-{name}]\nsource = "folder:{tmp_path / name}"\nstore = "{tmp_path / "stores" / name}"\n'
-        for name in ("1a", "1b")
-    ]
-    file = tmp_path / "collections.toml"
-    file.write_text("\n".join(tables))
-    found, told = look(Settings(collections=str(file)))
-    assert [finding.state for finding in found] == ["wrong", "note"]
-    assert f"✗ source   class-1b: the folder {tmp_path / '1b'}" in told
-    assert "1 of 2 collections" in told
-    assert "class-1b" in look(Settings(collections=str(file)), "store")[1]
-
-    monkeypatch.setenv("TENARAI_COLLECTIONS", str(file))
-    assert CliRunner().invoke(main, ["doctor"]).exit_code == 1
-    fill(tmp_path / "1b", num_each=1)
-    done = CliRunner().invoke(main, ["doctor"])
-    assert done.exit_code == 0, done.output
-    assert "2 of 2 collections" in done.output
-    alone = CliRunner().invoke(main, ["doctor", "--source", f"folder:{tmp_path / '1a'}"])
-    assert "of 2 collections" not in alone.output
-
-
 @pytest.mark.parametrize("text", ["", "[a", "[a]\nsource = 1"])
 def test_a_file_of_collections_that_is_off_stops_the_night(tmp_path, text):
     (tmp_path / "collections.toml").write_text(text)
@@ -243,27 +218,6 @@ def test_a_server_without_the_deployment_says_how_to_deploy(prefect):
     told = "\n".join(finding.as_line() for finding in check_prefect())
     assert "answers at" in told
     assert "tenarai deploy" in told
-
-
-def test_with_many_collections_their_deployment_is_looked_for_and_its_limit_is_told(prefect):
-    from prefect.client.orchestration import get_client
-
-    from flows.nightly import nightly
-
-    with get_client(sync_client=True) as client:
-        flow = client.create_flow(nightly)
-        made = [client.create_deployment(flow, "nightly", paused=True)]
-        try:
-            assert "and nightly/collection are not deployed" in "\n".join(
-                finding.as_line() for finding in check_prefect(many=True)
-            )
-            made.append(client.create_deployment(flow, "collection", concurrency_limit=4))
-            assert "nights of collections run 4 at a time" in "\n".join(
-                finding.as_line() for finding in check_prefect(many=True)
-            )
-        finally:
-            for deployment in made:
-                client.delete_deployment(deployment)
 
 
 def test_a_server_that_does_not_answer_is_wrong(monkeypatch):

@@ -20,14 +20,14 @@ PROJECT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow
 GATHER = """
 import json, resource, sys
-from tenarai.night import begin_night
-from tasks.stages import prepare_night, sync_night
+from tenarai.night import open_night
+from tasks.prepare import prepare
+from tasks.sync import sync
 from tenarai.prepare import NORMALISER_VERSION
-from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
-night = begin_night("folder:" + sys.argv[1], sys.argv[2], force=False, training=TrainingSettings(),
-                    evaluation=EvaluationSettings(), gate=GateSettings())
+from tenarai.settings import Settings
+night = open_night(Settings(source="folder:" + sys.argv[1], store=sys.argv[2]))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-sync_night(night), prepare_night(night)
+sync.fn(night), prepare.fn(night)
 with night.catalogue() as catalogue:
     rejected = {one.path: one.reason for one in catalogue.rejections(night.settings.source, NORMALISER_VERSION)}
     digits = catalogue.digits(NORMALISER_VERSION)

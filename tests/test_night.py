@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from flows.nightly import nightly
-from flows.rollback import promote_by_hand
 from tenarai.catalogue import open_catalogue
 from tenarai.dataset import load_snapshot
 from tenarai.errors import DatasetError, SettingsError, SourceError, StoreError, StoreVersionError
+from tenarai.evaluate.promote import promote_by_hand
 from tenarai.prepare import NORMALISER_VERSION
 from tenarai.settings import Settings, TrainingSettings
 from tenarai.store import open_store
@@ -60,22 +60,20 @@ def test_a_first_night_ends_with_a_verdict_and_a_report_that_is_complete(prefect
     with open_catalogue(f"sqlite:///{store / 'catalogue.sqlite'}") as catalogue:
         (kept,) = catalogue.nights(f"folder:{collection}")
     assert {story["label"] for story in kept["stories"].values()} == {"4", "7"}
-    assert set(report["seconds"]) >= {"sync", "prepare", "freeze", "train", "examine", "decide"}
+    assert set(report["seconds"]) >= {"sync", "prepare", "freeze", "train", "evaluate", "decide"}
     assert Path(outcome.report).read_bytes().lstrip().lower().startswith(b"<!doctype html>")
 
 
-def test_the_stages_are_plain_functions_that_need_no_server(collection, store, monkeypatch):
-    from flows import nightly as module
-    from tenarai.night import begin_night
-    from tenarai.settings import EvaluationSettings, GateSettings
+def test_the_steps_run_in_place_without_a_server(collection, store, monkeypatch):
+    from flows.nightly import in_place, run_steps
+    from tenarai.night import open_night
 
     def refuse(*_, **__):
         raise AssertionError("a plain night asked for a Prefect server")
 
     monkeypatch.setattr("prefect.server.api.server.SubprocessASGIServer.start", refuse)
-    forms = {"training": QUICK, "evaluation": EvaluationSettings(), "gate": GateSettings()}
-    night = begin_night(f"folder:{collection}", str(store), force=False, **forms)
-    assert module.spend_night(night).verdict in {"promoted", "kept"}
+    night = open_night(Settings(source=f"folder:{collection}", store=str(store)), training=QUICK)
+    assert run_steps(night, in_place).verdict in {"promoted", "kept"}
     assert report_of(store)["run"] == night.run
 
 

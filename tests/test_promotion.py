@@ -10,15 +10,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tasks.stages import decide_night
+from tasks.decide import decide
 from tenarai.dataset import TEST, TRAIN, freeze, save_snapshot
 from tenarai.errors import ModelError
 from tenarai.evaluate import promote
 from tenarai.evaluate.fair import count_learned, find_counted_rows
-from tenarai.night import begin_night
+from tenarai.night import open_night
 from tenarai.prepare import are_near
 from tenarai.records import Evaluation, Fingerprint, FreezeResult, Image, PairedCounts, Role, SnapshotInfo
-from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
+from tenarai.settings import Settings
 from tenarai.store import open_store
 from tests.collections_of_digits import picture, save
 
@@ -88,28 +88,26 @@ def crown(store, model, snapshot=""):
 
 
 def test_a_night_that_was_killed_after_it_crowned_goes_on_and_crowns_nobody_twice(tmp_path):
-    forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
-    night = begin_night("folder:/photos", str(tmp_path / "store"), force=False, **forms)
+    night = open_night(Settings(source="folder:/photos", store=str(tmp_path / "store")))
     frozen = FreezeResult(SnapshotInfo("s-1", ("4", "9"), 80, 20, 0, 0, 1), True, "f", (), (), 100)
     examined = Evaluation("base-1", "m-1", "s-1", pairs=PairedCounts(9, 1, 80, 10))
-    first = decide_night(night, frozen, examined)
+    first = decide.fn(night, frozen, examined)
     assert first.verdict == "promoted"
-    assert decide_night(night, frozen, examined) == first
+    assert decide.fn(night, frozen, examined) == first
     assert [promotion.model for promotion in promote.history(night.store)] == ["m-1"]
     with night.catalogue() as catalogue:
         catalogue.put_night("r1", "folder:/photos", {"challenger": "m-1", "verdict": "promoted"})
-    again = decide_night(night, frozen, examined)  # old settings, tried once more on another night
+    again = decide.fn(night, frozen, examined)  # old settings, tried once more on another night
     assert (again.verdict, again.cause) == ("nothing new", "reads already")
     assert len(promote.history(night.store)) == 1
 
 
 def test_a_rolled_back_model_is_kept_out_under_any_name_on_the_same_snapshot(tmp_path):
-    forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
-    night = begin_night("folder:/photos", str(tmp_path / "store"), force=True, **forms)
+    night = open_night(Settings(source="folder:/photos", store=str(tmp_path / "store")), force=True)
     frozen = FreezeResult(SnapshotInfo("s-1", ("4", "9"), 80, 20, 0, 0, 1), True, "f", (), (), 100)
     for challenger, verdict in (("m-1", "promoted"), ("m-seed-2", "kept")):
         examined = Evaluation("base-1", challenger, "s-1", pairs=PairedCounts(9, 1, 80, 10))
-        decision = decide_night(night, frozen, examined)
+        decision = decide.fn(night, frozen, examined)
         assert decision.verdict == verdict
         if verdict == "promoted":
             promote.roll_back(night.store, to=None, base="base-1", why="odd fours", by="me")
@@ -134,8 +132,7 @@ def freeze_some(store, names, relabelled=()):
 
 
 def test_what_a_rolled_back_model_was_crowned_on_does_not_count_twice_unless_its_label_is_another_now(tmp_path):
-    forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
-    night = begin_night("folder:/photos", str(tmp_path / "store"), force=False, **forms)
+    night = open_night(Settings(source="folder:/photos", store=str(tmp_path / "store")))
     before, now = freeze_some(night.store, range(30)), freeze_some(night.store, range(50), relabelled={3})
     base = SimpleNamespace(info=SimpleNamespace(id="base-1", snapshot=""))
     read = np.full(50, "4")
@@ -153,8 +150,7 @@ def test_what_a_rolled_back_model_was_crowned_on_does_not_count_twice_unless_its
 
 
 def test_what_the_champion_learned_counts_again_once_its_label_is_another(tmp_path):
-    forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
-    night = begin_night("folder:/photos", str(tmp_path / "store"), force=False, **forms)
+    night = open_night(Settings(source="folder:/photos", store=str(tmp_path / "store")))
     before = freeze_some(night.store, range(50))
     learned = before.sha256[before.rows(TRAIN)].tolist()
     corrected = [name for name in range(50) if hashlib.sha256(str(name).encode()).hexdigest() in learned][:4]
@@ -166,8 +162,7 @@ def test_what_the_champion_learned_counts_again_once_its_label_is_another(tmp_pa
 
 
 def test_having_learned_from_more_is_no_argument_twice_on_the_same_snapshot(tmp_path):
-    forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
-    night = begin_night("folder:/photos", str(tmp_path / "store"), force=True, **forms)
+    night = open_night(Settings(source="folder:/photos", store=str(tmp_path / "store")), force=True)
     now = freeze_some(night.store, range(50))
     base = SimpleNamespace(info=SimpleNamespace(id="base-1", snapshot=""))
     with night.catalogue() as catalogue:
@@ -205,7 +200,7 @@ def test_a_person_can_put_back_what_was_rolled_back_and_then_it_is_not_undone_an
 
 
 def test_after_a_roll_back_everything_reads_as_before_the_promotion_to_the_bit(store, tmp_path):
-    from flows.rollback import promote_by_hand, roll_back_champion
+    from tenarai.evaluate.promote import promote_by_hand, roll_back_champion
     from tenarai.evaluate.read import read_files
     from tenarai.model import bundle
     from tenarai.model.networks import build_mlp

@@ -6,14 +6,16 @@ import cv2
 import numpy as np
 import pytest
 
-from tasks.stages import freeze_night, prepare_night, sync_night
+from tasks.freeze import freeze
+from tasks.prepare import prepare
+from tasks.sync import sync
 from tenarai.dataset import load_snapshot
 from tenarai.evaluate import find_duplicates, find_outliers, find_wrong_labels
 from tenarai.evaluate.suspects import rank_by_suspicion
-from tenarai.night import begin_night
+from tenarai.night import open_night
 from tenarai.prepare import NORMALISER_VERSION, are_near
 from tenarai.records import Fingerprint, Image, Role
-from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
+from tenarai.settings import Settings
 from tests.collections_of_digits import fill, picture, save
 
 LABELS = ("4", "9")
@@ -106,11 +108,10 @@ def test_a_planted_copy_of_a_regression_image_never_reaches_training(tmp_path, n
     done, data = cv2.imencode(".jpg", copy, [cv2.IMWRITE_JPEG_QUALITY, 60])
     assert done
     (folder / "digits" / "4" / "planted.jpg").write_bytes(data.tobytes())
-    forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
-    night = begin_night(f"folder:{folder}", str(tmp_path / "store"), force=False, **forms)
-    sync_night(night)
-    prepare_night(night)
-    frozen = freeze_night(night)
+    night = open_night(Settings(source=f"folder:{folder}", store=str(tmp_path / "store")))
+    sync.fn(night)
+    prepare.fn(night)
+    frozen = freeze.fn(night)
     assert frozen.withheld == ("digits/4/planted.jpg",)
     snapshot = load_snapshot(night.store, frozen.info.id)
     assert len(snapshot.rows("train")) + len(snapshot.rows("test")) == 30

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from flows.train import challenger_id, train_from_snapshot
 from tenarai.cli.main import main
 from tenarai.dataset import freeze, save_snapshot
 from tenarai.evaluate import find_changes, plan_trials, promote
+from tenarai.model.challenger import name_challenger, train_challenger
 from tenarai.prepare import NORMALISER_VERSION, are_near, normalise
 from tenarai.records import Change, Fingerprint, Image, ModelInfo, Role
 from tenarai.settings import TrainingSettings
@@ -88,8 +88,8 @@ def store(tmp_path_factory):
         ).snapshot
         save_snapshot(store, snapshot)
         training = TrainingSettings(recipe="mlp", folds=2, patience=1, **settings)
-        model = challenger_id(snapshot.info.id, training)
-        train_from_snapshot(store.address, snapshot.info.id, model, training, lambda line: None)
+        model = name_challenger(snapshot.info.id, training)
+        train_challenger(store, snapshot.info.id, model, training, lambda line: None)
         if kept == 18:
             promote.promote(store, model, why="better", by="gate", snapshot=snapshot.info.id)
     return store

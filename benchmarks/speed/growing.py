@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from benchmarks.speed.material import insert_rows, write_folder
 from benchmarks.speed.measure import Row, seconds
-from tenarai.night import Night, begin_night
-from tenarai.settings import EvaluationSettings, GateSettings, Settings, TrainingSettings
+from tenarai.night import Night
+from tenarai.night import open_night as open_at
+from tenarai.settings import Settings
 
 NEW = 100
 MODEL = "m-0123456789ab"
@@ -81,8 +82,7 @@ def measure_new(few: int, many: int, repeats: int) -> None:
 
 
 def open_night(place: Path) -> Night:
-    forms = {"training": TrainingSettings(), "evaluation": EvaluationSettings(), "gate": GateSettings()}
-    return begin_night("folder:/nowhere", str(place), force=False, **forms)  # type: ignore[arg-type]
+    return open_at(Settings(source="folder:/nowhere", store=str(place)))
 
 
 def plan(place: Path) -> None:
@@ -108,14 +108,14 @@ def plan(place: Path) -> None:
 
 def freeze(place: Path) -> None:
     """Freeze the snapshot, as the stage of the night does."""
-    from tasks.stages import freeze_night
+    from tasks.freeze import freeze as freeze_task
 
-    assert freeze_night(open_night(place)).is_new
+    assert freeze_task.fn(open_night(place)).is_new
 
 
 def train(place: Path) -> None:
     """Compute the features of `transfer`, fit one epoch, and read every 50th image, held out."""
-    from flows.train import load_training_set
+    from tenarai.model.challenger import load_training_set
     from tenarai.model.recipes import RECIPES
 
     night = open_night(place)
@@ -149,7 +149,7 @@ def examine(place: Path) -> None:
     save_model(night.store, model, trained)
     del snapshot, folds, trained
     with patch.object(LoadedModel, "predict", lambda self, pixels: read(pixels)), night.catalogue() as catalogue:
-        examined = examine_challenger(night, catalogue, info, MODEL, lambda words: None)
+        examined = examine_challenger(night, catalogue, info, MODEL)
     assert examined.pairs.num_images > 0.9 * len(rows)
 
 

@@ -17,11 +17,11 @@ from prefect.testing.utilities import prefect_test_harness
 
 from benchmarks.speed.material import write_folder
 from benchmarks.speed.measure import Row
-from flows.nightly import spend_night
-from tasks.stages import TASKS
-from tenarai.night import begin_night
-from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
+from flows.nightly import in_place, run_steps
+from tenarai.night import open_night
+from tenarai.settings import Settings, TrainingSettings
 
+NUM_TASKS = 10
 TRAINING = TrainingSettings(recipe="mlp", max_epochs=1, patience=1, folds=2)
 TELL = """
 import json, sys
@@ -62,13 +62,10 @@ def run(code: str, *arguments: str) -> tuple[float, dict[str, object]]:
 def measure(num: int, repeats: int, place: Path) -> None:
     write_folder(place / "folder", num)
     source, store = f"folder:{place / 'folder'}", str(place / "store")
-    first = begin_night(
-        source, store, force=False, training=TRAINING, evaluation=EvaluationSettings(), gate=GateSettings()
-    )
-    spend_night(first)
+    run_steps(open_night(Settings(source=source, store=store), training=TRAINING), in_place)
     with prefect_test_harness(server_startup_timeout=180):
         os.environ |= {"PREFECT_API_URL": str(get_current_settings().api.url), "PREFECT_LOGGING_LEVEL": "CRITICAL"}
-        night, empty = (NIGHT, source, store, TRAINING.model_dump_json()), (EMPTY, str(len(TASKS)))
+        night, empty = (NIGHT, source, store, TRAINING.model_dump_json()), (EMPTY, str(NUM_TASKS))
         run(*night), run(*empty)
         pairs = [(run(*night), run(*empty)) for _ in range(repeats)]
     told = [ours[1] for ours, _ in pairs]
@@ -78,7 +75,7 @@ def measure(num: int, repeats: int, place: Path) -> None:
     ours, theirs = (median(seconds for seconds, _ in column) for column in zip(*pairs, strict=True))
     Row(
         f"a quiet night of {num:,} images in a folder, in a process of its own",
-        f"an empty Prefect flow with as many tasks ({len(TASKS)}), the same way",
+        f"an empty Prefect flow with as many tasks ({NUM_TASKS}), the same way",
         f"{ratio:.2f} × its time; Keras {'imported' if keras else 'never imported'}; {peak:.0f} MiB",
         "1.3 ×; never; 200 MiB",
         ratio <= 1.3 and not keras and peak < 200,

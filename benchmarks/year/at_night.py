@@ -7,10 +7,10 @@ from collections.abc import Callable
 from benchmarks.year.nights import WORSE, kill_night, starve_night
 from benchmarks.year.planted import Planted
 from benchmarks.year.year import Report, Year
-from flows.rollback import promote_by_hand, roll_back_champion
 from tenarai.errors import CredentialsError, MassDeletionError, SourceError, TenaraiError
 from tenarai.evaluate import promote
 from tenarai.evaluate.champion import champion_id, load_model_by_id
+from tenarai.evaluate.promote import promote_by_hand, roll_back_champion
 from tenarai.settings import Settings
 from tests.stand_in import FAULTS, ROBOT
 

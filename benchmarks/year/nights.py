@@ -20,11 +20,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from flows import nightly
+from flows.nightly import in_place, run_steps
 from tenarai.errors import TenaraiError
-from tenarai.night import begin_night
+from tenarai.night import open_night
 from tenarai.report.outcome import Outcome
-from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
+from tenarai.settings import TrainingSettings, read_settings
 
 PROJECT = Path(__file__).resolve().parents[2]
 # smaller than the default, and without a network from scratch beside, or a year takes hours
@@ -46,11 +46,11 @@ def spend_night(
         force: Train even when nothing is new, with another seed.
         hour: When it begins; a second night of the same day begins later.
     """
-    begun = begin_night("", "", force=force, training=training, evaluation=EvaluationSettings(), gate=GateSettings())
+    begun = open_night(read_settings(), force=force, training=training)
     night = replace(
         begun, run=f"{day:%Y%m%d}-{hour:02}0000-{number:04}", created=f"{day.isoformat()}T{hour:02}:00:00+00:00"
     )
-    outcome = nightly.spend_night(night)
+    outcome = run_steps(night, in_place)
     if outcome.verdict != "nothing new":
         _forget_training()
     return outcome

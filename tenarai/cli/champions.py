@@ -27,7 +27,7 @@ def models(store: str | None, as_json: bool, no_score: bool) -> None:
 @click.option("--why", default="", metavar="TEXT", help="Kept in the history.")
 def rollback(store: str | None, model: str | None, why: str) -> None:
     """Put an earlier champion back; the next reading uses it."""
-    from flows.rollback import roll_back_champion
+    from tenarai.evaluate.promote import roll_back_champion
 
     say(roll_back_champion(read_settings(store=store), to=model, why=why))
 
@@ -38,7 +38,7 @@ def rollback(store: str | None, model: str | None, why: str) -> None:
 @click.argument("model", metavar="ID")
 def promote(store: str | None, why: str, model: str) -> None:
     """Make a model champion against the gate's verdict."""
-    from flows.rollback import promote_by_hand
+    from tenarai.evaluate.promote import promote_by_hand
 
     say(promote_by_hand(read_settings(store=store), model, why=why))
 

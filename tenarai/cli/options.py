@@ -42,18 +42,9 @@ def read_settings(**given: str | None) -> Settings:
     Raises:
         SettingsError: One of them is off.
     """
-    from pydantic import ValidationError
+    from tenarai.settings import read_settings as read
 
-    from tenarai.settings import Settings
-
-    try:
-        return Settings(**{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "TENARAI_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise SettingsError(
-            f"the setting {name} is off", expected=first["msg"], received=repr(first["input"]), fix=f"set {name} anew"
-        ) from error
+    return read(**given)
 
 
 def write_file(place: Path, data: bytes, *, option: str) -> None:

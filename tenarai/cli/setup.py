@@ -19,8 +19,6 @@ def doctor(source: str | None, store: str | None) -> None:
 
     num_wrong = 0
     settings = read_settings(source=source, store=store)
-    if source or store:  # as a night that names one works on that alone
-        settings = settings.model_copy(update={"collections": ""})
     for finding in examine(settings):
         click.secho(finding.as_line(), fg="red" if finding.state == "wrong" else None)
         num_wrong += finding.state == "wrong"

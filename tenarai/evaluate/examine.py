@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,13 +32,10 @@ from tenarai.records import (
     Suspect,
 )
 
-Say = Callable[[str], None]
 Flags = NDArray[np.bool_]
 
 
-def examine_challenger(
-    night: Night, catalogue: Catalogue, info: SnapshotInfo, challenger_id: str, say: Say
-) -> Evaluation:
+def examine_challenger(night: Night, catalogue: Catalogue, info: SnapshotInfo, challenger_id: str) -> Evaluation:
     """Champion and challenger on the same images, and the regression set image by image.
 
     Counted are the test images, which nobody was ever trained on, and the training images that are new to the champion:
@@ -54,7 +49,6 @@ def examine_challenger(
     snapshot = load_snapshot(night.store, info.id)
     champion, notes = load_comparable_champion(night, challenger_id)
     challenger = load_model_by_id(night.store, challenger_id)
-    say(f"{champion.info.id} against {challenger.info.id}")
     truth = snapshot.labels()
     theirs, ours = read_with(champion, snapshot.pixels), read_with(challenger, snapshot.pixels)
     folds = load_out_of_fold(night.store, challenger_id)

@@ -6,15 +6,18 @@ whole: killed anywhere, there is exactly one champion, the old or the new one.
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from math import comb
 
+from tenarai.catalogue import hold_store
 from tenarai.errors import ModelError, StoreError
+from tenarai.locale import Message, _
 from tenarai.records import Case, Decision, PairedCounts, Promotion
-from tenarai.settings import GateSettings
-from tenarai.store import Store
+from tenarai.settings import GateSettings, Settings
+from tenarai.store import Store, open_store
 
 HISTORY = "champion.json"
 EVEN_ODDS = 0.5
@@ -206,3 +209,43 @@ def _tell_standing(promotions: Sequence[Promotion]) -> tuple[tuple[Promotion, ..
         undone = [other for other in undone if other.model != promotion.model]
         standing.append(promotion)
     return tuple(standing), tuple(undone)
+
+
+def roll_back_champion(settings: Settings, *, to: str | None, why: str) -> Message:
+    """Put an earlier champion back.
+
+    Raises:
+        ModelError: There is no earlier champion, or the one named cannot be loaded; nothing is changed then.
+    """
+    from tenarai.evaluate.champion import load_model_by_id
+    from tenarai.model.bundle import base_info
+
+    store = open_store(settings.store, create=False)
+    with hold_store(settings, store):
+        if to:
+            load_model_by_id(store, to)  # a model that cannot be loaded must not become champion
+        promotion = roll_back(store, to=to, base=base_info().id, why=why, by=_find_user())
+    reason = promotion.why or _("no reason given")
+    return _("{model} is champion again: {reason}", model=promotion.model, reason=reason)
+
+
+def promote_by_hand(settings: Settings, model: str, *, why: str) -> Message:
+    """Make a model champion whatever the gate said; the history keeps who and why.
+
+    Raises:
+        ModelError: The model is missing, damaged or of another normaliser; nothing is changed then.
+    """
+    from tenarai.evaluate.champion import load_model_by_id
+
+    store = open_store(settings.store, create=False)
+    with hold_store(settings, store):
+        info = load_model_by_id(store, model).info
+        promote(store, model, why=why, by=_find_user(), snapshot=info.snapshot)
+    return _("{model} is champion by hand: {reason}", model=model, reason=why)
+
+
+def _find_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "someone"

@@ -24,6 +24,8 @@ class Cause(NamedTuple):
     several: str = ""
 
 
+VERDICTS = (N_("promoted"), N_("kept"), N_("nothing new"))
+
 CAUSES = {
     "first": Cause(
         "promoted, the first to read these labels",
@@ -82,7 +84,7 @@ class Decision:
     """What the gate decided.
 
     Attributes:
-        verdict: `promoted`, `kept` or `nothing new`.
+        verdict: One of `VERDICTS`.
         cause: A key of `CAUSES`.
         facts: What the cause's sentence mentions, by name.
     """
@@ -97,6 +99,11 @@ class Decision:
         cause = CAUSES[self.cause]
         is_several = cause.several and self.facts.get("num_more")
         return _(cause.several if is_several else cause.reason, **self.facts)
+
+    @property
+    def summary(self) -> Message:
+        """Verdict and reason in one line."""
+        return _("{verdict}: {reason}", verdict=_(self.verdict), reason=self.reason)
 
     @property
     def state(self) -> str:

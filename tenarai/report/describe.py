@@ -1,10 +1,9 @@
-"""What a night found out, put into one record for the report, a few values for later nights, and lines for the log."""
+"""What a night found out, put into one record for the report and a few values for later nights."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from tenarai.dataset import Frozen
 from tenarai.evaluate import new_stories, tell_stories
 from tenarai.evaluate.champion import champion_id
 from tenarai.night import Night
@@ -15,7 +14,6 @@ from tenarai.records import (
     Explanation,
     FreezeResult,
     NightReport,
-    SheetsResult,
     SyncResult,
 )
 
@@ -78,32 +76,3 @@ def remember_night(report: NightReport) -> dict[str, object]:
         "fresh_images": evaluation.fresh.num_images if evaluation.fresh else 0,
         "stories": new_stories(evaluation.regression, report.run),
     }
-
-
-def describe_sync(result: SyncResult) -> str:
-    """What the sync did, in a line of the log."""
-    counts = {
-        "added": result.num_added,
-        "changed": result.num_changed,
-        "moved": result.num_moved,
-        "relabelled": result.num_relabelled,
-        "gone": result.num_gone,
-        "back": result.num_back,
-        "rejected": result.num_rejected,
-    }
-    told = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
-    return f"{result.num_seen} files, {told or 'nothing new'}"
-
-
-def describe_sheets(result: SheetsResult) -> str:
-    """What was made of the practice sheets, in a line of the log."""
-    counts = f"{result.num_photos} photos, {result.num_cut} of them new"
-    refused = f", {result.num_refused} refused" if result.num_refused else ""
-    return f"{counts}{refused}; {result.num_new} characters added, {result.num_gone} gone"
-
-
-def describe_snapshot(frozen: Frozen, is_new: bool) -> str:
-    """What there is to learn from, in a line of the log."""
-    info = frozen.snapshot.info
-    counts = f"{info.num_train} to train on, {info.num_test} held out, {info.num_regression} once misread"
-    return f"{counts} ({len(info.labels)} labels)" if is_new else "nothing new"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tenarai.orchestration.doctor.collections import check_collections
 from tenarai.orchestration.doctor.findings import Finding, examined
 from tenarai.orchestration.doctor.machine import check_device, check_prefect, check_store
 from tenarai.orchestration.doctor.source import check_source
@@ -17,12 +16,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Look at source, store, device and Prefect, one after the other; nothing is changed.
 
     Args:
-        settings: As a night would have them; with collections, each one's source and store are looked at.
+        settings: As a night would have them.
     """
-    if settings.collections:
-        yield from examined("source", check_collections(settings.collections))
-    else:
-        yield from examined("source", check_source(settings))
-        yield from examined("store", check_store(settings))
+    yield from examined("source", check_source(settings))
+    yield from examined("store", check_store(settings))
     yield from examined("device", check_device())
-    yield from examined("prefect", check_prefect(many=bool(settings.collections)))
+    yield from examined("prefect", check_prefect())

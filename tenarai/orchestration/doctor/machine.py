@@ -11,14 +11,13 @@ from tenarai.catalogue import locate_catalogue, open_catalogue
 from tenarai.errors import StoreBusyError, StoreError
 from tenarai.night import name_drive_by_id
 from tenarai.orchestration.doctor.findings import Finding
-from tenarai.orchestration.fan_out import DEPLOYMENT
 from tenarai.orchestration.pools import CPU_POOL, GPU_POOL
 from tenarai.orchestration.server import no_good_answer
 from tenarai.settings import Settings
 from tenarai.store import Store, find_store
 
 LITTLE_SPACE, TOO_LITTLE_SPACE = 2_000_000_000, 200_000_000
-NIGHTLY, COLLECTION = "nightly/nightly", DEPLOYMENT
+NIGHTLY = "nightly/nightly"
 
 
 def check_store(settings: Settings) -> Iterator[Finding]:
@@ -67,12 +66,8 @@ def check_device() -> Iterator[Finding]:
             yield Finding("device", "well", f"trains on {device}")
 
 
-def check_prefect(*, many: bool = False) -> Iterator[Finding]:
-    """Whether nights run by themselves: a server, the deployment, and living workers.
-
-    Args:
-        many: Whether there are many collections, whose nights are a deployment of their own. Default: False.
-    """
+def check_prefect() -> Iterator[Finding]:
+    """Whether nights run by themselves: a server, the deployment, and living workers."""
     from httpx import HTTPError
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
@@ -91,15 +86,10 @@ def check_prefect(*, many: bool = False) -> Iterator[Finding]:
                 yield Finding("prefect", "well", f"{NIGHTLY} is deployed and runs by itself")
             else:
                 yield Finding("prefect", "note", f"{NIGHTLY} is deployed; its schedule is switched off")
-            if many:
-                limit = client.read_deployment_by_name(COLLECTION).global_concurrency_limit
-                at_once = f"{limit.limit} at a time" if limit else "all at once"
-                yield Finding("prefect", "well", f"{COLLECTION} is deployed: nights of collections run {at_once}")
             for pool in (CPU_POOL, GPU_POOL):
                 yield _describe_pool(pool, str(client.read_work_pool(pool).status))
         except ObjectNotFound:
-            what = f"{NIGHTLY} and {COLLECTION} are" if many else f"{NIGHTLY} is"
-            yield Finding("prefect", "note", f"{what} not deployed there", "`tenarai deploy`")
+            yield Finding("prefect", "note", f"{NIGHTLY} is not deployed there", "`tenarai deploy`")
         except (HTTPError, PrefectHTTPStatusError) as error:
             raise no_good_answer(url, error) from error
 

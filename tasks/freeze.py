@@ -1,0 +1,49 @@
+"""freeze: save tonight's snapshot, and find out whether there is anything new to learn from."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tenarai import dataset
+from tenarai.locale import _
+from tenarai.night import Night
+from tenarai.prepare import NORMALISER_VERSION, are_near
+from tenarai.records import FreezeResult, Role
+
+
+@task(name="freeze", cache_policy=NO_CACHE)
+def freeze(night: Night) -> FreezeResult:
+    """Save tonight's snapshot, and find out whether there is anything new to learn from."""
+    source = night.settings.source
+    with night.step("freeze") as log, night.catalogue() as catalogue:
+        images = catalogue.images(source)
+        digits = catalogue.fingerprints(NORMALISER_VERSION)
+        rejections = catalogue.rejections(source, NORMALISER_VERSION)
+        num_images = sum(image.sha256 in digits for image in images)
+        if not any(image.role in {Role.DIGITS, Role.MISREAD} for image in images):
+            log.info(_("nothing is labelled yet"))
+            return FreezeResult(None, False, night.fingerprint(""), rejections=tuple(rejections), num_images=num_images)
+        frozen = dataset.freeze(
+            images,
+            digits,
+            partial(catalogue.pixels, NORMALISER_VERSION),
+            normaliser=NORMALISER_VERSION,
+            test_share=night.evaluation.test_share,
+            near=are_near,
+        )
+        dataset.save_snapshot(night.store, frozen.snapshot)
+        info = frozen.snapshot.info
+        fingerprint = night.fingerprint(info.id)
+        nights = catalogue.nights(source)
+        is_new = night.force or not nights or nights[-1].get("fingerprint") != fingerprint
+        sizes = {"train": info.num_train, "test": info.num_test, "misread": info.num_regression}
+        log.info(
+            _("{train} images to train on, {test} held out, {misread} in the regression set", **sizes)
+            if is_new
+            else _("nothing new")
+        )
+        rejections += frozen.conflicts
+        return FreezeResult(info, is_new, fingerprint, frozen.withheld, tuple(rejections), num_images)

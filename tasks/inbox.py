@@ -1,0 +1,22 @@
+"""inbox: read the unlabelled images with the champion."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tenarai.evaluate.readings import read_inbox_with
+from tenarai.locale import _
+from tenarai.night import Night
+from tenarai.records import Case
+
+
+@task(name="inbox", cache_policy=NO_CACHE)
+def read_inbox(night: Night) -> tuple[Case, ...]:
+    """Read the unlabelled images with the champion. Predictions are kept, so a quiet night loads no model."""
+    with night.step("inbox") as log, night.catalogue() as catalogue:
+        cases = read_inbox_with(night, catalogue)
+        num_unsure = sum(case.champion.unsure for case in cases if case.champion)
+        if cases:
+            log.info(_("{num} read, {unsure} of them unsure", num=len(cases), unsure=num_unsure))
+        return cases

@@ -1,0 +1,53 @@
+"""sync: bring originals and catalogue up to date with the source."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tenarai.errors import TenaraiError
+from tenarai.locale import Message, _, plural
+from tenarai.night import Night
+from tenarai.records import SyncResult
+from tenarai.sync import sync as sync_source
+
+
+def is_passing(_task: Any, _run: Any, state: Any) -> bool:
+    """Retry what may pass, such as a network that is down; never what a person has to fix."""
+    error = state.data if isinstance(state.data, BaseException) else state.result(raise_on_failure=False)
+    return isinstance(error, OSError) and not isinstance(error, TenaraiError)
+
+
+@task(name="sync", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[10, 60], retry_condition_fn=is_passing)
+def sync(night: Night) -> SyncResult:
+    """Bring originals and catalogue up to date with the source."""
+    with night.step("sync") as log, night.catalogue() as catalogue:
+        result = sync_source(
+            night.settings.source,
+            night.store,
+            catalogue,
+            night.run,
+            night.settings,
+            on_progress=log.info,
+            allow_mass_deletion=night.allow_mass_deletion,
+        )
+        log.info(_summarise(result))
+        return result
+
+
+def _summarise(result: SyncResult) -> Message:
+    counts = [
+        (result.num_added, _("{n} added", n=result.num_added)),
+        (result.num_changed, _("{n} changed", n=result.num_changed)),
+        (result.num_moved, _("{n} moved", n=result.num_moved)),
+        (result.num_relabelled, _("{n} relabelled", n=result.num_relabelled)),
+        (result.num_gone, _("{n} gone", n=result.num_gone)),
+        (result.num_back, _("{n} back", n=result.num_back)),
+        (result.num_rejected, _("{n} rejected", n=result.num_rejected)),
+    ]
+    changes = [text for number, text in counts if number] or [_("nothing new")]
+    joined = reduce(lambda first, rest: _("{first}, {rest}", first=first, rest=rest), changes)
+    return plural("{n} file: {changes}", "{n} files: {changes}", result.num_seen, changes=joined)

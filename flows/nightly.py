@@ -53,7 +53,7 @@ def nightly(
     source: str = "",
     store: str = "",
     force: bool = False,
-    allow_mass_deletion: bool = False,
+    accept_changes: bool = False,
     training: TrainingSettings = TrainingSettings(),
     evaluation: EvaluationSettings = EvaluationSettings(),
     gate: GateSettings = GateSettings(),
@@ -64,7 +64,7 @@ def nightly(
         source: Where the images are: folder:PATH or drive:FOLDER_ID. Empty: as set on the worker (TENARAI_SOURCE).
         store: Where everything is kept: a path, s3://… or gs://…. Empty: as set on the worker (TENARAI_STORE).
         force: Train even when nothing is new, with another seed.
-        allow_mass_deletion: Accept, this once, that more than a fifth of the files vanished from the source.
+        accept_changes: Accept, this once, changes of the source that look like an accident.
         training: How the challenger is trained.
         evaluation: What champion and challenger are evaluated on.
         gate: When a challenger becomes champion.
@@ -73,7 +73,7 @@ def nightly(
         resolve_secrets(read_settings(source=source, store=store)),
         run_id=str(flow_run.id or ""),
         force=force,
-        allow_mass_deletion=allow_mass_deletion,
+        accept_changes=accept_changes,
         training=training,
         evaluation=evaluation,
         gate=gate,

@@ -12,7 +12,7 @@ from tenarai.errors import TenaraiError
 from tenarai.locale import Message, _, plural
 from tenarai.night import Night
 from tenarai.records import SyncResult
-from tenarai.sync import sync as sync_source
+from tenarai.sync import open_source
 
 
 def is_passing(_task: Any, _run: Any, state: Any) -> bool:
@@ -25,15 +25,8 @@ def is_passing(_task: Any, _run: Any, state: Any) -> bool:
 def sync(night: Night) -> SyncResult:
     """Bring originals and catalogue up to date with the source."""
     with night.step("sync") as log, night.catalogue() as catalogue:
-        result = sync_source(
-            night.settings.source,
-            night.store,
-            catalogue,
-            night.run,
-            night.settings,
-            on_progress=log.info,
-            allow_mass_deletion=night.allow_mass_deletion,
-        )
+        source = open_source(night.settings)
+        result = source.sync(night.store, catalogue, night.run, accept_changes=night.accept_changes)
         log.info(_summarise(result))
         return result
 

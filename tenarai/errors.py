@@ -4,7 +4,7 @@
     ├── SettingsError            a setting, an address or a command-line value is invalid
     ├── SourceError              the folder or the Drive cannot be read as a source
     │   ├── CredentialsError     no credentials, or they were refused or have expired
-    │   └── MassDeletionError    so much vanished at once that the sync stopped and changed nothing
+    │   └── UnusualChangesError    changes that look like an accident; the sync stopped and changed nothing
     ├── StoreError               the store cannot be read or written
     │   ├── StoreVersionError    another version of Tenarai wrote the store
     │   └── StoreBusyError       another night works on this store
@@ -74,8 +74,8 @@ class CredentialsError(SourceError):
     """No credentials, or they were refused or have expired."""
 
 
-class MassDeletionError(SourceError):
-    """So much vanished at once that the sync stopped and changed nothing."""
+class UnusualChangesError(SourceError):
+    """Changes that look like an accident: the sync stopped and changed nothing."""
 
 
 class StoreError(TenaraiError):

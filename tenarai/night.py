@@ -43,7 +43,7 @@ class Night:
         settings: Where source, store and catalogue are.
         store: The open store.
         force: Train even when nothing is new.
-        allow_mass_deletion: Accept that many files vanished.
+        accept_changes: Accept changes of the source that look like an accident.
         training, evaluation, gate: The forms.
         seconds: Seconds by step, filled in as the night goes on.
         notes: What the report should mention, filled in as the night goes on.
@@ -54,7 +54,7 @@ class Night:
     settings: Settings
     store: Store
     force: bool = False
-    allow_mass_deletion: bool = False
+    accept_changes: bool = False
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     gate: GateSettings = GateSettings()
@@ -98,7 +98,7 @@ def open_night(settings: Settings, *, run_id: str = "", **options: Any) -> Night
     Args:
         settings: Where things are, secrets resolved.
         run_id: Id of the flow run. Default: a random one.
-        options: `force`, `allow_mass_deletion` and the forms, as in `Night`.
+        options: `force`, `accept_changes` and the forms, as in `Night`.
 
     Raises:
         SettingsError: An address or the time zone is invalid.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,26 @@ from typing import Any
 from tenarai.catalogue import open_catalogue
 from tenarai.records import State
 from tenarai.store import open_store
-from tenarai.sync import sync
+from tenarai.sync import open_source
 from tests.drives import settings_for
 from tests.stand_in import StandInDrive
+
+
+@contextmanager
+def heard(messages):
+    """Collect what a sync logs."""
+
+    class Listener(logging.Handler):
+        def emit(self, record):
+            messages.append(record.getMessage())
+
+    log, listener = logging.getLogger("tenarai.sync"), Listener()
+    log.setLevel(logging.INFO)
+    log.addHandler(listener)
+    try:
+        yield
+    finally:
+        log.removeHandler(listener)
 
 
 class DriveDesk:
@@ -33,9 +51,11 @@ class DriveDesk:
         store = open_store(str(self.place))
         settings = options.pop("settings", self.settings)
         with self.catalogue() as catalogue:
-            return sync(
-                self.source, store, catalogue, f"r{self.num_nights}", settings, on_progress=self.words.append, **options
-            )
+            self.words = []
+            with heard(self.words):
+                return open_source(settings.model_copy(update={"source": self.source})).sync(
+                    store, catalogue, f"r{self.num_nights}", **options
+                )
 
     @contextmanager
     def catalogue(self):

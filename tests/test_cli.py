@@ -191,5 +191,5 @@ def test_a_mass_deletion_is_believed_only_when_the_command_line_says_so(run, mon
         return Outcome("r", "nothing new", "nothing new: no image changed", "Completed", "report.html")
 
     monkeypatch.setattr("tenarai.cli.console.run_here", run_here)
-    assert run("nightly", "--source", "folder:x", *["--allow-mass-deletion"] * meant).exit_code == 0
-    assert told["allow_mass_deletion"] is meant
+    assert run("nightly", "--source", "folder:x", *["--accept-changes"] * meant).exit_code == 0
+    assert told["accept_changes"] is meant

@@ -81,7 +81,7 @@ def test_every_field_of_the_run_form_has_a_title_a_description_and_is_listed():
     from prefect.utilities.callables import parameter_schema
 
     schema = parameter_schema(flow_of(SPEC["deployments"][0]).fn)
-    plain = ["source", "store", "collection", "force", "allow_mass_deletion"]
+    plain = ["source", "store", "collection", "force", "accept_changes"]
     assert list(schema.properties) == [*plain, "training", "evaluation", "gate"]
     for name in ("TrainingSettings", "EvaluationSettings", "GateSettings"):
         for field, form in schema.definitions[name]["properties"].items():

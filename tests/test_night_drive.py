@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.nightly import nightly
-from tenarai.errors import MassDeletionError
+from tenarai.errors import UnusualChangesError
 from tenarai.settings import TrainingSettings
 from tests.collections_of_digits import fill, picture, save
 from tests.stand_in import ROBOT, StandInDrive
@@ -132,7 +132,7 @@ def test_a_mass_deletion_is_believed_when_the_form_says_so(prefect, unlabelled, 
     run_night(unlabelled, store).result()
     for file in list(unlabelled.tree.children(unlabelled.tree.folder("inbox")))[:25]:
         unlabelled.tree.trash(file)
-    with pytest.raises(MassDeletionError, match="--allow-mass-deletion"):
+    with pytest.raises(UnusualChangesError, match="--accept-changes"):
         run_night(unlabelled, store).result()
-    outcome = run_night(unlabelled, store, allow_mass_deletion=True).result()
+    outcome = run_night(unlabelled, store, accept_changes=True).result()
     assert json.loads(Path(outcome.report).with_name("report.json").read_text())["num_images"] == 5

@@ -26,7 +26,7 @@ from tenarai.sheets.find import find_sheet
 from tenarai.sheets.layout import LAYOUTS
 from tenarai.sheets.plan import Row
 from tenarai.store import open_store
-from tenarai.sync import sync
+from tenarai.sync import open_source
 from tests.collections_of_digits import picture, real_digits, save
 from tests.photographs import (
     DENSITY,
@@ -245,7 +245,7 @@ class Folder:
     def night(self):
         self.nights += 1
         run = f"r{self.nights}"
-        self.synced = sync(self.source, self.store, self.catalogue, run, Settings())
+        self.synced = open_source(Settings(source=self.source)).sync(self.store, self.catalogue, run)
         return collect_cells(
             self.store, self.catalogue, self.source, run, decode=lambda data: decode(data, max_side=4200)
         )

@@ -217,8 +217,8 @@ def test_ten_thousand_unchanged_files_cost_one_call_one_new_file_few_and_a_renam
     assert server.count() == 17  # feed, folder, new token, 13 pages of lists, the file
     assert server.count("GET /drive/v3/files/") == 2
 
-    desk.tree.rename(desk.tree.folder("digits/4"), "four")
-    result = desk.night()
+    desk.tree.rename(desk.tree.folder("digits/4"), "か")
+    result = desk.night(accept_changes=True)
     assert (result.num_relabelled, result.num_differences, result.num_downloaded) == (1000, 1000, 0)
     assert server.count() == 16
     desk.night()
@@ -264,7 +264,7 @@ def test_a_token_that_drive_refuses_means_that_everything_is_listed(settled, ser
     settled.put("digits/4/new.png", "new")
     server.faults.plan("page token", match="changes?")
     assert settled.night().num_added == 1
-    assert any("no longer knows" in words for words in settled.words)
+    assert any("no longer accepts" in words for words in settled.words)
     assert settled.night().shortcut
 
 
@@ -295,6 +295,6 @@ def test_a_file_that_is_moved_while_the_tree_is_listed_is_not_gone(settled, serv
     server.before_answer = move_it
     settled.night(settings=settled.settings.model_copy(update={"drive_threads": 1}))
     assert settled.events() == [(EventKind.ADDED, "inbox/x.png")]
-    assert "Google Drive's list left out 1 files that are there; they stay as they were" in settled.words
+    assert "Google Drive's list left out 1 file that is there; it stays as it was" in settled.words
     settled.night()
     assert settled.events() == [(EventKind.RELABELLED, "digits/4/d.png")]

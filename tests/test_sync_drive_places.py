@@ -3,7 +3,7 @@
 import pytest
 from pydantic import SecretStr
 
-from tenarai.errors import CredentialsError, MassDeletionError, SettingsError, SourceError
+from tenarai.errors import CredentialsError, SettingsError, SourceError, UnusualChangesError
 from tenarai.records import EventKind, State
 from tests.drive_desk import DriveDesk
 from tests.stand_in import ANN, ROBOT, StandInDrive
@@ -205,14 +205,12 @@ def test_more_vanished_than_is_plausible_changes_nothing_unless_it_is_meant(desk
     for file in files[13:25]:
         desk.tree.trash(file)
     before = desk.told(), desk.state()
-    words = (
-        rf"25 of 40.*at most 20.*of the first 20 looked at: .*no longer.*in the trash.*{ROBOT}.*--allow-mass-deletion"
-    )
+    words = rf"25 of 40.*first 20 looked up: .*no longer.*in the trash.*{ROBOT}.*--accept-changes"
     for _ in range(2):
-        with pytest.raises(MassDeletionError, match=words):
+        with pytest.raises(UnusualChangesError, match=words):
             desk.night()
         assert (desk.told(), desk.state()) == before
-    assert desk.night(allow_mass_deletion=True).num_gone == 25
+    assert desk.night(accept_changes=True).num_gone == 25
     assert len(desk.images(State.GONE)) == 25
     assert desk.night().shortcut
 
@@ -259,14 +257,14 @@ def test_an_empty_folder_says_what_was_expected_and_forgets_nothing(desk):
     file = desk.put("digits/4/a.png")
     desk.night()
     desk.tree.delete(file)
-    with pytest.raises(SourceError, match=r"holds no files.*digits/<label>/"):
+    with pytest.raises(SourceError, match=r"contains no files.*digits/<label>/"):
         desk.night()
     assert desk.labels() == {"digits/4/a.png": "4"}
 
 
 def test_a_file_for_a_folder_is_a_matter_of_settings(desk):
     desk.source = f"drive:{desk.put('digits/4/a.png').id}"
-    with pytest.raises(SettingsError, match=r"is no folder.*image/png.*copy its link"):
+    with pytest.raises(SettingsError, match=r"is not a folder.*image/png.*copy its link"):
         desk.night()
 
 

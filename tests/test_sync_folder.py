@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from tenarai.catalogue import open_catalogue
-from tenarai.errors import MassDeletionError, SettingsError, SourceError, StoreError
+from tenarai.errors import SettingsError, SourceError, StoreError, UnusualChangesError
 from tenarai.records import EventKind, Rejection, Role, State
 from tenarai.settings import Settings
 from tenarai.store import open_store
-from tenarai.sync import sync
+from tenarai.sync import open_source
 from tenarai.sync.layout import find_place, read_label, to_text
+from tests.drive_desk import heard
 
 
 class Desk:
@@ -39,7 +40,8 @@ class Desk:
         settings = options.pop("settings", Settings(_env_file=None))
         store = open_store(str(self.place))
         with open_catalogue(f"sqlite:///{self.place}/catalogue.sqlite") as catalogue:
-            return sync(self.source, store, catalogue, f"r{self.num_nights}", settings, **options)
+            source = open_source(settings.model_copy(update={"source": self.source}))
+            return source.sync(store, catalogue, f"r{self.num_nights}", **options)
 
     def ask(self, question, *arguments, **options):
         with open_catalogue(f"sqlite:///{self.place}/catalogue.sqlite") as catalogue:
@@ -187,8 +189,8 @@ def test_a_renamed_label_folder_relabels_without_a_second_copy(desk):
         desk.put(f"digits/4/{number}.png", str(number))
     desk.night()
     blobs = {path: stamp for path, stamp in desk.everything().items() if "blobs" in path.parts}
-    (desk.folder / "digits/4").rename(desk.folder / "digits/four")
-    result = desk.night()
+    (desk.folder / "digits/4").rename(desk.folder / "digits/か")
+    result = desk.night(accept_changes=True)
     assert (result.num_relabelled, result.num_differences) == (50, 50)
     assert {path: stamp for path, stamp in desk.everything().items() if "blobs" in path.parts} == blobs
 
@@ -275,7 +277,8 @@ def test_a_file_that_vanishes_while_it_is_read_waits_for_the_next_night(desk, mo
     desk.put("digits/4/b.png", "b")
     words = []
     _fail_reading(monkeypatch, "b.png", FileNotFoundError(errno.ENOENT, "No such file"))
-    desk.night(on_progress=words.append)
+    with heard(words):
+        desk.night()
     monkeypatch.undo()
     assert desk.labels() == {"digits/4/a.png": "4"}
     assert words == ["digits/4/b.png changes while it is read; it waits for the next night"]
@@ -376,10 +379,10 @@ def test_more_vanished_than_is_plausible_changes_nothing_unless_it_is_meant(desk
     for number in range(25):
         (desk.folder / f"digits/4/{number}.png").unlink()
     before = desk.everything()
-    with pytest.raises(MassDeletionError, match=r"25 of 40.*mounted.*--allow-mass-deletion"):
+    with pytest.raises(UnusualChangesError, match=r"25 of 40 files .*changed nothing.*mounted.*--accept-changes"):
         desk.night()
     assert desk.everything() == before
-    assert desk.night(allow_mass_deletion=True).num_gone == 25
+    assert desk.night(accept_changes=True).num_gone == 25
     assert len(desk.ask("images", states=[State.GONE])) == 25
 
 
@@ -387,7 +390,7 @@ def test_an_empty_folder_says_what_was_expected_and_forgets_nothing(desk):
     file = desk.put("digits/4/a.png")
     desk.night()
     file.unlink()
-    with pytest.raises(SourceError, match=r"holds no files.*digits/<label>/.*mount it"):
+    with pytest.raises(SourceError, match=r"contains no files.*digits/<label>/.*mount it"):
         desk.night()
     assert desk.labels() == {"digits/4/a.png": "4"}
 

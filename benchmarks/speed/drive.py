@@ -23,7 +23,7 @@ from tenarai.catalogue import open_catalogue
 from tenarai.drive import open_drive
 from tenarai.settings import Settings
 from tenarai.store import open_store
-from tenarai.sync import sync
+from tenarai.sync import open_source
 
 THREADS = 16
 
@@ -41,6 +41,7 @@ class Server:
         )
         self.settings = Settings(
             _env_file=None,
+            source=f"drive:{self.folder}",
             drive_api_root=told["root"],
             drive_credentials=self.key,
             drive_requests_per_second=1000,
@@ -64,7 +65,7 @@ def sync_ours(server: Server, place: Path) -> float:
     """Seconds of one sync into the store at a place; the first one takes everything."""
     store, start = open_store(str(place / "store")), time.perf_counter()
     with open_catalogue(f"sqlite:///{place}/store/catalogue.sqlite") as catalogue:
-        sync(f"drive:{server.folder}", store, catalogue, "r", server.settings)
+        open_source(server.settings).sync(store, catalogue, "r")
     return time.perf_counter() - start
 
 

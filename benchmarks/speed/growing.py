@@ -43,8 +43,7 @@ def spend_with_new(num: int, repeats: int) -> tuple[float, float]:
     from tenarai.catalogue import CATALOGUE_FILE, open_catalogue
     from tenarai.prepare import prepare_images
     from tenarai.store import open_store
-    from tenarai.sync import sync
-    from tenarai.sync.folder import list_folder
+    from tenarai.sync import open_source
 
     with TemporaryDirectory() as name:
         folder, home = Path(name) / "folder", Path(name) / "store"
@@ -53,13 +52,13 @@ def spend_with_new(num: int, repeats: int) -> tuple[float, float]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"%d" % number)  # known already: never opened
         source = f"folder:{folder}"
-        found = [item.file for item in list_folder(folder)]
-        insert_rows(home, source, [(file.path, str(file.size), file.stamp) for file in found])
-        store, settings, times = open_store(str(home)), Settings(_env_file=None), []
+        store, settings, times = open_store(str(home)), Settings(_env_file=None, source=source), []
+        files = open_source(settings).list_files()
+        insert_rows(home, source, [(file.path, str(file.size), file.stamp) for file in files])
         for turn in range(1 + repeats):
             write_folder(folder, NEW, first=num + turn * NEW)
             with open_catalogue(f"sqlite:///{home / CATALOGUE_FILE}") as catalogue:
-                synced = seconds(partial(sync, source, store, catalogue, f"night {turn}", settings))
+                synced = seconds(partial(open_source(settings).sync, store, catalogue, f"night {turn}"))
                 times.append((synced, seconds(partial(prepare_images, store, catalogue, source, settings))))
         return median(one for one, _ in times[1:]), median(two for _, two in times[1:])
 
@@ -88,7 +87,6 @@ def open_night(place: Path) -> Night:
 def plan(place: Path) -> None:
     """Compare a list of every file with every row, as a sync does."""
     from tenarai.records import State
-    from tenarai.sync.folder import FoundFile
     from tenarai.sync.plan import RemoteFile, plan_sync
 
     night = open_night(place)
@@ -98,10 +96,8 @@ def plan(place: Path) -> None:
     for image in known:
         path = "".join([*image.path])  # a string of its own, as the disk gives it
         stamp, modified = "".join([*image.stamp]), "".join([*image.modified])
-        file = RemoteFile(path, path, image.role, image.label, image.size, modified, stamp, image.sha256)
-        found.append(FoundFile(file, f"/nowhere/{path}"))
-    remote = [item.file for item in found]
-    planned = plan_sync(remote, known, source=night.settings.source, run=night.run, ids_are_paths=True)
+        found.append(RemoteFile(path, path, image.role, image.label, image.size, modified, stamp, image.sha256))
+    planned = plan_sync(found, known, source=night.settings.source, run=night.run, ids_are_paths=True)
     assert planned.num_seen == len(known)
     assert not planned.rows
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from benchmarks.year.nights import WORSE, kill_night, starve_night
 from benchmarks.year.planted import Planted
 from benchmarks.year.year import Report, Year
-from tenarai.errors import CredentialsError, MassDeletionError, SourceError, TenaraiError
+from tenarai.errors import CredentialsError, SourceError, TenaraiError, UnusualChangesError
 from tenarai.evaluate import promote
 from tenarai.evaluate.champion import champion_id, load_model_by_id
 from tenarai.evaluate.promote import promote_by_hand, roll_back_champion
@@ -94,7 +94,7 @@ def _half_deleted(fault: Planted, year: Year) -> None:
     for item in lost:
         year.drive.tree.trash(item)
     try:
-        _refused(fault, year, MassDeletionError)
+        _refused(fault, year, UnusualChangesError)
     finally:
         for item in lost:
             year.drive.tree.trash(item, False)

@@ -24,7 +24,7 @@ class InTheirLanguage(logging.Formatter):
 
 
 def run_here(
-    settings: Settings, *, force: bool, training: dict[str, Any], debug: bool, allow_mass_deletion: bool = False
+    settings: Settings, *, force: bool, training: dict[str, Any], debug: bool, accept_changes: bool = False
 ) -> Outcome:
     """Run the `nightly` flow in this process and say how it ended.
 
@@ -33,7 +33,7 @@ def run_here(
         force: Train even when nothing is new.
         training: Fields of `TrainingSettings` that differ from the defaults.
         debug: Leave Prefect's own log on.
-        allow_mass_deletion: Believe it when many files vanished. Default: False.
+        accept_changes: Accept changes of the source that look like an accident. Default: False.
 
     Raises:
         TenaraiError: As the flow raised it.
@@ -45,7 +45,7 @@ def run_here(
         source=settings.source,
         store=settings.store,
         force=force,
-        allow_mass_deletion=allow_mass_deletion,
+        accept_changes=accept_changes,
         training=TrainingSettings(**training),
         return_state=True,
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @source_option
 @store_option
 @click.option("--force", is_flag=True, help="Train even when nothing is new, with another seed.")
-@click.option("--allow-mass-deletion", is_flag=True, help="Believe it when more than a fifth of the files vanished.")
+@click.option("--accept-changes", is_flag=True, help="Accept changes that look like an accident.")
 @click.option("--recipe", type=click.Choice(["auto", "transfer", "cnn", "mlp"]), help="How to train. Default: auto.")
 @click.option("--max-epochs", type=click.IntRange(1, 1000), help="Epochs at most. Default: 60.")
 @click.option("--seed", type=click.IntRange(0), help="Seed of the training. Default: 0.")
@@ -31,7 +31,7 @@ def nightly(
     source: str | None,
     store: str | None,
     force: bool,
-    allow_mass_deletion: bool,
+    accept_changes: bool,
     **training: Any,
 ) -> None:
     """One night, here and now: sync, prepare, train, examine, decide, report."""
@@ -41,7 +41,7 @@ def nightly(
     make_sample_if_default(settings)
     chosen = {name: value for name, value in training.items() if value is not None}
     debug = bool(ctx.find_root().params.get("debug"))
-    outcome = run_here(settings, force=force, training=chosen, debug=debug, allow_mass_deletion=allow_mass_deletion)
+    outcome = run_here(settings, force=force, training=chosen, debug=debug, accept_changes=accept_changes)
     click.echo()
     say(outcome.message, bold=True)
     say(f"report: {outcome.report}")

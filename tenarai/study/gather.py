@@ -32,7 +32,7 @@ from tenarai.records import Fingerprint, Image, Role
 from tenarai.settings import Settings
 from tenarai.store import open_store
 from tenarai.study import DARK, GREY, NORMALISED, SQUEEZED, Material, Question
-from tenarai.sync import sync
+from tenarai.sync import open_source
 
 Pixels = NDArray[np.uint8]
 BLANK = np.zeros((28, 28), dtype=np.uint8)  # where a way of reading finds no character: misread, whatever it is
@@ -60,7 +60,7 @@ def gather_material(
     with TemporaryDirectory(prefix="tenarai-study-") as folder:
         store = open_store(folder)
         with open_catalogue(f"sqlite:///{folder}/catalogue.sqlite") as catalogue:
-            sync(settings.source, store, catalogue, "study", settings, on_progress=say)
+            open_source(settings).sync(store, catalogue, "study")
             prepare_images(store, catalogue, settings.source, settings, on_progress=say)
             images = catalogue.images(settings.source)
             prints = catalogue.fingerprints(NORMALISER_VERSION)

@@ -1,78 +1,38 @@
-"""Bring originals and catalogue up to date with the source: gather, decide, apply.
+"""Bring originals and catalogue up to date with a source: gather what is there, decide what changed, apply it.
 
-`layout` says what a place in the folder means, `plan` decides what changed, `folder` and `drive_source` are the shells
-around it for a local folder and for Google Drive, whose client is imported only when it is needed.
+`source` is the algorithm, with two implementations: `folder` on disk and `drive` on Google Drive, whose client is only
+imported when it is needed. `layout` says what a place in the folder means, `plan` what changed, `guards` what looks
+like an accident; `download` reads in threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from tenarai.catalogue import Catalogue
 from tenarai.errors import SettingsError
-from tenarai.records import SyncResult
+from tenarai.locale import _
 from tenarai.settings import Settings
-from tenarai.store import Store
-from tenarai.sync.folder import sync_folder
+from tenarai.sync.source import Source
 
-__all__ = ["sync"]
+__all__ = ["Source", "open_source"]
 
 
-def sync(
-    source: str,
-    store: Store,
-    catalogue: Catalogue,
-    run: str,
-    settings: Settings,
-    *,
-    on_progress: Callable[[str], None] | None = None,
-    allow_mass_deletion: bool = False,
-) -> SyncResult:
-    """Bring originals and catalogue up to date with a source.
-
-    Originals are kept first; then one transaction tells the catalogue. A night on which nothing changed writes nothing.
-
-    Args:
-        source: `folder:<path>` or `drive:<folder id>`.
-        store: Where originals are kept.
-        catalogue: What is known of the source's files.
-        run: Name of the night.
-        settings: Limits, and how to reach Drive.
-        on_progress: Takes words of progress. Default: nobody listens.
-        allow_mass_deletion: Believe it when many files vanished. Default: False.
+def open_source(settings: Settings) -> Source:
+    """The source that the settings name; nothing is read yet.
 
     Raises:
-        SettingsError: The address is not understood.
-        SourceError: The source cannot be read, or holds nothing.
-        CredentialsError: Drive refused the credentials.
-        MassDeletionError: Too many files vanished; nothing was changed.
-        StoreError: Originals or catalogue cannot be written; the catalogue is as it was.
+        SettingsError: The address is not valid.
+        CredentialsError: There are no usable credentials for Drive.
     """
-    say = on_progress or (lambda words: None)
-    if source.startswith("folder:"):
-        return sync_folder(
-            source,
-            store,
-            catalogue,
-            run,
-            max_image_bytes=settings.max_image_bytes,
-            allow_mass_deletion=allow_mass_deletion,
-            say=say,
-        )
-    if source.startswith("drive:"):
-        from tenarai.sync.drive_source import sync_drive
+    kind = settings.source.partition(":")[0]
+    if kind == "folder":
+        from tenarai.sync.folder import FolderSource
 
-        return sync_drive(
-            source,
-            store,
-            catalogue,
-            run,
-            settings,
-            allow_mass_deletion=allow_mass_deletion,
-            say=say,
-        )
+        return FolderSource(settings)
+    if kind == "drive":
+        from tenarai.sync.drive import DriveSource
+
+        return DriveSource(settings)
     raise SettingsError(
-        f"the source {source!r} is not understood",
-        expected="folder:<path> or drive:<folder id>",
-        fix="set TENARAI_SOURCE or --source",
+        _("the source {source} is not valid", source=repr(settings.source)),
+        expected=_("folder:<path> or drive:<folder id>"),
+        fix=_("set TENARAI_SOURCE or --source"),
     )

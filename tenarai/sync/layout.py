@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tenarai.locale import _
 from tenarai.records import Role, told_by_name
 
 MAX_LABEL_LENGTH = 64
@@ -83,14 +84,15 @@ def read_label(folder_name: str) -> tuple[str, str]:
     """
     label = unicodedata.normalize("NFC", folder_name).strip()
     if not label:
-        return "", "the name of its label folder is empty: rename the folder to the character in it"
+        return "", _("the name of its label folder is empty: rename the folder to the character in it")
     if len(label) > MAX_LABEL_LENGTH:
-        return "", (
-            f"the name of its label folder has {len(label)} characters, more than {MAX_LABEL_LENGTH}: "
-            "give the folder a shorter name"
+        return "", _(
+            "the name of its label folder has {number} characters, more than {limit}: give the folder a shorter name",
+            number=len(label),
+            limit=MAX_LABEL_LENGTH,
         )
     if any(unicodedata.category(character) in {"Cc", "Cs", "Co", "Cn"} for character in label):
-        return "", "the name of its label folder has characters that cannot be printed: rename the folder"
+        return "", _("the name of its label folder has characters that cannot be printed: rename the folder")
     return label, ""
 
 
@@ -110,8 +112,10 @@ def to_text(name: str) -> str:
 def refuse_size(size: int, max_bytes: int) -> str:
     """Why a file of this size is not read, for people; empty when it is."""
     if size == 0:
-        return "it is an empty file (0 bytes)"
-    return f"it is too large: {size:,} bytes, more than {max_bytes:,}" if size > max_bytes else ""
+        return _("it is an empty file (0 bytes)")
+    if size <= max_bytes:
+        return ""
+    return _("it is too large: {size} bytes, more than {limit}", size=f"{size:,}", limit=f"{max_bytes:,}")
 
 
 def _find_stray(name: str) -> Place | None:
@@ -119,13 +123,17 @@ def _find_stray(name: str) -> Place | None:
         return None
     return Place(
         Role.INBOX,
-        reason="it lies outside of the folders that are read: move it into digits/<label>/, misread/<label>/ or inbox/",
+        reason=_(
+            "it lies outside of the folders that are read: move it into digits/<label>/, misread/<label>/ or inbox/"
+        ),
     )
 
 
 def _find_labelled(role: Role, parts: Sequence[str]) -> Place:
     if len(parts) == 1:
-        return Place(role, reason=f"it lies in {role.value}/ itself: move it into a folder named after its label")
+        return Place(
+            role, reason=_("it lies in {role}/ itself: move it into a folder named after its label", role=role.value)
+        )
     label, reason = read_label(parts[0])
     if role is Role.MISREAD and not reason:
         reason = _find_contradiction(parts[-1], label)
@@ -136,9 +144,16 @@ def _find_contradiction(name: str, label: str) -> str:
     """Why a misread image's name cannot be true of the folder it lies in; empty when it can."""
     written, read = told_by_name(name)
     if read == label:
-        return (
-            f"its name says it was misread as {read}, its folder that {label} is what was written: correct one of them"
+        return _(
+            "its name says it was misread as {read_as}, its folder that {label} is what was written: "
+            "correct one of them",
+            read_as=read,
+            label=label,
         )
     if written and written != label and written.isdecimal() == label.isdecimal():
-        return f"its name says that {written} was written, its folder says {label}: correct one of them"
+        return _(
+            "its name says that {named} was written, its folder says {label}: correct one of them",
+            named=written,
+            label=label,
+        )
     return ""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from tenarai.errors import MassDeletionError
 from tenarai.records import Event, EventKind, Image, Role, State, SyncResult
-
-FEW_FILES = 20
-LARGE_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +15,17 @@ class RemoteFile:
     """A file as the source has it now.
 
     Attributes:
-        file_id: The source's own id: Drive's id, or the path inside a local folder.
+        file_id: The source's id: Drive's id, or the path inside a local folder.
         path: Path inside the source, `/`-separated, for people.
         role, label: What its place says.
         size: Bytes.
         modified: ISO 8601 in UTC; empty if unknown.
         stamp: Changes whenever the bytes may have changed; only ever compared.
-        sha256: Digest of the bytes; empty when they were not read.
+        sha256: Digest of the bytes, as listed or as read; empty if unknown.
         owner: Who put it there, or empty.
-        reason: Why it is refused, for people; empty when it is not.
+        reason: Why it is refused, for people; empty if it is not.
+        is_stored: Whether the bytes are known to be those that were stored before.
+        origin: What the source reads it from.
     """
 
     file_id: str
@@ -39,51 +38,40 @@ class RemoteFile:
     sha256: str = ""
     owner: str = ""
     reason: str = ""
+    is_stored: bool = False
+    origin: Any = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class SyncPlan:
-    """What the catalogue is to be told.
+    """What is to be recorded in the catalogue.
 
     Attributes:
         rows: Rows to insert, or to replace by file id.
         events: What happened, in the order of the source's list, vanished files last.
-        num_seen: Files the source has.
-        num_vanished: Files that were there the last time and are nowhere now.
-        num_live: Files that were there the last time.
+        vanished: Files that were there the last time and are not now; moved ones are not among them.
+        before: Usable files as they were the last time.
+        num_seen: Files that the source has.
     """
 
     rows: tuple[Image, ...]
     events: tuple[Event, ...]
+    vanished: tuple[Image, ...]
+    before: tuple[Image, ...]
     num_seen: int
-    num_vanished: int
-    num_live: int
-
-    def count(self, kind: EventKind) -> int:
-        """Number of events of a kind."""
-        return sum(1 for event in self.events if event.kind is kind)
-
-    @property
-    def max_vanished(self) -> int:
-        """How many files may vanish in one night before it looks like an accident."""
-        return int(max(FEW_FILES, LARGE_SHARE * self.num_live))
-
-    @property
-    def is_mass_deletion(self) -> bool:
-        """Whether so much vanished that it looks like an accident."""
-        return self.num_vanished > self.max_vanished
 
     def result(self, *, num_downloaded: int = 0, num_bytes: int = 0) -> SyncResult:
         """The plan in numbers."""
+        num = Counter(event.kind for event in self.events)
         return SyncResult(
             num_seen=self.num_seen,
-            num_added=self.count(EventKind.ADDED),
-            num_changed=self.count(EventKind.CHANGED),
-            num_moved=self.count(EventKind.MOVED),
-            num_relabelled=self.count(EventKind.RELABELLED),
-            num_gone=self.count(EventKind.GONE),
-            num_back=self.count(EventKind.BACK),
-            num_rejected=self.count(EventKind.REJECTED),
+            num_added=num[EventKind.ADDED],
+            num_changed=num[EventKind.CHANGED],
+            num_moved=num[EventKind.MOVED],
+            num_relabelled=num[EventKind.RELABELLED],
+            num_gone=num[EventKind.GONE],
+            num_back=num[EventKind.BACK],
+            num_rejected=num[EventKind.REJECTED],
             num_downloaded=num_downloaded,
             num_bytes=num_bytes,
         )
@@ -96,22 +84,23 @@ def plan_sync(
     source: str,
     run: str,
     ids_are_paths: bool = False,
-    untouched: Collection[str] = (),
+    waiting: Collection[str] = (),
 ) -> SyncPlan:
     """Compare what the source has with what the catalogue knows.
 
     Args:
         remote: Every file of the source.
-        known: Every row of the source, vanished ones included. Those of cells are passed over: their photos decide.
+        known: Every row of the source, vanished files included. Cells of practice sheets are ignored: their photos
+            decide.
         source: Address of the source.
-        run: The night that notices.
+        run: The run that notices.
         ids_are_paths: The source names files by their path, so a moved file is a vanished one and a new one with the
             same bytes. Default: False, ids stay when files move.
-        untouched: Ids of files that could not be looked at tonight; whatever is known of them stays. Default: none.
+        waiting: Ids of files that cannot be read now; they stay as they were known. Default: none.
     """
     rows_by_id = {image.file_id: image for image in known if not image.photo_id}
-    files = [file for file in remote if file.file_id not in untouched]
-    present = {file.file_id for file in files}.union(untouched)
+    files = [file for file in remote if file.file_id not in waiting]
+    present = {file.file_id for file in files}.union(waiting)
     live = [image for image in rows_by_id.values() if image.state is not State.GONE]
     vanished = {image.file_id: image for image in live if image.file_id not in present}
     moved_from = _pair_moves(files, rows_by_id, vanished) if ids_are_paths else {}
@@ -132,31 +121,8 @@ def plan_sync(
     for image in vanished.values():
         rows.append(replace(image, state=State.GONE, reason="", last_run=run))
         events.append(Event.of(run, EventKind.GONE, image, image))
-    return SyncPlan(tuple(rows), tuple(events), len(files), len(vanished), len(live))
-
-
-def check_mass_deletion(plan: SyncPlan, source: str, *, allowed: bool, advice: str = "", received: str = "") -> None:
-    """Stop a sync that would take too much away: an unmounted disk and an unshared folder look like deletion.
-
-    Args:
-        plan: What is about to be told to the catalogue.
-        source: Address of the source, for the message.
-        allowed: Whether the person said that it is meant.
-        advice: What else may be the matter with this kind of source.
-        received: What is known of the vanished files.
-
-    Raises:
-        MassDeletionError: More than 20 files and more than 20 % of them vanished.
-    """
-    if allowed or not plan.is_mass_deletion:
-        return
-    raise MassDeletionError(
-        f"{plan.num_vanished} of {plan.num_live} files of {source} vanished since the last night; "
-        "the sync stopped and changed nothing",
-        expected=f"at most {plan.max_vanished} to vanish in one night",
-        received=received,
-        fix=f"{advice}put the files back, or, if they were deleted on purpose, run once with --allow-mass-deletion",
-    )
+    usable = tuple(image for image in live if image.state is State.OK)
+    return SyncPlan(tuple(rows), tuple(events), tuple(vanished.values()), usable, len(files))
 
 
 def _pair_moves(files: list[RemoteFile], rows_by_id: dict[str, Image], vanished: dict[str, Image]) -> dict[str, Image]:

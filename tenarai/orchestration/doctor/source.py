@@ -7,7 +7,6 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from tenarai.orchestration.blocks import resolve_secrets
 from tenarai.orchestration.doctor.findings import Finding
 from tenarai.records import Role
 from tenarai.settings import DEFAULT_SOURCE, Settings
+from tenarai.sync import open_source
 from tenarai.sync.plan import RemoteFile
 
 if TYPE_CHECKING:
@@ -47,33 +47,26 @@ def check_source(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_folder(settings: Settings) -> Iterator[Finding]:
-    from tenarai.sync.folder import list_folder
-
     root = Path(settings.source.removeprefix("folder:")).expanduser().absolute()
     if settings.source == DEFAULT_SOURCE and not root.exists():
         yield Finding(
             "source", "note", "none is named: the first night makes a sample folder", "set TENARAI_SOURCE or --source"
         )
         return
-    files = [found.file for found in list_folder(root)]
-    yield _describe_files(f"the folder {root}", files)
+    source = open_source(settings)
+    yield _describe_files(source.name, source.list_files())
 
 
 def _check_drive(settings: Settings) -> Iterator[Finding]:
-    from tenarai.drive import open_drive, parse_address
-    from tenarai.sync.drive_source.walk import find_root, walk
+    from tenarai.sync.drive import DriveSource
 
-    settings = resolve_secrets(settings)
-    folder_id, key = parse_address(settings.source)
-    drive = open_drive(settings)
-    account = drive.account
+    source = DriveSource(resolve_secrets(settings))
+    drive, account = source.drive, source.drive.account
     yield Finding("source", "well", f"credentials of {account.name} ({_KINDS[account.kind]})")
     yield _check_clock(settings.drive_api_root)
     yield Finding("source", "well", f"Google Drive answers {drive.who()}")
-    root = find_root(drive, folder_id, key)
-    with ThreadPoolExecutor(settings.drive_threads) as pool:
-        found = walk(drive, root, pool, settings.max_image_bytes, lambda words: None)
-    yield _describe_files(f"the Drive folder {root.name!r}", [item.file for item in found.files])
+    files = source.list_files()
+    yield _describe_files(source.name, files)
     yield _check_reports(settings, drive)
     yield _check_expiry(account)
 

@@ -1,0 +1,291 @@
+"""Google Drive as the source.
+
+The changes feed says whether anything in the tree changed: one call on a quiet night. Otherwise, and at least once a
+week, every folder is listed. What is no longer listed is looked up file by file before it counts as gone. The feed's
+new token is taken before the listing and recorded after the last row, so that it is never ahead of the rows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from threading import Lock
+from typing import Any
+
+from tenarai.catalogue import Catalogue
+from tenarai.drive import FOLDER, SHORTCUT, DriveFile, open_drive, parse_address, refuse_file, status_of
+from tenarai.errors import CredentialsError, SettingsError, SourceError
+from tenarai.locale import Message, _, plural
+from tenarai.records import State
+from tenarai.settings import Settings
+from tenarai.sync.download import FilePostponedError, FileRefusedError
+from tenarai.sync.drive_memory import Folder, Memory, to_path
+from tenarai.sync.layout import Place, find_place, has_digits_folder, is_litter, refuse_size, to_text
+from tenarai.sync.plan import RemoteFile
+from tenarai.sync.source import Source
+
+NUM_LOOKED_AT = 20
+MAX_FAILURES = 10
+
+log = logging.getLogger("tenarai.sync")
+
+Listed = tuple[DriveFile, tuple[str, ...]]  # a file, and the names that lead to it
+
+
+class DriveSource(Source):
+    """Images in a folder on Google Drive; a file keeps its id when it moves."""
+
+    ids_are_paths = False
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the address and open the client; nothing is sent yet.
+
+        Raises:
+            SettingsError: The address names no folder.
+            CredentialsError: There are no credentials, or they are damaged.
+        """
+        super().__init__(settings)
+        self.folder_id, self.resource_key = parse_address(self.address)
+        self.drive = open_drive(settings)
+        self.num_threads = settings.drive_threads
+        self.folders: dict[str, Folder] = {}
+        self._targets: dict[str, str] = {}
+        self._unused: set[str] = set()
+        self._num_failed, self._lock = 0, Lock()
+        self._state: dict[str, Any] = {}
+
+    # ---- gather
+
+    def count_if_unchanged(self, catalogue: Catalogue) -> int | None:
+        """Number of files if the changes feed mentions nothing in the tree; its new token is then recorded."""
+        memory = Memory.load(catalogue.source_state(self.address))
+        settings = self.settings
+        if memory is None or not memory.token or memory.is_older_than(settings.drive_full_walk_days):
+            return None
+        if (memory.account, memory.max_image_bytes) != (self.drive.account.identity, settings.max_image_bytes):
+            return None
+        changes = self.drive.changes(memory.token, memory.drive_id)
+        if changes is None:
+            log.info(_("Google Drive no longer accepts the token of its changes feed; everything is listed"))
+            return None
+        if changes.changes:
+            known = {
+                image.file_id: image
+                for image in catalogue.images(self.address, states=(State.OK, State.REJECTED))
+                if not image.photo_id
+            }
+            if any(memory.is_touched_by(file_id, file, known.get(file_id)) for file_id, file in changes.changes):
+                return None
+        if changes.token != memory.token:
+            catalogue.apply_sync(self.address, (), (), memory.dump(token=changes.token))
+        return memory.num_seen
+
+    def find_root(self) -> DriveFile:
+        """The source's folder on Drive.
+
+        Raises:
+            SettingsError: The id is not a folder's.
+            SourceError: It cannot be seen, or is in the trash.
+        """
+        root = self.drive.get(self.folder_id, self.resource_key)
+        self.name = _("the Drive folder {name} ({id})", name=to_text(root.name), id=self.folder_id)
+        if not root.is_folder:
+            raise SettingsError(
+                _("drive:{id} is not a folder", id=self.folder_id),
+                expected=_("the id of a folder"),
+                received=_("a shortcut") if root.mime == SHORTCUT else _("a file of type {mime}", mime=root.mime),
+                fix=_("open the folder itself in a browser, and copy its link"),
+            )
+        if root.trashed:
+            raise SourceError(
+                _("{source} is in the trash", source=self.name),
+                fix=_("take it out of the trash, or set TENARAI_SOURCE to another folder; nothing was changed"),
+            )
+        return root
+
+    def list_files(self) -> list[RemoteFile]:
+        """Every file that can be used or that people should hear of, by path; none is opened."""
+        root = self.find_root()
+        token = self.drive.start_token(root.drive_id)  # before the listing: the next night hears of later changes
+        with ThreadPoolExecutor(self.num_threads, thread_name_prefix="list") as pool:
+            found, has_digits = self._walk(root, pool)
+            placed = [(file, parts, find_place(parts, has_digits=has_digits)) for file, parts in found]
+            contents = self._follow_shortcuts(pool, [file for file, _parts, place in placed if place])
+        files: dict[str, RemoteFile] = {}
+        for file, parts, place in sorted(placed, key=lambda one: (to_path(one[1]), one[0].id)):
+            if place is not None and file.id not in files:  # one that was moved meanwhile is listed twice
+                files[file.id] = self._describe(file, parts, place, contents.get(file.id))
+        self._unused = {file.id for file, _parts, place in placed if place is None} - files.keys()
+        memory = Memory(
+            token=token,
+            drive_id=root.drive_id,
+            account=self.drive.account.identity,
+            max_image_bytes=self.settings.max_image_bytes,
+            walked=datetime.now(UTC).isoformat(timespec="seconds"),
+            num_seen=len(files),
+            has_digits=has_digits,
+            folders=self.folders,
+            targets=self._targets,
+        )
+        self._state = memory.dump()
+        return list(files.values())
+
+    def state(self, *, is_complete: bool) -> Mapping[str, Any]:
+        """Where the changes feed stood and what was in the tree; without the token if files are still waiting."""
+        return self._state if is_complete else {**self._state, "token": ""}
+
+    def _walk(self, root: DriveFile, pool: Executor) -> tuple[list[Listed], bool]:
+        """Files below a folder, one query a folder; loops end."""
+        self.folders = {root.id: Folder("", ())}
+        level, found = [root], list[Listed]()
+        has_digits = False
+        while level:
+            listings = list(pool.map(partial(self._list, root), level))
+            if level == [root]:
+                has_digits = has_digits_folder(f.name for f in listings[0] if f.is_folder and not is_litter(f.name))
+            next_level = []
+            for folder, children in zip(level, listings, strict=True):
+                for child in children:
+                    parts = (*self.folders[folder.id].parts, child.name)
+                    if not child.is_folder:
+                        found.append((child, parts))
+                    elif child.id not in self.folders and find_place([*parts, "x.png"], has_digits=has_digits):
+                        self.folders[child.id] = Folder(folder.id, parts)
+                        next_level.append(child)
+            level = next_level
+            log.info(_("{folders} folders, {files} files listed", folders=len(self.folders), files=len(found)))
+        return found, has_digits
+
+    def _list(self, root: DriveFile, folder: DriveFile) -> list[DriveFile]:
+        key = folder.resource_key or root.resource_key
+        return self.drive.list_folder(folder.id, drive_id=root.drive_id, resource_key=key)
+
+    def _follow_shortcuts(self, pool: Executor, files: Iterable[DriveFile]) -> dict[str, DriveFile | None]:
+        """What shortcuts lead to, by the shortcut's id; None for what cannot be seen."""
+        shortcuts = [file for file in files if file.mime == SHORTCUT and file.target_mime != FOLDER]
+        targets = list(pool.map(lambda file: self.drive.find(file.target_id, file.target_key), shortcuts))
+        seen = [target if target and not target.trashed else None for target in targets]
+        pairs = list(zip(shortcuts, seen, strict=True))
+        self._targets = {file.target_id: target.stamp if target else "" for file, target in pairs}
+        return {file.id: target for file, target in pairs}
+
+    def _describe(self, file: DriveFile, parts: tuple[str, ...], place: Place, target: DriveFile | None) -> RemoteFile:
+        content = target or file
+        return RemoteFile(
+            file_id=file.id,
+            path=to_path(parts),
+            role=place.role,
+            label=place.label,
+            size=content.size or 0,
+            modified=_to_time(content.modified),
+            stamp=content.stamp if content is file else f"{content.id}-{content.stamp}",
+            sha256=content.sha256,
+            owner=to_text(content.owner),
+            reason=place.reason or self._refuse(file, content),
+            origin=content,
+        )
+
+    def _refuse(self, file: DriveFile, content: DriveFile) -> str:
+        """Why a file's bytes are not downloaded; empty if they are."""
+        if file.mime == SHORTCUT and file.target_mime == FOLDER:
+            return _("it is a shortcut to a folder: move the folder itself here, or put shortcuts to its files")
+        if content.mime == SHORTCUT:
+            return _(
+                "it is a shortcut to a file that is in the trash, deleted or not shared: share it, or put a copy here"
+            )
+        if content.is_native:
+            kind = content.mime.rsplit(".", 1)[-1]
+            return _("it is a Google {kind}, not a picture: download it as a picture and put that here", kind=kind)
+        if not content.can_download:
+            return _("its owner does not allow it to be downloaded: allow it in Share, Settings")
+        return "" if content.size is None else refuse_size(content.size, self.settings.max_image_bytes)
+
+    # ---- decide: what is no longer listed
+
+    def find_unlisted(self, file_ids: Sequence[str]) -> set[str]:
+        """Those of the vanished files that are still there: Drive's listing left them out."""
+        fates = self._find_fates([one for one in file_ids if one not in self._unused])
+        there = {file_id for file_id, fate in fates.items() if fate == _STILL_THERE}
+        if there:
+            log.info(
+                plural(
+                    "Google Drive's list left out {n} file that is there; it stays as it was",
+                    "Google Drive's list left out {n} files that are there; they stay as they were",
+                    len(there),
+                )
+            )
+        return there
+
+    def describe_vanished(self, file_ids: Sequence[str]) -> str:
+        """What became of the first of the vanished files, for people."""
+        fates = Counter(self._find_fates(file_ids[:NUM_LOOKED_AT]).values())
+        said: Message | str = ""
+        for fate, num in fates.items():
+            part = _("{num} {fate}", num=num, fate=fate)
+            said = _("{one}, {two}", one=said, two=part) if said else part
+        return _("of the first {num} looked up: {fates}", num=fates.total(), fates=said) if said else ""
+
+    def advice(self) -> str:
+        """What to check when files are missing."""
+        return _("if the folder is no longer shared with {account}, share it again", account=self.drive.account.name)
+
+    def _find_fates(self, file_ids: Sequence[str]) -> dict[str, Message]:
+        with ThreadPoolExecutor(self.num_threads, thread_name_prefix="look") as pool:
+            return dict(zip(file_ids, pool.map(self._find_fate, file_ids), strict=True))
+
+    def _find_fate(self, file_id: str) -> Message:
+        file = self.drive.find(file_id)
+        if file is None:
+            return _("deleted or no longer shared")
+        if file.trashed:
+            return _("in the trash")
+        return _STILL_THERE if any(parent in self.folders for parent in file.parents) else _("moved elsewhere")
+
+    # ---- apply
+
+    def read(self, file: RemoteFile) -> bytes:
+        """A file's bytes, checked by size and digest."""
+        try:
+            data = self.drive.download(file.origin)
+        except SourceError as error:
+            if reason := refuse_file(error):
+                raise FileRefusedError(reason) from error
+            raise self._postpone(file, error) from error
+        if file.origin.size is None and (reason := refuse_size(len(data), self.settings.max_image_bytes)):
+            raise FileRefusedError(reason)
+        return data
+
+    def _postpone(self, file: RemoteFile, error: SourceError) -> FilePostponedError:
+        """A few files may wait for the next night; what stops all of them stops the night.
+
+        Raises:
+            SourceError: As given.
+        """
+        status = status_of(error)
+        if status == HTTPStatus.NOT_FOUND:
+            return FilePostponedError(
+                _("{path} vanished while it was read; it waits for the next night", path=file.path)
+            )
+        if isinstance(error, CredentialsError) or 0 < status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise error
+        with self._lock:
+            self._num_failed += 1
+            if self._num_failed > MAX_FAILURES:
+                raise error
+        return FilePostponedError(_("{path} cannot be downloaded tonight; it waits for the next night", path=file.path))
+
+
+_STILL_THERE = _("still there")
+
+
+def _to_time(listed: str) -> str:
+    """Drive's time as the catalogue writes times; empty if it is none."""
+    try:
+        return datetime.fromisoformat(listed).astimezone(UTC).isoformat(timespec="seconds")
+    except ValueError:
+        return ""

@@ -1,0 +1,158 @@
+"""A source of images, and the one way in which each is brought into the store and the catalogue."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import Any, ClassVar
+
+from tenarai.catalogue import Catalogue
+from tenarai.errors import SourceError
+from tenarai.locale import _
+from tenarai.records import Image, State, SyncResult
+from tenarai.settings import Settings
+from tenarai.store import Store
+from tenarai.sync.download import Downloads
+from tenarai.sync.guards import check_changes, find_accident
+from tenarai.sync.plan import RemoteFile, plan_sync
+
+log = logging.getLogger("tenarai.sync")
+
+
+class Source(ABC):
+    """A folder of images. Open it with `open_source`; it serves one sync.
+
+    Attributes:
+        address: `folder:<path>` or `drive:<folder id>`.
+        settings: Limits, and how to reach Drive.
+        name: What people call it.
+        num_threads: How many files are read at once.
+        ids_are_paths: Whether a moved file gets another id.
+    """
+
+    ids_are_paths: ClassVar[bool]
+    num_threads = 1
+
+    def __init__(self, settings: Settings) -> None:
+        """Check the address; nothing is read yet."""
+        self.address, self.settings = settings.source, settings
+        self.name: str = settings.source
+
+    def sync(self, store: Store, catalogue: Catalogue, run: str, *, accept_changes: bool = False) -> SyncResult:
+        """Bring originals and catalogue up to date with the source.
+
+        Originals are stored first, then one transaction updates the catalogue, so a sync that is killed is completed by
+        the next one. Where ids stay when files move, each batch of downloads is recorded as soon as it is stored. If
+        nothing changed, nothing is written.
+
+        Args:
+            store: Where originals are kept.
+            catalogue: What is known of the source's files.
+            run: Name of the run.
+            accept_changes: Accept changes that look like an accident.
+
+        Raises:
+            SourceError: The source cannot be read, or contains nothing.
+            CredentialsError: Google refuses the account.
+            UnusualChangesError: The changes look like an accident; nothing was changed.
+            StoreError: Originals or catalogue cannot be written; the catalogue is as the last batch left it.
+        """
+        if (num_seen := self.count_if_unchanged(catalogue)) is not None:
+            return SyncResult(num_seen=num_seen, shortcut=True)
+        known = {row.file_id: row for row in catalogue.images(self.address, states=tuple(State)) if not row.photo_id}
+        files = [_recognise(file, known.get(file.file_id)) for file in self.list_files()]
+        if not files:
+            raise SourceError(
+                _("{source} contains no files that can be used", source=self.name),
+                expected=_("images in digits/<label>/, misread/<label>/ or inbox/"),
+                fix=_("{advice}, or put images into it; nothing was changed", advice=self.advice()),
+            )
+        decide = partial(plan_sync, source=self.address, run=run, ids_are_paths=self.ids_are_paths)
+        vanished = self._check(decide, files, known, accept_changes=accept_changes)
+
+        downloads = Downloads(store, files, known, waiting=self.find_unlisted(vanished))
+        recorded: set[str] = set()
+        with ThreadPoolExecutor(self.num_threads, thread_name_prefix="sync") as pool:
+            for batch in downloads.fetch(self.read, pool):
+                if not self.ids_are_paths:
+                    ids = {file.file_id for file in batch}
+                    part = decide(batch, [known[one] for one in ids if one in known])
+                    catalogue.apply_sync(self.address, part.rows, part.events)
+                    recorded |= ids
+        plan = decide(downloads.files, known.values(), waiting=downloads.waiting)
+        catalogue.apply_sync(
+            self.address,
+            [row for row in plan.rows if row.file_id not in recorded],
+            [event for event in plan.events if event.file_id not in recorded],
+            self.state(is_complete=not downloads.waiting),
+        )
+        return plan.result(num_downloaded=downloads.num_downloaded, num_bytes=downloads.num_bytes)
+
+    def _check(
+        self, decide: Any, files: list[RemoteFile], known: Mapping[str, Image], *, accept_changes: bool
+    ) -> list[str]:
+        """Ids of the files that vanished.
+
+        Raises:
+            UnusualChangesError: The changes look like an accident.
+        """
+        plan = decide(files, known.values())
+        if not accept_changes and find_accident(plan):
+            plan = decide(self.identify(files), known.values())
+            check_changes(plan, self)
+        return [image.file_id for image in plan.vanished]
+
+    # ---- what the implementations differ in
+
+    @abstractmethod
+    def list_files(self) -> list[RemoteFile]:
+        """Every file that can be used, or that people should hear of, by path; none is opened.
+
+        Raises:
+            SourceError: The source cannot be listed.
+        """
+
+    @abstractmethod
+    def read(self, file: RemoteFile) -> bytes:
+        """A file's bytes; called from several threads.
+
+        Raises:
+            FileRefusedError: It cannot be used.
+            FilePostponedError: It cannot be read now.
+            SourceError: Nothing can be read any more.
+        """
+
+    @abstractmethod
+    def advice(self) -> str:
+        """What to check when files are missing."""
+
+    def identify(self, files: list[RemoteFile]) -> list[RemoteFile]:
+        """The files with the digests of their contents, as far as they can be had without storing anything."""
+        return files
+
+    def count_if_unchanged(self, catalogue: Catalogue) -> int | None:
+        """Number of files if the source is known to be as it was; None if it must be listed."""
+        return None
+
+    def find_unlisted(self, file_ids: Sequence[str]) -> set[str]:
+        """Those of the vanished files that are still there, though the list left them out."""
+        return set()
+
+    def describe_vanished(self, file_ids: Sequence[str]) -> str:
+        """What became of vanished files, for people."""
+        return ""
+
+    def state(self, *, is_complete: bool) -> Mapping[str, Any] | None:
+        """What the next sync continues from; None if it needs nothing."""
+        return None
+
+
+def _recognise(file: RemoteFile, before: Image | None) -> RemoteFile:
+    """The file with the digest that is known of it, if its bytes are those that were read before."""
+    if before and before.sha256 and before.stamp == file.stamp and not file.reason:
+        return replace(file, sha256=before.sha256, is_stored=True)
+    return file

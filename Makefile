@@ -57,13 +57,14 @@ check: $(DEV)  ## lint, format, types, import contracts, translations
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m pytest tests/test_messages.py
 
+BABEL := $(BIN)/python -m babel.messages.frontend --quiet
 MESSAGES := tenarai/locale/ja/LC_MESSAGES/tenarai
 messages: $(DEV)  ## collect what people read into tenarai.po for translation, Click's own words included, and compile it
-	@$(BIN)/pybabel --quiet extract --mapping pyproject.toml --keywords plural:1,2 --no-location --sort-by-file --no-wrap \
+	@$(BABEL) extract --mapping pyproject.toml --keywords plural:1,2 --no-location --sort-by-file --no-wrap \
 		--project Tenarai --output .venv/tenarai.pot flows tasks tenarai $(CLICK)
-	@$(BIN)/pybabel --quiet update --input-file .venv/tenarai.pot --output-file $(MESSAGES).po --locale ja \
+	@$(BABEL) update --input-file .venv/tenarai.pot --output-file $(MESSAGES).po --locale ja \
 		--ignore-obsolete --no-fuzzy-matching --no-wrap --ignore-pot-creation-date
-	@$(BIN)/pybabel --quiet compile --input-file $(MESSAGES).po --output-file $(MESSAGES).mo
+	@$(BABEL) compile --input-file $(MESSAGES).po --output-file $(MESSAGES).mo
 CLICK = $(shell $(BIN)/python -c 'import click, pathlib; print(pathlib.Path(click.__file__).parent)')
 
 up: $(READY)  ## Prefect server, pools, deployments and both workers, until Ctrl-C

@@ -71,7 +71,7 @@ def test_errors_are_one_message_on_stderr_and_no_traceback(run, tmp_path):
     done = run("models", "--store", tmp_path / "nowhere")
     assert done.exit_code == 1
     assert "Traceback" not in done.output
-    assert "store error" in done.output
+    assert done.output.startswith("Error: there is no store at")
     assert done.output.count("\n") <= 2
 
 
@@ -94,7 +94,7 @@ def test_a_picture_that_cannot_be_written_is_one_clear_message(run, tmp_path):
     done = run("read", "--explain", tmp_path / "file" / "why.png", save(tmp_path / "4.png", picture(4)))
     assert done.exit_code == 1
     assert "why.png cannot be written" in done.output
-    assert "name another --explain" in done.output
+    assert "set another --explain" in done.output
 
 
 def test_without_a_store_no_other_model_than_the_base_answers_to_a_name(run, tmp_path):

@@ -121,7 +121,7 @@ def test_on_a_machine_without_a_browser_the_address_is_printed(server, browser, 
     watcher = threading.Thread(target=open_when_printed)
     watcher.start()
     options = {"reports": False, "everything": False, "browser": False, "port": 0}
-    ask(Path("client.json"), Path("out.json"), Settings(), say=lambda words: None, **options)
+    ask(Path("client.json"), Path("out.json"), Settings(), **options)
     watcher.join()
     assert not browser
     assert json.loads(Path("out.json").read_text())["refresh_token"] == REFRESH_TOKEN
@@ -139,7 +139,7 @@ def test_a_client_that_google_does_not_know_is_refused(server, browser, tmp_path
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("no json", "no OAuth client of the kind Desktop app"),
+        ("no json", "not an OAuth client of the type Desktop app"),
         ('{"web": {}}', "a client for web sites"),
         ('{"type": "service_account"}', "it needs no connecting"),
     ],

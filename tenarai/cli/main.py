@@ -1,4 +1,4 @@
-"""The `tenarai` command; what it can do lies in `tenarai.cli`, a module a subject.
+"""The `tenarai` command; each module beside this one has the commands of a subject.
 
 Exit codes: 0 done (also "nothing new"), 1 failed, 2 wrong usage. Errors are one message; `--debug` adds the traceback.
 """
@@ -13,6 +13,7 @@ import click
 from benchmarks.base.commands import pretrain, score
 from tenarai.cli.champions import models, promote, rollback, why
 from tenarai.cli.exports import export
+from tenarai.cli.help import TranslatedGroup
 from tenarai.cli.nights import nightly, read
 from tenarai.cli.notices import notify
 from tenarai.cli.options import read_language, say
@@ -21,51 +22,43 @@ from tenarai.cli.setup import connect, doctor
 from tenarai.cli.sheets import sheet
 from tenarai.cli.studies import study
 from tenarai.errors import TenaraiError
+from tenarai.locale import _
+
+SECTIONS = {
+    _("Every day"): (nightly, read, sheet),
+    _("Set up"): (connect, doctor, up, deploy, notify),
+    _("Models"): (models, why, rollback, promote, export),
+    _("Experiments"): (study, score, pretrain),
+}
 
 
-class OneMessageGroup(click.Group):
-    """Turns every error a person can mend into one message on stderr and exit code 1."""
+class TenaraiGroup(TranslatedGroup):
+    """Shows every error that a person can fix as one message on stderr, with exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; see the class."""
+        """Run a command."""
         try:
             return super().invoke(ctx)
         except TenaraiError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            click.secho(error.describe(read_language()), fg="red", err=True)
+            say(_("Error: {message}", message=error.describe(read_language())), fg="red", err=True)
             ctx.exit(1)
         except KeyboardInterrupt:
-            say("stopped; the next run goes on from here", err=True)
+            say(_("stopped; the next run continues from here"), err=True)
             ctx.exit(1)
 
 
-@click.group(cls=OneMessageGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=TenaraiGroup,
+    sections=SECTIONS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-@click.version_option(package_name="tenarai")
+@click.version_option(package_name="tenarai", help="Show the version and exit.")
 def main(debug: bool) -> None:
     """Tenarai: a recogniser of your own handwriting that gets better every night."""
 
-
-for command in (
-    nightly,
-    read,
-    models,
-    rollback,
-    promote,
-    why,
-    score,
-    study,
-    pretrain,
-    export,
-    sheet,
-    up,
-    deploy,
-    notify,
-    doctor,
-    connect,
-):
-    main.add_command(command)
 
 if __name__ == "__main__":
     main()

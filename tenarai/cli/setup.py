@@ -2,35 +2,55 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import click
 
-from tenarai.cli.options import read_settings, source_option, store_option
+from tenarai.cli.options import read_language, read_settings, say, source_option, store_option
+from tenarai.locale import _, plural, translate
+
+MARKS = {"ok": "[green]✓[/]", "note": "·", "wrong": "[red]✗[/]"}
 
 
 @click.command()
 @source_option
 @store_option
-def doctor(source: str | None, store: str | None) -> None:
-    """Check source, credentials, store, device and Prefect, and say how to mend each."""
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per finding.")
+def doctor(source: str | None, store: str | None, as_json: bool) -> None:
+    """Check source, store, device and Prefect, and say how to fix them."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.table import Table
+
     from tenarai.orchestration.doctor import examine
 
-    num_wrong = 0
-    settings = read_settings(source=source, store=store)
-    for finding in examine(settings):
-        click.secho(finding.as_line(), fg="red" if finding.state == "wrong" else None)
+    language, num_wrong = read_language(), 0
+    for finding in examine(read_settings(source=source, store=store)):
         num_wrong += finding.state == "wrong"
+        if as_json:
+            click.echo(json.dumps(asdict(finding), ensure_ascii=False))
+            continue
+        line = Table.grid(padding=(0, 1))
+        line.add_column(width=1)
+        line.add_column(width=8)
+        text, fix = translate(finding.text, language), translate(finding.fix, language)
+        line.add_row(MARKS[finding.state], finding.about, f"{text}\n→ {fix}" if fix else text)
+        Console(highlight=False).print(line)
+    if as_json:
+        sys.exit(bool(num_wrong))
+    click.echo()
     if num_wrong:
-        click.secho(f"\n{num_wrong} of this stops the night", fg="red", err=True)
+        say(plural("{n} problem stops the night", "{n} problems stop the night", num_wrong), fg="red", err=True)
         sys.exit(1)
-    click.secho("\nnothing stops the night", bold=True)
+    say(_("nothing stops the night"), bold=True)
 
 
 @click.command()
 @click.option(
-    "--client", type=click.Path(path_type=Path), help="OAuth client from Google's console. Default: tell both ways."
+    "--client", type=click.Path(path_type=Path), help="OAuth client from Google's console. Default: show both ways."
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Where to keep the permission. Default: in .tenarai.")
 @click.option("--reports", is_flag=True, help="Ask to send reports into a folder that Tenarai makes on your Drive.")
@@ -40,12 +60,15 @@ def doctor(source: str | None, store: str | None) -> None:
 def connect(
     client: Path | None, out: Path | None, reports: bool, reports_anywhere: bool, browser: bool, port: int
 ) -> None:
-    """Let Tenarai read a folder on Google Drive: with --client as yourself; without, tells both ways step by step."""
+    """Let Tenarai read a folder on Google Drive.
+
+    With --client as yourself; without it, shows both ways step by step.
+    """
     from tenarai.cli.connect import DEFAULT_FILE, WAYS
     from tenarai.cli.connect import connect as ask
 
     if client is None:
-        click.echo(WAYS)
+        say(WAYS)
         return
     ask(
         client,
@@ -55,5 +78,4 @@ def connect(
         everything=reports_anywhere,
         browser=browser,
         port=port,
-        say=click.echo,
     )

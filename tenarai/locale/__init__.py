@@ -23,6 +23,7 @@ Language = Literal["en", "ja"]
 DOMAIN = "tenarai"
 FOLDER = Path(__file__).parent
 NUMBER = r"[\d.,]+"
+_PLAIN = (str, int, float)  # what JSON keeps; other values, such as paths, become text
 _PLACE = re.compile(r"\{(\w+)(:n)?\}")
 
 
@@ -41,7 +42,7 @@ class Message(str):
 
     def __new__(cls, template: str, fields: dict[str, Any] | None = None, plural: str = "") -> Message:
         """Format the English sentence."""
-        fields = fields or {}
+        fields = {name: value if isinstance(value, _PLAIN) else str(value) for name, value in (fields or {}).items()}
         chosen = plural if plural and fields.get("n") != 1 else template
         self = super().__new__(cls, chosen.format(**fields))
         self.template, self.fields, self.plural = template, fields, plural

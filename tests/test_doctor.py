@@ -1,4 +1,4 @@
-"""`tenarai doctor`: what it looks at, and what to do about each thing that is off."""
+"""`tenarai doctor`: what it checks, and how to fix each problem."""
 
 import json
 import shutil
@@ -55,19 +55,20 @@ def drive_settings(server, tmp_path, key=None, **given):
     return settings_for(server, tmp_path, key, **options)
 
 
-def test_a_drive_that_is_well_is_described_account_folder_counts_and_rights(server, tmp_path):
+def test_a_working_drive_is_described_by_account_folder_counts_and_rights(server, tmp_path):
     found, shown = look(drive_settings(server, tmp_path))
     assert not [finding for finding in found if finding.state == "wrong"]
     assert f"credentials of {ROBOT} (a service account)" in shown
     assert "clock of this machine agrees" in shown
     assert f"Google Drive answers Tenarai <{ROBOT}>" in shown
-    assert "the Drive folder 'handwriting': 4 in digits, 1 in misread, 1 in inbox; 4 labels; 1 cannot be used" in shown
+    folder = f"the Drive folder handwriting ({server.tree.root.id})"
+    assert f"{folder}: 4 in digits, 1 in misread, 1 in inbox; 4 labels; 1 cannot be used" in shown
     assert "'digits/1/empty.png': it is an empty file (0 bytes)" in shown
     assert f"reports stay in the store: {ROBOT} may not write to Drive" in shown
     assert "does not expire" in shown
 
 
-def test_it_changes_nothing_on_drive_and_makes_no_store(server, tmp_path):
+def test_it_changes_nothing_on_drive_and_creates_no_store(server, tmp_path):
     look(drive_settings(server, tmp_path))
     assert not server.count("POST") + server.count("PATCH")
     assert not (tmp_path / "store").exists()
@@ -111,11 +112,11 @@ def test_a_folder_that_is_not_shared_says_with_whom_to_share_it(server, tmp_path
     assert f"share the folder with {ROBOT} (Viewer is enough)" in wrong(server, tmp_path)
 
 
-def test_a_wrong_id_is_shown_as_drive_tells_it(server, tmp_path):
+def test_a_wrong_id_is_shown_with_drives_answer(server, tmp_path):
     assert "check the id" in wrong(server, tmp_path, source="drive:1nothing")
     assert "copy its link" in wrong(server, tmp_path, source="drive:a b")
     file = next(item for item in server.tree.items.values() if item.name == "c.png")
-    assert "is no folder" in wrong(server, tmp_path, source=f"drive:{file.id}")
+    assert "is not a folder" in wrong(server, tmp_path, source=f"drive:{file.id}")
 
 
 def test_an_api_that_is_not_enabled_is_enabled_at_this_address(server, tmp_path):
@@ -123,7 +124,7 @@ def test_an_api_that_is_not_enabled_is_enabled_at_this_address(server, tmp_path)
     assert "https://console.cloud.google.com/apis/library/drive.googleapis.com" in wrong(server, tmp_path)
 
 
-def test_a_clock_that_is_off_says_by_how_much(server, tmp_path):
+def test_the_error_of_a_clock_is_shown(server, tmp_path):
     server.people.clock_is_off_by = 7200
     found, shown = look(drive_settings(server, tmp_path))
     assert "1:59:59 behind Google's" in shown or "2:00:00 behind Google's" in shown
@@ -131,7 +132,7 @@ def test_a_clock_that_is_off_says_by_how_much(server, tmp_path):
     assert [finding.state for finding in found].count("wrong") == 2  # and Google refuses the key
 
 
-def test_a_permission_that_ran_out_says_why_it_may_do_so_every_week(server, tmp_path):
+def test_an_expired_permission_says_why_it_may_expire_every_week(server, tmp_path):
     settings = drive_settings(server, tmp_path, server.people.authorised_user())
     server.people.refresh_tokens.clear()
     _, shown = look(settings)
@@ -150,7 +151,7 @@ def test_a_service_account_without_space_is_shown_the_ways_out(server, tmp_path)
     assert "reports are sent to reports on Drive, into files made by hand" in shown
 
 
-def test_without_a_network_it_says_so(server, tmp_path):
+def test_a_missing_network_is_reported(server, tmp_path):
     settings = drive_settings(server, tmp_path, drive_api_root="http://127.0.0.1:9/")
     _, shown = look(settings)
     assert "wrong source: http://127.0.0.1:9/ cannot be reached" in shown
@@ -171,7 +172,7 @@ def test_a_local_folder_is_described_or_said_to_be_missing(tmp_path):
     assert "makes a sample folder" in shown
 
 
-def test_a_store_is_looked_at_without_being_made(tmp_path, monkeypatch):
+def test_a_store_is_checked_without_being_created(tmp_path, monkeypatch):
     settings = Settings(store=str(tmp_path / "store"))
     _, shown = look(settings, "store")
     assert "does not exist yet; the first night creates it" in shown

@@ -30,7 +30,7 @@ from tenarai.sheets.cut import cut_cells
 from tenarai.sheets.find import find_sheet
 from tenarai.sheets.layout import LAYOUTS
 from tenarai.sheets.pdf import draw_pdf
-from tenarai.sheets.plan import plan_rows
+from tenarai.sheets.plan import plan_labels
 from tests.photographs import DENSITY, EMPTY, FILLED, STRUCK, draw_camera, fill_in, photograph, spoil
 
 EVERY = 10  # one cut digit in ten is read by the base model, too
@@ -65,11 +65,10 @@ def load_inks(folder: Path) -> dict[str, list[np.ndarray]]:
 
 def print_pdf(layout) -> tuple[object, np.ndarray]:
     """A sheet of all digits, from its PDF, and what it says."""
-    rows = plan_rows(dict.fromkeys("0123456789", 0), layout.rows)
-    sheet = make_sheet(layout, [row.label for row in rows], None)
+    sheet = make_sheet(layout, plan_labels(dict.fromkeys("0123456789", 0), layout.rows), None)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "sheet.pdf"
-        file.write_bytes(draw_pdf([(sheet, rows)]))
+        file.write_bytes(draw_pdf([sheet]))
         subprocess.run(["pdftoppm", "-r", str(25.4 * DENSITY), "-png", file, file], check=True)
         paper = cv2.imread(str(next(Path(folder).glob("*.png"))))[..., ::-1]
     size = (round(layout.width * DENSITY), round(layout.height * DENSITY))

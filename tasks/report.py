@@ -17,7 +17,7 @@ from tenarai.records import Case, Decision, Evaluation, FreezeResult, SyncResult
 from tenarai.report.describe import describe_night, remember_night
 from tenarai.report.filed import find_filed
 from tenarai.report.outcome import Outcome
-from tenarai.report.sheet import SHEET, draw_next_sheet
+from tenarai.sheets import SHEET, draw_next_sheet
 
 
 @task(name="report", cache_policy=NO_CACHE)
@@ -39,7 +39,7 @@ def publish_report(
         filed = find_filed(catalogue, settings.source, nights[-1] if nights else {})
         explanations = explain_misread(night, evaluation)
         found = describe_night(night, nights, synced, frozen, evaluation, decision, inbox, filed, explanations)
-        if sheet := draw_next_sheet(settings, night.store, catalogue):
+        if sheet := draw_next_sheet(settings, night.store, catalogue, date=night.created[:10]):
             night.store.write(sheet, "reports", night.run, SHEET)
             found = replace(found, sheet=SHEET)
         pictures = StorePictures(night.store, catalogue.digits(NORMALISER_VERSION, pictured(found)))

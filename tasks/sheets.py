@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tenarai.locale import _
 from tenarai.night import Night
-from tenarai.prepare import decode
 from tenarai.records import SheetsResult
-from tenarai.sheets import MAX_SIDE, collect_cells
+from tenarai.sheets import collect_cells
 
 
 @task(name="sheets", cache_policy=NO_CACHE)
 def cut_sheets(night: Night) -> SheetsResult:
     """Cut what was written on new photos of practice sheets into labelled images."""
     with night.step("sheets") as log, night.catalogue() as catalogue:
-        settings = night.settings
-        read = partial(
-            decode, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels, max_side=MAX_SIDE
-        )
-        result = collect_cells(night.store, catalogue, settings.source, night.run, decode=read, say=log.info)
+        result = collect_cells(night.store, catalogue, night.settings, night.run, log.info)
         if result.num_cut or result.num_new or result.num_gone:
             log.info(
                 _(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tenarai.cli.nights import make_sample_if_default
-from tenarai.cli.options import read_settings, source_option, store_option
+from tenarai.cli.options import read_settings, say, source_option, store_option
 
 if TYPE_CHECKING:
     from tenarai.settings import StudySettings
@@ -52,34 +52,33 @@ def _read_numbers(ctx: click.Context, param: click.Parameter, value: str | None)
 @click.option("--image", type=click.Path(path_type=Path), metavar="FILE", help="A misread image to look into.")
 @click.option("--label", default="", metavar="TEXT", help="What is written in it.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes. Default: one a core.")
-@click.option("--anew", is_flag=True, help="Train everything again, also what is kept from before.")
+@click.option("--retrain", is_flag=True, help="Train everything again, even what is kept from before.")
 def study(
     source: str | None,
     store: str | None,
     image: Path | None,
     label: str,
     workers: int | None,
-    anew: bool,
+    retrain: bool,
     **asked: Any,
 ) -> None:
     """The article's experiment on your own images: how many epochs, how many samples, and why a 4 is misread.
 
     Ctrl-C keeps what is done; the same command goes on from there.
     """
-    from flows.study import run_study
-    from tenarai.study import as_text, make_tables
+    from tenarai.locale import _
+    from tenarai.study import as_text, run_study
 
     if label and image is None:
-        raise click.UsageError("--label tells what is written in an --image: give both.")
+        raise click.UsageError("--label is the true label of an --image: give both.")
     settings = read_settings(source=source, store=store)
     make_sample_if_default(settings)
-    result = run_study(settings, _make_form(asked), click.echo, image=image, label=label, workers=workers, anew=anew)
-    for table in make_tables(result.study):
-        click.echo(f"\n{as_text(table)}")
-        for sentence in result.study.sentences.get(table.part, ()):
-            click.echo(f"* {sentence}")
-    click.secho(f"\n{result.study.headline}", bold=True)
-    click.echo(f"report: {result.place}")
+    form = _make_form(asked)
+    report = run_study(settings, form, say, image=image, label=label, workers=workers, retrain=retrain)
+    for table in report.tables:
+        say("\n" + as_text(table, settings.language))
+    say(report.headline, bold=True)
+    say(_("report: {place}", place=report.place))
 
 
 def _make_form(asked: dict[str, Any]) -> StudySettings:

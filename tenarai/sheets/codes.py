@@ -1,11 +1,11 @@
-"""What the markers of a sheet say, so that a photo alone tells what was to be written in each of its boxes.
+"""What the markers of a sheet encode, so that a photo alone says what was to be written in each box.
 
-Two markers of 1,000 kinds stand at the ends of each row; together they count to 999,999, which is room for every
-character of Unicode, kana and kanji included: such a label needs no memory. A label of several characters gets a number
-among those that Unicode keeps private, which no folder's name may hold, and the store remembers what it stands for.
+Two markers of 1,000 kinds stand at the ends of each row. Together they count to 999,999, enough for every character of
+Unicode, kana and kanji included: such a label needs no memory. A label of several characters gets a private-use code
+point, which no folder's name may hold, and the store remembers what it stands for.
 
-Each corner marker says which corner it is. The first also names the layout; the three others hold check digits over
-all of it, so that rows of another sheet, or a marker misread, are never believed.
+Each corner marker encodes which corner it is. The first also encodes the layout; the three others hold check digits
+over everything, so that rows of another sheet, or a misread marker, are never accepted.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.errors import SettingsError
-from tenarai.sheets.layout import LAYOUTS, Layout
+from tenarai.locale import _
+from tenarai.sheets.layout import Layout
 from tenarai.store import Store
 
 NUM_MARKERS = 1000  # of either kind
-PRIVATE = 0xF0000  # Unicode's first private plane: numbers from here on stand for labels of several characters
-VALUES = 250  # that a corner marker can hold: a thousand markers for four corners
+PRIVATE = 0xF0000  # Unicode's first private plane: codes from here on stand for labels of several characters
+VALUES = 250  # of a corner marker: a thousand markers for four corners
 FOLDER = "sheet-labels"
 
 Recall = Callable[[int], "str | None"]
@@ -33,12 +34,12 @@ Recall = Callable[[int], "str | None"]
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What a sheet says of itself.
+    """What a sheet encodes.
 
     Attributes:
-        layout: How it is laid out.
+        layout: Its layout.
         labels: What is to be written in each row.
-        codes: Numbers that stand for them on the sheet.
+        codes: The number of each row's label.
     """
 
     layout: Layout
@@ -59,9 +60,9 @@ def make_sheet(layout: Layout, labels: Sequence[str], store: Store | None) -> Sh
     """A sheet of these labels, one a row.
 
     Args:
-        layout: How it is laid out.
+        layout: Its layout.
         labels: As many as the layout has rows.
-        store: Remembers labels of several characters. Default: none, then there may be no such label.
+        store: Remembers labels of several characters; None if there are none.
 
     Raises:
         SettingsError: A label needs a store, and there is none.
@@ -71,7 +72,7 @@ def make_sheet(layout: Layout, labels: Sequence[str], store: Store | None) -> Sh
 
 
 def recall_from(store: Store) -> Recall:
-    """What numbers on sheets stand for: a character itself, or what this store remembers; None for the unknown."""
+    """The label of a number: a character, or what this store remembers; None if unknown."""
 
     def recall(code: int) -> str | None:
         if code < PRIVATE:
@@ -84,20 +85,15 @@ def recall_from(store: Store) -> Recall:
 
 
 def check_digits(layout: Layout, codes: Sequence[int]) -> tuple[int, ...]:
-    """Three numbers of 0 to 249 over layout and rows: one altered sheet in 15 million would pass."""
+    """Three numbers from 0 to 249 over layout and rows: one altered sheet in 15 million would pass."""
     text = f"sheet {layout.number}: {' '.join(map(str, codes))}"
     number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
     return number % VALUES, number // VALUES % VALUES, number // VALUES**2 % VALUES
 
 
-def layout_of(value: int) -> Layout | None:
-    """The layout that the first corner marker names; None for one that a later version made."""
-    return next((layout for layout in LAYOUTS if layout.number == value), None)
-
-
 @cache
 def corner_dictionary() -> Any:
-    """OpenCV's dictionary of the corner markers; 5 × 5 bits, so that none is taken for a row's."""
+    """OpenCV's dictionary of the corner markers: 5 × 5 bits, so that none is taken for a row marker."""
     import cv2
 
     return cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_5X5_1000)
@@ -105,34 +101,33 @@ def corner_dictionary() -> Any:
 
 @cache
 def row_dictionary() -> Any:
-    """OpenCV's dictionary of the row markers, 4 × 4 bits."""
+    """OpenCV's dictionary of the row markers: 4 × 4 bits."""
     import cv2
 
     return cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_1000)
 
 
 def modules(dictionary: Any, marker: int) -> NDArray[np.bool_]:
-    """A marker as squares, black rim included: (7, 7) or (6, 6) bool, True for black."""
+    """A marker as squares, with its black border: (7, 7) or (6, 6) bool, True for black."""
     side = int(dictionary.markerSize) + 2
     return np.asarray(dictionary.generateImageMarker(marker, side, borderBits=1) < 128)
 
 
 def _remember(label: str, store: Store | None) -> int:
-    """The number of a label of several characters; the first free one from where its hash points."""
+    """The number of a label of several characters: the first free one from where its hash points."""
     if store is None:
         raise SettingsError(
-            f"the label {label!r} has several characters, and nobody would remember what its markers stand for",
-            expected="a store, which remembers it",
-            received="none",
-            fix="run a night first, or name the store with --store",
+            _("the label {label} has several characters, so a store must remember its number", label=repr(label)),
+            fix=_("run a night first, or name the store with --store"),
         )
-    room = NUM_MARKERS**2 - PRIVATE
-    start = int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "big")
-    for step in range(room):
-        code = PRIVATE + (start + step) % room
+    start, size = int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "big"), NUM_MARKERS**2 - PRIVATE
+    for step in range(size):
+        code = PRIVATE + (start + step) % size
         if not store.exists(FOLDER, f"{code}.json"):
             store.write_json({"label": label}, FOLDER, f"{code}.json")
             return code
         if store.read_json(FOLDER, f"{code}.json")["label"] == label:
             return code
-    raise SettingsError(f"the store remembers {room} labels of sheets already", fix="use labels of one character")
+    raise SettingsError(
+        _("the store has no number left for the label {label}", label=repr(label)), fix=_("use labels of one character")
+    )

@@ -1,4 +1,4 @@
-"""Cut the filled boxes out of a sheet that was laid flat; empty ones and those struck out are left."""
+"""Cut the filled boxes out of a rectified sheet. Empty boxes and those struck out are skipped."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tenarai.sheets.layout import SPACE, Box
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-INSET = 0.55  # millimetres inside the frame's middle that are left out with the frame
-RIM = 0.4  # millimetres further inside that do not tell whether something is written: a blurred frame reaches there
+INSET = 0.55  # millimetres inside the middle of the frame's line that are cut off with the frame
+RIM = 0.4  # millimetres further inside that are ignored when looking for ink: a blurred frame reaches there
 PAPER = 5.0  # strokes are narrower than this, in millimetres
-FAINTEST, FAINT = 0.05, 0.10  # of the way from paper to the markers' black: ink on smooth paper, ink on grainy paper
-FIRM = 0.30  # ink that is told from pale print by strength alone
+FAINTEST, FAINT = 0.05, 0.10  # of the way from paper to the markers' black: ink on smooth and on grainy paper
+FIRM = 0.30  # ink that is stronger than pale print
 MIN_LENGTH, MIN_AREA = 2.0, 0.35  # millimetres and square millimetres of the smallest character
-OVER = 0.8  # millimetres beyond the frame that a line must go on both sides to strike a box out
-STRAY = 1.0  # millimetres that a frame may lie off the place that its neighbour tells; less than to the next frame
-PALE = 0.3  # of the way to black, as strong as print is
+OVER = 0.8  # millimetres beyond the frame that a line must reach on both sides to strike a box out
+STRAY = 1.0  # largest offset of a frame from where its neighbour suggests, in millimetres; less than to the next frame
+PALE = 0.3  # of the way to black: the strength of print
 FAINT_LINE = 0.01  # of the way to black: a frame's line over the paper beside it
-NOOK = 1.3  # millimetres from a corner of the frame that such a line reaches if it stays inside
-SCRIBBLE = 0.45  # share of ink that no character has
+NOOK = 1.3  # millimetres from a corner of the frame that a striking line reaches if it stays inside
+SCRIBBLE = 0.45  # more ink than any character has
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +34,9 @@ class Cell:
     """A filled box.
 
     Attributes:
-        row, column: Where it is, counted from 1.
-        label: What was to be written there.
-        picture: (H, W, 3) uint8 RGB, light and shadow divided out, without the frame.
+        row, column: Its place, counted from 1.
+        label: What was to be written.
+        picture: (H, W, 3) uint8 RGB without the frame, light and shadow divided out.
     """
 
     row: int
@@ -61,7 +61,7 @@ def cut_cells(found: FoundSheet) -> Iterator[Cell]:
 
 
 def place_box(found: FoundSheet, row: int, column: int) -> Box:
-    """Where a box lies on the flat page: off its place as the markers of its row are, in proportion."""
+    """Where a box lies on the page: shifted like the markers of its row, in proportion."""
     layout = found.sheet.layout
     box = layout.box(row, column)
     left, right = (mark.centre[0] for mark in layout.row_markers(row))
@@ -73,8 +73,8 @@ def place_box(found: FoundSheet, row: int, column: int) -> Box:
 def _place_row(found: FoundSheet, row: int, inked: Float) -> list[Box]:
     """The boxes of a row, moved onto their printed frames, which bend with the paper and with the lens.
 
-    Each frame is looked for where the one beside it was found, from both ends of the row to its middle. One may be
-    hidden by what is written over it; the median of five neighbours is not.
+    Each frame is looked for where the one beside it was found, from both ends of the row to its middle. Writing may
+    hide one frame, but not the median of five neighbours.
     """
     boxes = [place_box(found, row, column) for column in range(found.sheet.layout.columns)]
     half = len(boxes) // 2
@@ -85,7 +85,7 @@ def _place_row(found: FoundSheet, row: int, inked: Float) -> list[Box]:
 
 
 def _follow_frames(inked: Float, boxes: list[Box]) -> list[tuple[float, float]]:
-    """How far the frames lie off their boxes, the first of which is the surest."""
+    """The offsets of frames from their boxes; the first is the most certain."""
     found, x, y = [], 0.0, 0.0
     for box in boxes:
         dx, dy = _find_frame(inked, Box(box.x + x, box.y + y, box.side))
@@ -95,7 +95,7 @@ def _follow_frames(inked: Float, boxes: list[Box]) -> list[tuple[float, float]]:
 
 
 def _find_frame(inked: Float, box: Box) -> tuple[float, float]:
-    """How far the frame lies off a box, across and down, in millimetres; 0 where none is to be seen."""
+    """The offset of the frame from a box, across and down, in millimetres; 0 where none is visible."""
     part = np.minimum(inked[_slice(box, STRAY + 0.4)], PALE)  # ink counts no more than print
     middle = slice(round((STRAY + 1) * SCALE), -round((STRAY + 1) * SCALE))
     side, reach = round(box.side * SCALE), round(STRAY * SCALE)
@@ -110,7 +110,7 @@ def _find_frame(inked: Float, box: Box) -> tuple[float, float]:
 
 
 def _divide_by_paper(page: Picture) -> Float:
-    """(H, W, 3) float32, 1 where there is bare paper, whatever the light; the edge of a shadow is none of ink."""
+    """(H, W, 3) float32, 1 on bare paper in any light; the edge of a shadow is not taken for ink."""
     soft = cv2.GaussianBlur(page, (0, 0), 1.0)
     side = round(PAPER * SCALE) | 1
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (side, side))
@@ -119,7 +119,7 @@ def _divide_by_paper(page: Picture) -> Float:
 
 
 def _measure_black(found: FoundSheet) -> Float:
-    """(3,) float32: the row markers' black by the white around them on this page, 0 to 0.6."""
+    """(3,) float32: black of the row markers divided by the white around them, 0 to 0.6."""
     shares = []
     for row in range(found.sheet.layout.rows):
         for mark, (x, y) in zip(found.sheet.layout.row_markers(row), found.shifts[row].tolist(), strict=True):
@@ -136,7 +136,7 @@ def _is_filled(inked: Float) -> bool:
     paper = float(np.median(smooth))
     third = -(-len(smooth) // 3)
     tiles = [smooth[y : y + third, x : x + third] for y in (0, third, 2 * third) for x in (0, third, 2 * third)]
-    # grain is coarsest where a shadow crosses the box; strokes are taken for some, too, and those are firm
+    # grain is coarsest where a shadow crosses the box; strong strokes count as grain, too, but stand out anyway
     grain = max(1.48 * float(np.median(np.abs(tile - np.median(tile)))) for tile in tiles)
     mask = np.uint8(smooth > paper + np.clip(4.5 * grain, FAINTEST, FAINT))
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
@@ -146,7 +146,7 @@ def _is_filled(inked: Float) -> bool:
 
 
 def _is_struck(firm: Mask, box: Box) -> bool:
-    """Whether a box is struck out: by a line over its frame on opposite sides or into opposite nooks, or all over."""
+    """Whether a box is struck out: by a line from side to side or from corner to corner, or all over."""
     if firm[_slice(box, -INSET)].mean() > SCRIBBLE:
         return True
     reach = SPACE - 0.1
@@ -169,7 +169,7 @@ def _parts(region: NDArray[np.int32]) -> set[int]:
 
 
 def _slice(box: Box, margin: float) -> tuple[slice, slice]:
-    """The pixels of a box and a margin around it, in millimetres, negative for inside."""
+    """The pixels of a box with a margin around it in millimetres; negative for inside."""
     left, top = round((box.x - margin) * SCALE), round((box.y - margin) * SCALE)
     side = round((box.side + 2 * margin) * SCALE)
     return slice(top, top + side), slice(left, left + side)

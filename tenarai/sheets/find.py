@@ -1,7 +1,7 @@
-"""Find a sheet in a photo by its markers, read what it says of itself, and lay it flat.
+"""Find a sheet in a photo by its markers, read what they encode, and rectify it.
 
-The corners are looked for in the photo. With their help the paper is drawn as if scanned, upright and at a fixed scale,
-and there the row markers must lie where the layout has them; how far each is off tells how the paper bends.
+The corner markers are detected in the photo. With their help the page is drawn as if scanned, upright and at a fixed
+scale. There the row markers must lie where the layout has them; their offsets show how the paper bends.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.errors import ImageError
+from tenarai.locale import _
 from tenarai.sheets.codes import (
     NUM_MARKERS,
     VALUES,
@@ -22,17 +23,17 @@ from tenarai.sheets.codes import (
     Sheet,
     check_digits,
     corner_dictionary,
-    layout_of,
     row_dictionary,
 )
-from tenarai.sheets.layout import CORNER, Box, Layout
+from tenarai.sheets.layout import CORNER, LAYOUTS, Box, Layout
 
-SCALE = 8  # pixels a millimetre of the flat page
-MIN_SCALE = 2.5  # of the photo: below this the markers' squares, and thin strokes, are lost
-LOOK_AT = 1800  # longest side at which corners are looked for first
-REACH = 4.0  # millimetres that a row marker may lie off its place
-CORNERS = ("top left", "top right", "bottom right", "bottom left")
-WHOLE = "photograph the whole sheet, flat, sharp and from above, with all its black squares in the picture"
+SCALE = 8  # pixels per millimetre of the rectified page
+MIN_SCALE = 2.5  # of the photo: below this, thin strokes and the squares of markers are lost
+LOOK_AT = 1800  # longest side at which corner markers are first looked for
+REACH = 4.0  # largest offset of a row marker, in millimetres
+CORNERS = (_("top left"), _("top right"), _("bottom right"), _("bottom left"))
+ADVICE = _("photograph the whole sheet, flat, sharp and from above, with all its black squares in the picture")
+ONE_SHEET = _("the corner markers do not lie as on one sheet: photograph one sheet at a time, whole and flat")
 
 Picture = NDArray[np.uint8]
 Points = NDArray[np.float64]
@@ -43,9 +44,9 @@ class FoundSheet:
     """A sheet found in a photo.
 
     Attributes:
-        sheet: What it says of itself.
-        page: (H, W, 3) uint8 RGB, the paper laid flat, upright, 8 pixels a millimetre.
-        shifts: (rows, 2, 2) float64: how far each row's left and right end lie off their place, x and y in millimetres.
+        sheet: What it encodes.
+        page: (H, W, 3) uint8 RGB, the page as if scanned, upright, 8 pixels per millimetre.
+        shifts: (rows, 2, 2) float64: offsets of each row's left and right marker, x and y in millimetres.
     """
 
     sheet: Sheet
@@ -57,34 +58,37 @@ def find_sheet(photo: Picture, recall: Recall) -> FoundSheet:
     """Find the sheet in a photo.
 
     Args:
-        photo: (H, W, 3) uint8 RGB, turned any way.
-        recall: Tells which label a number on the sheet stands for.
+        photo: (H, W, 3) uint8 RGB, in any orientation.
+        recall: Gives the label of a number on the sheet.
 
     Raises:
-        ImageError: Markers are missing, or do not belong together; the message says which.
+        ImageError: Markers are missing, or do not belong together.
     """
     corners, values = _find_corners(photo)
-    layout = layout_of(values[0])
+    layout = next((layout for layout in LAYOUTS if layout.number == values[0]), None)
     if layout is None:
-        raise ImageError(f"the sheet is laid out in a way (number {values[0]}) that this version does not know")
-    page = _lay_flat(photo, corners, layout)
+        raise ImageError(_("this version does not know the layout of the sheet (number {number})", number=values[0]))
+    page = _rectify(photo, corners, layout)
     ids, shifts = _read_rows(page, layout)
     codes = tuple(left * NUM_MARKERS + right for left, right in ids)
     if check_digits(layout, codes) != values[1:]:
-        raise ImageError("the markers at the corners and at the rows are not those of one sheet: " + WHOLE)
+        raise ImageError(
+            _("the markers at the corners and at the rows belong to different sheets: {advice}", advice=ADVICE)
+        )
     labels = tuple(recall(code) for code in codes)
     known = tuple(label for label in labels if label is not None)
     if len(known) < len(labels):
-        row = labels.index(None) + 1
         raise ImageError(
-            f"the label of row {row} is one that only the store remembers with which the sheet was printed: "
-            "print the sheet anew with this store"
+            _(
+                "only the store that printed the sheet knows the label of row {row}: print a new sheet with this store",
+                row=labels.index(None) + 1,
+            )
         )
     return FoundSheet(Sheet(layout, known, codes), page, shifts)
 
 
 def _find_corners(photo: Picture) -> tuple[Points, tuple[int, ...]]:
-    """(4, 4, 2) corners of the four corner markers in the photo, and what each holds."""
+    """(4, 4, 2) corners of the four corner markers in the photo, and the value of each."""
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
     longest = max(grey.shape)
     best: dict[int, list[tuple[int, Points]]] = {}
@@ -97,18 +101,18 @@ def _find_corners(photo: Picture) -> tuple[Points, tuple[int, ...]]:
             break
     missing = [name for corner, name in enumerate(CORNERS) if corner not in best]
     if len(missing) == 4:
-        raise ImageError("no practice sheet is to be seen: " + WHOLE)
+        raise ImageError(_("there is no practice sheet in the picture: {advice}", advice=ADVICE))
     if missing:
-        raise ImageError(f"the marker at the {' and the '.join(missing)} corner cannot be seen: {WHOLE}")
+        raise ImageError(_("the {corner} corner marker cannot be seen: {advice}", corner=missing[0], advice=ADVICE))
     if any(len(marks) > 1 for marks in best.values()):
-        raise ImageError("markers of more than one sheet are in the picture: photograph one sheet at a time")
+        raise ImageError(_("there are markers of several sheets in the picture: photograph one sheet at a time"))
     corners = np.stack([best[corner][0][1] for corner in range(4)])
     _check_shape(corners)
     return corners, tuple(best[corner][0][0] for corner in range(4))
 
 
 def _sort_corners(grey: Picture, factor: float) -> dict[int, list[tuple[int, Points]]]:
-    """By corner, what the markers found for it hold, and where they lie in the photo."""
+    """By corner, the values and places of the markers found for it."""
     found: dict[int, list[tuple[int, Points]]] = {}
     places, ids, _ = _detector(corner_dictionary()).detectMarkers(grey)
     for place, marker in zip(places, [] if ids is None else ids.ravel().tolist(), strict=True):
@@ -118,7 +122,7 @@ def _sort_corners(grey: Picture, factor: float) -> dict[int, list[tuple[int, Poi
 
 
 def _detector(dictionary: Any) -> Any:
-    """OpenCV's detector of the markers of a dictionary; a cell of the flat page's size and larger is looked for."""
+    """OpenCV's detector of the markers of a dictionary."""
     settings = cv2.aruco.DetectorParameters()
     settings.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
     settings.adaptiveThreshWinSizeMin, settings.adaptiveThreshWinSizeMax = 5, 45
@@ -128,51 +132,41 @@ def _detector(dictionary: Any) -> Any:
 
 
 def _check_shape(corners: Points) -> None:
-    """The four markers go round clockwise, and are large enough."""
+    """Check that the four markers are in clockwise order, and large enough."""
     middles = corners.mean(axis=1)
     sides = np.roll(middles, -1, axis=0) - middles
     turns = [a[0] * b[1] - a[1] * b[0] for a, b in pairwise([*sides, sides[0]])]
     if min(turns) <= 0:
-        raise ImageError(
-            "the corner markers do not lie as on one sheet: photograph one sheet at a time, whole and flat"
-        )
+        raise ImageError(ONE_SHEET)
     scale = float(np.linalg.norm(np.roll(corners, -1, axis=1) - corners, axis=2).mean(axis=1).min()) / CORNER
     if scale < MIN_SCALE:
-        raise ImageError(
-            f"the sheet is too small in the picture ({scale:.1f} pixels a millimetre, {MIN_SCALE} are needed): "
-            "go nearer, or take a larger picture"
-        )
+        raise ImageError(_("the sheet is too small in the picture: go nearer, or take a larger picture"))
 
 
-def _lay_flat(photo: Picture, corners: Points, layout: Layout) -> Picture:
-    """(H, W, 3) uint8, the paper as if scanned."""
+def _rectify(photo: Picture, corners: Points, layout: Layout) -> Picture:
+    """(H, W, 3) uint8, the page as if scanned."""
     places = np.array([box.corners for box in layout.corner_markers()])
     matrix, _ = cv2.findHomography(corners.reshape(-1, 2), places.reshape(-1, 2))
     if matrix is None:
-        raise ImageError(
-            "the corner markers do not lie as on one sheet: photograph one sheet at a time, whole and flat"
-        )
+        raise ImageError(ONE_SHEET)
     mapped = cv2.perspectiveTransform(corners.reshape(1, -1, 2), matrix).reshape(-1, 4, 2)
     if float(np.linalg.norm(mapped - places, axis=2).max()) > REACH:
-        raise ImageError("the sheet is bent too much, or its markers are not those of one sheet: " + WHOLE)
+        raise ImageError(
+            _("the sheet is bent too much, or its markers belong to different sheets: {advice}", advice=ADVICE)
+        )
     across = float(np.linalg.norm(corners[1] - corners[0], axis=1).mean()) / (places[1] - places[0])[0, 0]
     shrink = min(1.0, SCALE / across)
-    if shrink < 0.75:  # else a phone's 12 megapixels would be sampled so thinly that strokes fray
+    if shrink < 0.75:  # or a phone's 12 megapixels would be sampled so sparsely that strokes fray
         photo = np.asarray(cv2.resize(photo, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        matrix = matrix @ _about_middles(1 / shrink)
+        matrix = matrix @ np.diag([1 / shrink, 1 / shrink, 1.0])
     size = (round(layout.width * SCALE), round(layout.height * SCALE))
-    flat = _about_middles(SCALE) @ matrix
+    flat = np.diag([SCALE, SCALE, 1.0]) @ matrix
     page = cv2.warpPerspective(photo, flat, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(page, dtype=np.uint8)
 
 
-def _about_middles(factor: float) -> Points:
-    """Scales places whose whole numbers are the middles of pixels, or, on paper, are millimetres."""
-    return np.diag([factor, factor, 1.0])
-
-
 def _read_rows(page: Picture, layout: Layout) -> tuple[list[tuple[int, int]], Points]:
-    """What the markers of each row say, and how far they lie off their place."""
+    """The markers of each row, and their offsets."""
     grey = cv2.cvtColor(page, cv2.COLOR_RGB2GRAY)
     ids: list[tuple[int, int]] = []
     shifts = np.zeros((layout.rows, 2, 2))
@@ -181,9 +175,7 @@ def _read_rows(page: Picture, layout: Layout) -> tuple[list[tuple[int, int]], Po
         for end, box in enumerate(layout.row_markers(row)):
             marker = _read_mark(grey, box)
             if marker is None:
-                raise ImageError(
-                    f"the marker at the {'left' if end == 0 else 'right'} of row {row + 1} cannot be read: {WHOLE}"
-                )
+                raise ImageError(_("a marker of row {row} cannot be read: {advice}", row=row + 1, advice=ADVICE))
             read.append(marker[0])
             shifts[row, end] = marker[1]
         ids.append((read[0], read[1]))
@@ -191,7 +183,7 @@ def _read_rows(page: Picture, layout: Layout) -> tuple[list[tuple[int, int]], Po
 
 
 def _read_mark(grey: Picture, box: Box) -> tuple[int, Points] | None:
-    """The one row marker near a place: its id and how far it is off, in millimetres; None where there is none."""
+    """The row marker near a place: its id and its offset in millimetres; None if there is none."""
     left, top = round((box.x - REACH) * SCALE), round((box.y - REACH) * SCALE)
     side = round((box.side + 2 * REACH) * SCALE)
     left, top = max(left, 0), max(top, 0)
@@ -205,7 +197,7 @@ def _read_mark(grey: Picture, box: Box) -> tuple[int, Points] | None:
         for place, marker in zip(places, [] if ids is None else ids.ravel().tolist(), strict=True):
             middle = (place.reshape(4, 2).mean(axis=0) + np.array((left, top))) / SCALE
             shift = middle - np.array(box.centre)
-            # upright, and of the right size: what the hand wrote now and then looks like some marker
+            # upright and of the right size: handwriting sometimes looks like a marker
             upright = place.reshape(4, 2)[1] - place.reshape(4, 2)[0]
             if np.abs(shift).max() <= REACH and upright[0] > 0.7 * box.side * SCALE:
                 return marker, shift

@@ -1,7 +1,7 @@
 """Where everything lies on a practice sheet, in millimetres from the top left corner of the paper.
 
 ▣  title and how to write                       ▣     corner markers: which corner, which layout, check digits
-▪ 手 □ □ □ □ □ □ □ □ □ □ ▪                            row markers: left and right together name the row's label
+▪ 手 □ □ □ □ □ □ □ □ □ □ ▪                            row markers: left and right together encode the row's label
 ▪ 本 □ □ □ □ □ □ □ □ □ □ ▪                            the first box shows the character and is not written in
 ▣                                               ▣
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MARGIN = 8.0  # printers reach no nearer to the edge
+MARGIN = 8.0  # printers leave a border
 CORNER = 15.0  # side of a corner marker
 MARK = 11.0  # side of a row marker
 QUIET = 2.5  # white around a row marker
@@ -41,7 +41,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One way to lay out a sheet. A printed sheet names it by number, so a number never changes its meaning.
+    """One way to lay out a sheet. Printed sheets name it by number, so a number never changes its meaning.
 
     Attributes:
         number: What the sheet's first corner marker says, 0 to 249.

@@ -1,4 +1,4 @@
-"""A practice sheet as a PDF. The same sheet always gives the same bytes."""
+"""A practice sheet as a PDF. The same sheet and date always give the same bytes."""
 
 from __future__ import annotations
 
@@ -7,66 +7,59 @@ import unicodedata
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tenarai.locale import _, translate
 from tenarai.sheets.codes import Sheet, corner_dictionary, modules, row_dictionary
 from tenarai.sheets.layout import CORNER, MARGIN, Box, Layout
-from tenarai.sheets.plan import Row
 
 MM = 72 / 25.4  # points in a millimetre
-FRAME = (0.80, 0.90, 0.96)  # pale blue: seen by a person, too faint to be taken for ink
+FRAME = (0.80, 0.90, 0.96)  # pale blue: visible, but too faint to be taken for ink
 LABEL = (0.60, 0.77, 0.88)
 SHAPE = (0.66, 0.81, 0.91)
 TEXT = (0.25, 0.25, 0.25)
 FONT = "IPAexGothic"
 
-WORDS = {
-    "en": (
-        "Tenarai practice sheet",
-        "Write one character in each box, as the box at the left of its row shows it. Stay inside the frame.",
-        "A mistake? Strike the box out with a line from corner to corner, over its frame. Boxes may stay empty.",
-        "Photograph the whole sheet, all black squares included, and put the photo into sheets/.",
-    ),
-    "ja": (
-        "手習い 練習シート",
-        "各行の左端の手本を見て、一つの枠に一文字ずつ、枠からはみ出さないように書いてください。",
-        "書き損じた枠は、角から角へ、枠の外まで線を引いて消してください。空いたままの枠があってもかまいません。",
-        "黒い四角がすべて写るように紙全体を撮り、写真を sheets/ に入れてください。",
-    ),
-}
+TITLE = _("Tenarai practice sheet")
+INSTRUCTIONS = (
+    _("Write one character in each box: the one that stands at the left of its row. Stay inside the frame."),
+    _("A mistake? Strike the box out with a line from corner to corner, over its frame. Boxes may stay empty."),
+    _("Photograph the whole sheet, all black squares included, and put the photo into sheets/."),
+)
 
 
-def draw_pdf(pages: Sequence[tuple[Sheet, Sequence[Row]]], *, language: Literal["en", "ja"] = "en") -> bytes:
-    """Draw sheets, a page each.
+def draw_pdf(sheets: Sequence[Sheet], *, language: str = "en", date: str = "") -> bytes:
+    """Draw sheets, one page each.
 
     Args:
-        pages: What each sheet says of itself, and its rows.
+        sheets: What each sheet holds.
         language: Of the instructions. Default: English.
+        date: The day it was made, printed beside the title. Default: none.
     """
     from reportlab.pdfgen.canvas import Canvas
 
     _register_font()
     buffer = io.BytesIO()
-    first = pages[0][0].layout
-    canvas = Canvas(buffer, pagesize=(first.width * MM, first.height * MM), invariant=1)
-    canvas.setTitle(WORDS[language][0])
+    layout = sheets[0].layout
+    canvas = Canvas(buffer, pagesize=(layout.width * MM, layout.height * MM), invariant=1)
+    canvas.setTitle(translate(TITLE, language))
     canvas.setCreator("Tenarai")
-    for sheet, rows in pages:
+    for sheet in sheets:
         pen = _Pen(canvas, sheet.layout)
         _draw_markers(pen, sheet)
-        _draw_words(pen, sheet, WORDS[language])
-        for number, row in enumerate(rows):
-            _draw_row(pen, number, row)
+        _draw_words(pen, sheet, language, date)
+        for number, label in enumerate(sheet.labels):
+            _draw_row(pen, number, _printable(label))
         canvas.showPage()
     canvas.save()
     return buffer.getvalue()
 
 
 class _Pen:
-    """Draws in millimetres from the top left, as layouts count; PDF counts points from the bottom left."""
+    """Draws in millimetres from the top left, as layouts count. PDF counts points from the bottom left."""
 
     def __init__(self, canvas: Any, layout: Layout) -> None:
         self.canvas, self.layout = canvas, layout
@@ -99,20 +92,6 @@ class _Pen:
         self.canvas.setFillColorRGB(0, 0, 0)
         self.canvas.drawPath(path, stroke=0, fill=1)
 
-    def shape(self, box: Box, pixels: bytes) -> None:
-        """A misread digit, faint, for people to write alike."""
-        import cv2
-        from PIL import Image
-        from reportlab.lib.utils import ImageReader
-
-        digit = np.frombuffer(pixels, np.uint8).reshape(28, 28)[3:25, 3:25].astype(np.float32) / 255
-        large = cv2.resize(digit, (176, 176), interpolation=cv2.INTER_CUBIC)
-        ink = np.clip((cv2.GaussianBlur(large, (0, 0), 3) - 0.3) / 0.3, 0, 1)[..., None]
-        picture = np.uint8(np.rint(255 * (1 - ink * (1 - np.array(SHAPE)))))
-        inner = box.side - 1.0
-        place = self._place(box.x + 0.5, box.y + 0.5, inner, inner)
-        self.canvas.drawImage(ImageReader(Image.fromarray(picture)), *place)
-
     def _place(self, x: float, y: float, width: float, height: float) -> tuple[float, float, float, float]:
         return x * MM, (self.layout.height - y - height) * MM, width * MM, height * MM
 
@@ -125,36 +104,31 @@ def _draw_markers(pen: _Pen, sheet: Sheet) -> None:
             pen.squares(box, modules(row_dictionary(), marker))
 
 
-def _draw_words(pen: _Pen, sheet: Sheet, words: Sequence[str]) -> None:
-    title, *lines = words
-    x = MARGIN + CORNER + 6
+def _draw_words(pen: _Pen, sheet: Sheet, language: str, date: str) -> None:
+    x, layout = MARGIN + CORNER + 6, sheet.layout
+    title = " · ".join(part for part in (translate(TITLE, language), date) if part)
     pen.text(x, MARGIN + 3.2, title, size=4.2, colour=TEXT)
-    for number, line in enumerate(lines):
-        pen.text(x, MARGIN + 7.2 + 3.6 * number, line, size=2.7, colour=TEXT)
-    labels = " ".join(dict.fromkeys(_printable(label) for label in sheet.labels))
-    layout = sheet.layout
+    for number, line in enumerate(INSTRUCTIONS):
+        pen.text(x, MARGIN + 7.2 + 3.6 * number, translate(line, language), size=2.7, colour=TEXT)
+    labels = " ".join(dict.fromkeys(map(_printable, sheet.labels)))
     about = f"{layout.paper.upper()} · {layout.rows} × {layout.columns} · {labels}"
     pen.text(x, layout.height - MARGIN - 1.5, about[:90], size=2.7, colour=TEXT)
 
 
-def _draw_row(pen: _Pen, number: int, row: Row) -> None:
-    model = pen.layout.box(number, -1)
-    label = _printable(row.label)
+def _draw_row(pen: _Pen, number: int, label: str) -> None:
+    """The character large in the first box, and small above each box to write in."""
     for column in range(pen.layout.columns):
         box = pen.layout.box(number, column)
         pen.frame(box)
         pen.text(box.x + 0.3, box.y - 0.9, label[:8], size=2.6, colour=LABEL)
-    if row.shape:
-        pen.text(model.x + 0.3, model.y - 0.9, label[:8], size=2.6, colour=LABEL)
-        pen.shape(model, row.shape)
-    else:
-        wide = sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in label)
-        size = min(0.8 * model.side, 1.7 * model.side / max(wide, 2))
-        pen.text(model.centre[0], model.centre[1] + 0.36 * size, label, size=size, colour=SHAPE, middle=True)
+    model = pen.layout.box(number, -1)
+    width = sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in label)
+    size = min(0.8 * model.side, 1.7 * model.side / max(width, 2))
+    pen.text(model.centre[0], model.centre[1] + 0.36 * size, label, size=size, colour=SHAPE, middle=True)
 
 
 def _printable(label: str) -> str:
-    """A label as the font can print it; characters that it lacks by their number."""
+    """A label as the font can print it: characters that it lacks as their code points."""
     known = _glyphs()
     return " ".join([label] if all(ord(c) in known for c in label) else [f"U+{ord(c):04X}" for c in label])
 
@@ -164,8 +138,8 @@ def _register_font() -> None:
     from reportlab.pdfbase.ttfonts import TTFont
 
     if FONT not in pdfmetrics.getRegisteredFontNames():
-        # IPAex Gothic, which the package matplotlib-fontja brings: kana, kanji, Latin, Greek and Cyrillic. It is taken
-        # from the package's folder: importing the package would bring all of matplotlib
+        # IPAex Gothic: kana, kanji, Latin, Greek and Cyrillic. It is read from the folder of matplotlib-fontja, because
+        # importing that package would import all of matplotlib
         spec = find_spec("matplotlib_fontja")
         (folder,) = (spec.submodule_search_locations if spec else None) or ("",)
         pdfmetrics.registerFont(TTFont(FONT, str(Path(folder) / "fonts" / "ipaexg.ttf")))

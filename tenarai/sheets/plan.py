@@ -1,47 +1,79 @@
-"""What a sheet should hold: every label evenly, the rarest first, and some rows in the style of what was misread.
-
-Measured before it was built: more of the digits that are misread helps no more than writing evenly; more in the style
-of the misread image does.
-"""
+"""The next practice sheet: every label evenly, the rarest first. Writing more of what is misread was no better."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 
-HINT_SHARE = 4  # of the rows, one in four at most shows a misread shape
+from tenarai.catalogue import Catalogue, locate_catalogue, open_catalogue
+from tenarai.errors import SettingsError
+from tenarai.locale import _
+from tenarai.records import Role
+from tenarai.settings import Settings
+from tenarai.sheets.codes import make_sheet
+from tenarai.sheets.layout import find_layout
+from tenarai.sheets.pdf import draw_pdf
+from tenarai.store import Store, find_store
+from tenarai.sync.layout import read_label
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of a sheet.
-
-    Attributes:
-        label: What to write.
-        shape: 784 bytes, (28, 28) uint8: a misread image to write alike; empty for the character itself.
-    """
-
-    label: str
-    shape: bytes = b""
+SHEET = "sheet.pdf"
+DIGITS = tuple("0123456789")  # the base model's labels, for sources without any
 
 
-def plan_rows(counts: Mapping[str, int], num_rows: int, shapes: Sequence[Row] = ()) -> tuple[Row, ...]:
-    """Rows of a sheet, sorted by label.
+def draw_next_sheet(
+    settings: Settings, store: Store, catalogue: Catalogue, *, labels: Collection[str] = (), date: str = ""
+) -> bytes:
+    """The sheet that should be written next, as PDF; empty where the settings ask for none.
 
     Args:
-        counts: Labelled images that there are already, by label; at least one label.
-        num_rows: Rows to fill. Labels that find no row are the commonest.
-        shapes: Misread shapes, the most wanted first; those of other labels are passed over.
+        settings: Paper, language and source.
+        store: Remembers labels of several characters.
+        catalogue: Holds the source's images.
+        labels: Only these. Default: those of the source, or digits where it has none.
+        date: Printed on the sheet.
     """
-    styled = [row for row in shapes if row.label in counts][: num_rows // HINT_SHARE]
-    planned = Counter(dict.fromkeys(counts, 0))
-    for _ in range(num_rows - len(styled)):
-        planned[min(counts, key=lambda label: (planned[label], counts[label], _rank(label)))] += 1
-    rows = [Row(label) for label, number in planned.items() for _ in range(number)]
-    return tuple(sorted([*rows, *styled], key=lambda row: (_rank(row.label), bool(row.shape))))
+    if settings.practice_sheet == "none":
+        return b""
+    held = catalogue.count_labels(settings.source)
+    wanted = labels or {label for role, label in held if role in {Role.DIGITS, Role.MISREAD}} or DIGITS
+    return _draw(settings, store, {label: held.get((Role.DIGITS, label), 0) for label in wanted}, date)
 
 
-def _rank(label: str) -> tuple[int, str]:
-    """Digits by value, before everything else."""
-    return (int(label), label) if label.isascii() and label.isdecimal() else (10**9, label)
+def draw_sheet_now(settings: Settings, *, labels: Sequence[str] = (), date: str = "") -> bytes:
+    """The same for the command line, which needs neither a store nor an earlier night.
+
+    Raises:
+        SettingsError: A label is invalid, or needs a store where there is none.
+    """
+    for label in labels:
+        if read_label(label)[1]:
+            raise SettingsError(
+                _("{label} cannot be a label", label=repr(label)),
+                expected=_("a character, or a word of at most 64"),
+                fix=_("check --for"),
+            )
+    store = find_store(settings.store)
+    if store is None:
+        return _draw(settings, None, dict.fromkeys(labels or DIGITS, 0), date)
+    with open_catalogue(locate_catalogue(settings, store)) as catalogue:
+        return draw_next_sheet(settings, store, catalogue, labels=labels, date=date)
+
+
+def plan_labels(counts: Mapping[str, int], num_rows: int) -> tuple[str, ...]:
+    """The label of each row of a sheet, in order.
+
+    Args:
+        counts: Number of labelled images by label; at least one label.
+        num_rows: Rows to fill. With more labels than rows, the most frequent labels are left out.
+    """
+    order = sorted(counts, key=lambda label: (int(label) if label.isascii() and label.isdecimal() else 10**9, label))
+    planned: Counter[str] = Counter()
+    for _row in range(num_rows):
+        planned[min(order, key=lambda label: (planned[label], counts[label]))] += 1
+    return tuple(label for label in order for _row in range(planned[label]))
+
+
+def _draw(settings: Settings, store: Store | None, counts: Mapping[str, int], date: str) -> bytes:
+    layout = find_layout(settings.practice_sheet)
+    sheet = make_sheet(layout, plan_labels(counts, layout.rows), store)
+    return draw_pdf([sheet], language=settings.language, date=date)

@@ -9,7 +9,7 @@
     sheet-labels/<number>.json    labels of several characters on practice sheets
     reports/<run>/, reports/latest
     studies/<id>/                 the report of a study; study.json is written last
-    studies/cells/<name>.json     the result of each training of a study
+    studies/trials/<key>.json     the result of each training of a study
     .lock                         held while a night works on the store
 
 A file is written under a temporary name and renamed, so a file that exists is whole. A new store is private to its

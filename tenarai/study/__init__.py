@@ -1,40 +1,100 @@
-"""The article's experiment: how many epochs, how many samples, what each ingredient is worth, and why a 4 is misread.
+"""The article's experiment on your own images: how many epochs, how many images, and why a 4 is read as a 5.
 
-`plan` says what is varied, `cells` keeps what came out, `findings` makes sense of it, `tables` and `report` show it.
-Nothing here trains: `tenarai/study/experiment.py` does, by the recipes of a night.
+data        the source's images, read in several ways
+plan        what is varied, as lines of trials
+trials      one training, its result, and where that is kept
+experiment  trains and evaluates a trial          workers  the same in one process per core
+findings    what each line shows over its seeds
+tables      findings in tables and sentences      plots, report  the page
 """
 
 from __future__ import annotations
 
-from tenarai.study.cells import Cell, Notebook, Outcome
-from tenarai.study.findings import Findings
-from tenarai.study.material import DARK, GREY, INVERTED, NORMALISED, RAW, SQUEEZED, Material, Question
-from tenarai.study.plan import Plan, make_plan
-from tenarai.study.progress import Progress
-from tenarai.study.report import StudyReport, build_report, write_report
-from tenarai.study.results import Study
-from tenarai.study.tables import as_text, make_tables
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 
-__all__ = [
-    "DARK",
-    "GREY",
-    "INVERTED",
-    "NORMALISED",
-    "RAW",
-    "SQUEEZED",
-    "Cell",
-    "Findings",
-    "Material",
-    "Notebook",
-    "Outcome",
-    "Plan",
-    "Progress",
-    "Question",
-    "Study",
-    "StudyReport",
-    "as_text",
-    "build_report",
-    "make_plan",
-    "make_tables",
-    "write_report",
-]
+from tenarai.model.bundle import base_info
+from tenarai.settings import Settings, StudySettings
+from tenarai.store import open_store
+from tenarai.study.data import StudyData, load_data
+from tenarai.study.findings import make_study
+from tenarai.study.plan import list_trials, make_plan
+from tenarai.study.report import render_markdown, write_report
+from tenarai.study.tables import Table, as_text, find_headline, make_tables
+from tenarai.study.trials import ResultCache
+from tenarai.study.workers import train_all
+
+__all__ = ["StudyReport", "Table", "as_text", "run_study"]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyReport:
+    """What a study ends with.
+
+    Attributes:
+        tables: The findings.
+        headline: The most important one, as a sentence.
+        markdown: The report for the Prefect UI.
+        place: Where the page can be opened.
+    """
+
+    tables: list[Table]
+    headline: str
+    markdown: str
+    place: str
+
+
+def run_study(
+    settings: Settings,
+    form: StudySettings,
+    say: Callable[[str], None],
+    *,
+    image: Path | None = None,
+    label: str = "",
+    workers: int | None = None,
+    retrain: bool = False,
+) -> StudyReport:
+    """Try everything that a form asks for on the images of a source, and write the report.
+
+    Args:
+        settings: Where source and store are.
+        form: What is tried.
+        say: Receives a line per training.
+        image: A misread image. Default: none.
+        label: Its true label.
+        workers: Processes. Default: one per core.
+        retrain: Train everything again, whatever is kept. Default: False.
+
+    Raises:
+        TenaraiError: The source cannot be read or holds too few images, or the misread image is unusable.
+    """
+    store = open_store(settings.store)
+    data = load_data(settings, say, image=image, label=label)
+    environment = describe_environment(data)
+    plan = make_plan(form, data)
+    cache = ResultCache(store, data, environment, ignore=retrain)
+    results = train_all(list_trials(plan), data, cache, say, workers=workers)
+    study = make_study(plan, results, data, form, settings.source, environment)
+    tables, name = make_tables(study), name_study(form, data)
+    write_report(store, name, study, tables, data, settings.language)
+    markdown = render_markdown(study, tables, settings.language)
+    return StudyReport(tables, find_headline(tables), markdown, f"{store.root}/studies/{name}/report.html")
+
+
+def name_study(form: StudySettings, data: StudyData) -> str:
+    """The same images, misread image and form always give the same name, so a repeated study overwrites itself."""
+    asked = data.misread.fingerprint if data.misread else ""
+    words = [data.fingerprint, asked, form.model_dump(mode="json")]
+    return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def describe_environment(data: StudyData) -> dict[str, str]:
+    """What else decides the numbers: versions and the base model, found without importing Keras."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    found = {"backend": backend, "base": base_info().id, "normaliser": str(data.normaliser)}
+    return found | {name: version(name) for name in ("keras", "numpy", "tenarai", backend)}

@@ -1,210 +1,257 @@
-"""Outcomes of cells → what a study found."""
+"""What the trials of a study show, line by line over their seeds; written to `study.json` as it stands."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tenarai.locale import _, plural
 from tenarai.records import Score
 from tenarai.settings import StudySettings
-from tenarai.study.cells import Cell, Outcome
-from tenarai.study.extrapolate import TARGETS, forecast
-from tenarai.study.material import Material
-from tenarai.study.plan import SWITCHES, Plan
-from tenarai.study.results import (
-    Answer,
-    ArticleRow,
-    Band,
-    EpochRow,
-    Forecast,
-    Learning,
-    SampleRow,
-    Share,
-    Spread,
-    Study,
-    SwitchRow,
-    TryRow,
-)
-from tenarai.study.sentences import answer_question, say_held_out, summarise
+from tenarai.study.data import MIN_FOR_FOLDS, MIN_FOR_HELD_OUT, NUM_FOLDS, StudyData
+from tenarai.study.plan import AS_IN_A_NIGHT, FIXED, Line
+from tenarai.study.trials import Result, Trial
 
-OVERFIT = 1.05  # held-out loss at the end against its lowest
-Outcomes = Mapping[Cell, Outcome]
-MakeScore = Callable[[int, int], Score]
+NUM_NEAREST = 5  # images shown beside the misread one
+OVERFIT = 1.05  # held-out loss at the last epoch against its lowest
 
 
-class Findings:
-    """Makes sense of outcomes.
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A number over seeds: its mean (of epochs the median), its lowest and its highest value."""
 
-    Args:
-        material: What was trained on.
-        plan: What was trained.
-        outcomes: What came out of each cell.
-        make_score: Right answers of a number of images, with their interval, as the exam counts them.
+    middle: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Share(Spread):
+    """A share of images read right over seeds, 0 to 1.
+
+    Attributes:
+        num_images: Different images behind it, all seeds together.
+        low, high: 95 % interval of the mean as a share of that many images.
     """
 
-    def __init__(self, material: Material, plan: Plan, outcomes: Outcomes, make_score: MakeScore) -> None:
-        """Keep them."""
-        self._material, self._plan, self._outcomes, self._make_score = material, plan, outcomes, make_score
+    num_images: int
+    low: float
+    high: float
 
-    def study(self, form: StudySettings, source: str, environment: dict[str, str]) -> Study:
-        """Everything that was found."""
-        material = self._material
-        article, epochs, learning = tuple(self._article()), tuple(self._epochs(form)), tuple(self._learning())
-        samples, switches = tuple(self._samples()), tuple(self._switches())
-        forecasts = tuple(self._forecasts(samples))
-        answer = self._answer()
-        found = Study(
-            source=source,
-            num_images=material.num_images,
-            labels=material.labels,
-            per_label=round(material.per_label, 2),
-            seeds=form.seeds,
-            held_out=say_held_out(material, form),
-            sentences={},
-            article=article,
-            epochs=epochs,
-            learning=learning,
-            samples=samples,
-            forecasts=forecasts,
-            switches=switches,
-            answer=answer,
-            environment=environment,
-        )
-        return Study(**{**{name: getattr(found, name) for name in Study.__slots__}, "sentences": summarise(found)})
 
-    def _article(self) -> Iterator[ArticleRow]:
-        for (reading, epochs), cells in self._plan.article.items():
-            found = self._of(cells)
-            yield ArticleRow(
-                trained_on=reading,
-                epochs=int(epochs),
-                training=self._training(found, -1),
-                as_the_article=self._held_out(cells, [_share(one.article_right) for one in found]),
-                as_trained=self._held_out(cells, [_share(one.right) for one in found]),
-            )
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a line shows.
 
-    def _epochs(self, form: StudySettings) -> Iterator[EpochRow]:
-        for (recipe, how), cells in self._plan.epochs.items():
-            found = self._of(cells)
-            if how == "stopping":
-                shares = [_share(one.right) for one in found]
-                epochs = _spread([one.epochs for one in found])
-                yield EpochRow(recipe, how, epochs, self._training(found, -1), self._held_out(cells, shares), None)
-                continue
-            for number in form.epochs:
-                shares = [one.history.get("val_accuracy", [None] * number)[number - 1] for one in found]
-                losses = [one.history["val_loss"][number - 1] for one in found if "val_loss" in one.history]
-                yield EpochRow(
-                    recipe,
-                    how,
-                    Spread(number, number, number),
-                    self._training(found, number - 1),
-                    self._held_out(cells, shares),
-                    round(float(np.mean(losses)), 4) if losses else None,
-                )
+    Attributes:
+        part, recipe, what: The line.
+        num_train: Training images, mean over seeds.
+        epochs: Epochs trained.
+        training: Training accuracy; None for the base model.
+        held_out: Accuracy on held-out images, read as in training; None where nothing was held out.
+        as_article: The same, read as in the article; of its recipe only.
+        loss: Held-out loss, mean over seeds; None where it was not measured.
+        difference: Of a switch: held-out accuracy minus that of the recipe as in a night.
+        won, lost: Of a switch: held-out readings that became right, and wrong; all seeds together.
+        answers: Labels read in the misread image, each with its number of seeds, the most frequent first.
+        num_right: Seeds that read the misread image right.
+        confidence: Of the answers, mean over seeds.
+    """
 
-    def _learning(self) -> Iterator[Learning]:
-        for (recipe, how), cells in self._plan.epochs.items():
-            if how == "stopping":
-                continue
-            histories = [one.history for one in self._of(cells)]
-            curves = {name: _band([history[name] for history in histories]) for name in sorted(histories[0])}
-            if "val_loss" not in curves:
-                yield Learning(recipe, curves, None, False)
-                continue
-            best = _spread([int(np.argmin(history["val_loss"])) + 1 for history in histories])
-            losses = curves["val_loss"].mean
-            yield Learning(recipe, curves, best, losses[-1] > OVERFIT * min(losses))
+    part: str
+    recipe: str
+    what: str
+    num_train: float
+    epochs: Spread
+    training: Share | None
+    held_out: Share | None
+    as_article: Share | None
+    loss: float | None
+    difference: float = 0.0
+    won: int = 0
+    lost: int = 0
+    answers: tuple[tuple[str, int], ...] = ()
+    num_right: int = 0
+    confidence: float = 0.0
 
-    def _samples(self) -> Iterator[SampleRow]:
-        for (recipe, _), cells in self._plan.samples.items():
-            found = self._of(cells)
-            held_out = self._held_out(cells, [_share(one.right) for one in found])
-            if held_out:
-                per_label = float(np.mean([one.num_train for one in found])) / len(self._material.labels)
-                yield SampleRow(recipe, round(per_label, 1), held_out)
 
-    def _forecasts(self, rows: Sequence[SampleRow]) -> Iterator[Forecast]:
-        for recipe in dict.fromkeys(row.recipe for row in rows if row.recipe != "base"):
-            lines = [cells for (name, _), cells in self._plan.samples.items() if name == recipe]
-            shares = [[_share(one.right) or 0.0 for one in self._of(cells)] for cells in lines]
-            sizes = [row.per_label for row in rows if row.recipe == recipe]
-            num_images = next(row.held_out.num_images for row in rows)
-            for target in TARGETS:
-                yield forecast(recipe, sizes, shares, num_images, target)
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """How a recipe learned.
 
-    def _switches(self) -> Iterator[SwitchRow]:
-        normal = next(iter(SWITCHES))
-        for (recipe, switch), cells in self._plan.switches.items():
-            found, before = self._of(cells), self._of(self._plan.switches[recipe, normal])
-            held_out = self._held_out(cells, [_share(one.right) for one in found])
-            if not held_out:
-                continue
-            pairs = [
-                pair for old, new in zip(before, found, strict=True) for pair in zip(old.right, new.right, strict=True)
-            ]
-            reference = float(np.mean([_share(one.right) or 0.0 for one in before]))
-            yield SwitchRow(
-                recipe,
-                switch,
-                held_out,
-                round(held_out.mean - reference, 6),
-                pairs.count(("0", "1")),
-                pairs.count(("1", "0")),
-            )
+    Attributes:
+        recipe: Which one.
+        curves: A value per epoch of `loss`, `accuracy`, `val_loss` and `val_accuracy`.
+        best: Epoch of the lowest held-out loss; None where nothing was held out.
+        overfits: Whether the held-out loss rises by more than 5 % from there to the last epoch.
+    """
 
-    def _answer(self) -> Answer | None:
-        question = self._material.question
-        if question is None:
-            return None
-        tries = tuple(self._try(name, cells, question.label) for (name,), cells in self._plan.question.items())
-        nearest = next(one.nearest for cells in self._plan.question.values() for one in self._of(cells) if one.nearest)
-        near = tuple((row, self._material.labels[self._material.targets[row]]) for row in nearest)
-        return Answer(question.name, question.label, answer_question(question.label, tries, near), tries, near)
+    recipe: str
+    curves: dict[str, tuple[Spread, ...]]
+    best: Spread | None
+    overfits: bool
 
-    def _try(self, name: str, cells: Sequence[Cell], label: str) -> TryRow:
-        found = self._of(cells)
-        answers = Counter(one.answer for one in found)
-        ordered = tuple(sorted(answers.items(), key=lambda item: (-item[1], item[0])))
-        return TryRow(
-            name, ordered, answers[label], len(found), round(float(np.mean([o.confidence for o in found])), 4)
-        )
 
-    def _of(self, cells: Sequence[Cell]) -> list[Outcome]:
-        return [self._outcomes[cell] for cell in cells]
+@dataclass(frozen=True, slots=True)
+class Study:
+    """All findings of a study.
 
-    def _training(self, found: Sequence[Outcome], epoch: int) -> Share:
-        shares = [one.history["accuracy"][epoch] for one in found]
-        return self._make_share(shares, round(float(np.mean([one.num_train for one in found]))))
+    Attributes:
+        source: Address of the source.
+        num_images: Images used.
+        labels: Their labels.
+        seeds: Repetitions.
+        held_out: How images were held out, as a sentence.
+        rows: Findings by line, in the order of the parts.
+        curves: How each recipe learned; empty where that part is left out.
+        misread, label: File name and true label of the misread image; empty without one.
+        nearest: Rows of the images most similar to it, with their labels, nearest first.
+        environment: Versions behind the numbers.
+    """
 
-    def _held_out(self, cells: Sequence[Cell], shares: Sequence[float | None]) -> Share | None:
-        known = [share for share in shares if share is not None]
-        if not known:
-            return None
-        rows = np.concatenate([self._material.draw(cell.seed, cell.draw)[1] for cell in cells])
-        return self._make_share(known, len(np.unique(rows)))
+    source: str
+    num_images: int
+    labels: tuple[str, ...]
+    seeds: int
+    held_out: str
+    rows: tuple[Row, ...]
+    curves: tuple[Curves, ...]
+    misread: str
+    label: str
+    nearest: tuple[tuple[int, str], ...]
+    environment: dict[str, str]
 
-    def _make_share(self, shares: Sequence[float], num_images: int) -> Share:
-        mean = float(np.mean(shares))
-        score = self._make_score(round(mean * num_images), num_images)
-        low, high = min(score.low, mean), max(score.high, mean)
-        return Share(
-            round(mean, 6), round(min(shares), 6), round(max(shares), 6), num_images, round(low, 4), round(high, 4)
-        )
+    def part(self, name: str) -> list[Row]:
+        """The rows of a part."""
+        return [row for row in self.rows if row.part == name]
+
+
+Results = Mapping[Trial, Result]
+
+
+def make_study(
+    plan: Sequence[Line],
+    results: Results,
+    data: StudyData,
+    form: StudySettings,
+    source: str,
+    environment: dict[str, str],
+) -> Study:
+    """All findings of a plan whose trials are done."""
+    misread = data.misread
+    return Study(
+        source=source,
+        num_images=data.num_images,
+        labels=data.labels,
+        seeds=form.seeds,
+        held_out=say_held_out(data, form),
+        rows=tuple(summarise(plan, results, data)),
+        curves=tuple(follow_curves(plan, results)),
+        misread=misread.name if misread else "",
+        label=misread.label if misread else "",
+        nearest=tuple((int(row), data.labels[data.targets[row]]) for row in data.similar[:NUM_NEAREST]),
+        environment=environment,
+    )
+
+
+def summarise(plan: Sequence[Line], results: Results, data: StudyData) -> Iterator[Row]:
+    """One row per line."""
+    normal: tuple[Row, list[Result]] | None = None
+    for line in plan:
+        found = [results[trial] for trial in line.trials]
+        row = _summarise(line, found, data)
+        if line.what == AS_IN_A_NIGHT:
+            normal = row, found
+        elif line.part == "switches" and normal:
+            row = _compare(row, found, *normal)
+        yield row
+
+
+def _compare(row: Row, found: Sequence[Result], normal: Row, others: Sequence[Result]) -> Row:
+    """The row with its differences from training as in a night, image by image."""
+    pairs = Counter(
+        pair for old, new in zip(others, found, strict=True) for pair in zip(old.right, new.right, strict=True)
+    )
+    difference = row.held_out.middle - normal.held_out.middle if row.held_out and normal.held_out else 0.0
+    return replace(row, difference=round(difference, 6), won=pairs["0", "1"], lost=pairs["1", "0"])
+
+
+def _summarise(line: Line, found: Sequence[Result], data: StudyData) -> Row:
+    epoch = line.at_epoch - 1
+    held_out = [_share(one.right) for one in found]
+    losses = [one.history["val_loss"][epoch] for one in found if "val_loss" in one.history]
+    epochs = [line.at_epoch or one.epochs for one in found]
+    if line.at_epoch:
+        held_out = [one.history["val_accuracy"][epoch] for one in found if "val_accuracy" in one.history]
+    training = [one.history["accuracy"][epoch] for one in found if one.history]
+    num_train = float(np.mean([one.num_train for one in found]))
+    rows = [data.draw(trial.seed, trial.draw)[1] for trial in line.trials]
+    num_held_out = len(np.unique(np.concatenate(rows)))
+    answers = Counter(one.answer for one in found if one.answer)
+    return Row(
+        part=line.part,
+        recipe=line.recipe,
+        what=line.what,
+        num_train=round(num_train, 2),
+        epochs=_spread(epochs, float(np.median(epochs))),
+        training=_make_share(training, round(num_train)),
+        held_out=_make_share(held_out, num_held_out),
+        as_article=_make_share([_share(one.right_as_article) for one in found], num_held_out),
+        loss=round(float(np.mean(losses)), 4) if losses else None,
+        answers=tuple(sorted(answers.items(), key=lambda item: (-item[1], item[0]))),
+        num_right=answers[data.misread.label] if data.misread else 0,
+        confidence=round(float(np.mean([one.confidence for one in found])), 4),
+    )
+
+
+def follow_curves(plan: Sequence[Line], results: Results) -> Iterator[Curves]:
+    """How each recipe learned over a fixed number of epochs."""
+    trials = {line.recipe: line.trials for line in plan if line.part == "epochs" and line.what == FIXED}
+    for recipe, ones in trials.items():
+        histories = [results[trial].history for trial in ones]
+        curves = {
+            name: tuple(_spread(values) for values in zip(*(history[name] for history in histories), strict=True))
+            for name in sorted(histories[0])
+        }
+        if "val_loss" not in curves:
+            yield Curves(recipe, curves, None, False)
+            continue
+        best = [int(np.argmin(history["val_loss"])) + 1 for history in histories]
+        losses = [spread.middle for spread in curves["val_loss"]]
+        yield Curves(recipe, curves, _spread(best, float(np.median(best))), losses[-1] > OVERFIT * min(losses))
+
+
+def say_held_out(data: StudyData, form: StudySettings) -> str:
+    """How images were held out."""
+    if data.per_label < MIN_FOR_HELD_OUT:
+        return _("With one image per label nothing can be held out: training accuracy says nothing about other images.")
+    if form.per_label or data.per_label < MIN_FOR_FOLDS:
+        number = max(1, form.per_label)
+        images = plural("{n} image", "{n} images", number)
+        return _("Each seed trains on {images} per label and is evaluated on all others.", images=images)
+    if form.seeds == NUM_FOLDS:
+        return _("Each seed holds out a fifth of the images; every image is held out once.")
+    return _("Each seed holds out a different fifth of the images.")
 
 
 def _share(marks: str) -> float | None:
-    """Share of right marks; None of none."""
     return marks.count("1") / len(marks) if marks else None
 
 
-def _spread(values: Sequence[float]) -> Spread:
-    return Spread(float(np.median(values)), float(min(values)), float(max(values)))
+def _make_share(shares: Sequence[float | None], num_images: int) -> Share | None:
+    known = [share for share in shares if share is not None]
+    if not known or not num_images:
+        return None
+    spread = _spread(known)
+    score = Score.of(round(spread.middle * num_images), num_images)
+    low, high = round(min(score.low, spread.middle), 4), round(max(score.high, spread.middle), 4)
+    return Share(spread.middle, spread.lowest, spread.highest, num_images, low, high)
 
 
-def _band(curves: Sequence[Sequence[float]]) -> Band:
-    table = np.array([list(curve) for curve in curves])
-    mean, lowest, highest = table.mean(axis=0), table.min(axis=0), table.max(axis=0)
-    return Band(*(tuple(round(float(value), 5) for value in line) for line in (mean, lowest, highest)))
+def _spread(values: Sequence[float], middle: float | None = None) -> Spread:
+    """Over seeds; around their mean unless another middle is given."""
+    mean = float(np.mean(values)) if middle is None else middle
+    return Spread(round(mean, 6), round(float(min(values)), 6), round(float(max(values)), 6))

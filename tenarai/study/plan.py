@@ -1,142 +1,137 @@
-"""What a study varies: its parts as lines, each line a few words and one cell for each seed."""
+"""What a study varies: a line is one thing that is tried, as one trial per seed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from tenarai.locale import _
 from tenarai.settings import StudySettings
-from tenarai.study.cells import Cell
-from tenarai.study.material import DARK, GREY, INVERTED, RAW, SQUEEZED, Material
+from tenarai.study.data import DARK, GREY, INVERTED, RAW, SQUEEZED, StudyData
+from tenarai.study.trials import Trial
 
-Key = tuple[str, ...]
-Lines = Mapping[Key, tuple[Cell, ...]]
-
-SCHEDULE = {"mlp": 40, "cnn": 40, "transfer": 12}  # epochs where their number is not what is asked
+SCHEDULE = {"mlp": 40, "cnn": 40, "transfer": 12}  # epochs where their number is not the question
 STOPPED_AT = 60  # EarlyStopping ends sooner
 SIZES = (1, 2, 5, 10, 20, 40, 80)
 LONG = 200  # "more epochs"
 
+AS_IN_A_NIGHT = _("as in a night")
+NO_AUGMENTATION = _("no augmentation")
 SWITCHES: dict[str, dict[str, object]] = {
-    "as a night trains": {},
-    "augmentation off": {"augmented": False},
-    "normaliser off": {"reading": SQUEEZED},
-    "polarity not judged": {"reading": DARK},
-    "the article's reading": {"reading": INVERTED},
+    AS_IN_A_NIGHT: {},
+    NO_AUGMENTATION: {"augmented": False},
+    _("no normaliser"): {"reading": SQUEEZED},
+    _("all ink taken for dark"): {"reading": DARK},
+    _("read as in the article"): {"reading": INVERTED},
 }
-"""Each switched off by itself; the last one is `/255` and `1 - x` on the whole picture squeezed to 28 × 28."""
-
-ARTICLE_READINGS = (RAW, GREY, INVERTED)
+FIXED, STOPPING = _("fixed"), _("EarlyStopping")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All that is to be trained.
+class Line:
+    """One thing that is tried.
 
     Attributes:
-        article, epochs, samples, switches, question: Lines by their words; empty where a part is left out.
+        part: The part of the study: `article`, `epochs`, `samples`, `switches` or `question`.
+        recipe: What is trained.
+        what: What is varied, as shown to people.
+        trials: One per seed.
+        at_epoch: Evaluate after this epoch; 0 for the last one.
     """
 
-    article: Lines
-    epochs: Lines
-    samples: Lines
-    switches: Lines
-    question: Lines
-
-    def cells(self) -> tuple[Cell, ...]:
-        """Every cell once; those that can share what they compute stand together."""
-        parts = (self.article, self.epochs, self.samples, self.switches, self.question)
-        distinct = dict.fromkeys(cell for part in parts for cells in part.values() for cell in cells)
-        return tuple(sorted(distinct, key=_by_what_is_shared))
+    part: str
+    recipe: str
+    what: str
+    trials: tuple[Trial, ...]
+    at_epoch: int = 0
 
 
-def _by_what_is_shared(cell: Cell) -> tuple[object, ...]:
-    order = ("base", "article", "mlp", "transfer", "cnn")
-    return order.index(cell.recipe), cell.seed, cell.reading, cell.augmented
-
-
-def make_plan(form: StudySettings, material: Material) -> Plan:
+def make_plan(form: StudySettings, data: StudyData) -> tuple[Line, ...]:
     """Everything that a form asks for, as far as the images allow it."""
-    parts = set(form.parts)
-    return Plan(
-        article=_article(form) if "article" in parts else {},
-        epochs=_epochs(form) if "epochs" in parts else {},
-        samples=_samples(form, material) if "samples" in parts else {},
-        switches=_switches(form) if "switches" in parts else {},
-        question=_question(form) if material.question else {},
-    )
+    makers = {"article": _article, "epochs": _epochs, "samples": _samples, "switches": _switches}
+    lines = list(_question(form)) if data.misread else []
+    for part, make in makers.items():
+        if part in form.parts:
+            lines += make(form, data)
+    return tuple(lines)
 
 
-def _over_seeds(form: StudySettings, cell: Cell) -> tuple[Cell, ...]:
-    return tuple(replace(cell, seed=seed) for seed in range(form.seeds))
+def list_trials(plan: tuple[Line, ...]) -> tuple[Trial, ...]:
+    """Every trial once; those that share what they compute are neighbours."""
+    order = ("base", "article", "mlp", "transfer", "cnn")
+    distinct = dict.fromkeys(trial for line in plan for trial in line.trials)
+    return tuple(sorted(distinct, key=lambda t: (order.index(t.recipe), t.seed, t.reading, t.augmented)))
 
 
-def plain(recipe: str, **changes: object) -> Cell:
-    """A recipe as a night trains it, but for the changes."""
-    cell = Cell(recipe, augmented=recipe in {"cnn", "transfer"}, epochs=SCHEDULE.get(recipe, 0))
-    return replace(cell, **changes)  # type: ignore[arg-type]
+def train_as_in_a_night(recipe: str, **changes: object) -> Trial:
+    """A recipe as a night trains it, except for the changes."""
+    trial = Trial(recipe, augmented=recipe in {"cnn", "transfer"}, epochs=SCHEDULE.get(recipe, 0))
+    return replace(trial, **changes)  # type: ignore[arg-type]
 
 
-def _article(form: StudySettings) -> Lines:
-    """The article's table: its network on one image a label, as it trained and as one might have."""
-    return {
-        (reading, str(epochs)): _over_seeds(form, Cell("article", reading, epochs=epochs, draw=1))
-        for reading in ARTICLE_READINGS
-        for epochs in form.epochs
-    }
+def _over_seeds(form: StudySettings, trial: Trial) -> tuple[Trial, ...]:
+    return tuple(replace(trial, seed=seed) for seed in range(form.seeds))
 
 
-def _epochs(form: StudySettings) -> Lines:
-    lines: dict[Key, tuple[Cell, ...]] = {}
+def _article(form: StudySettings, data: StudyData) -> Iterator[Line]:
+    """The article's network on one image per label, fed as in the article and in two other ways."""
+    for reading in (RAW, GREY, INVERTED):
+        for epochs in form.epochs:
+            trial = Trial("article", reading, epochs=epochs, draw=1)
+            yield Line("article", "article", reading, _over_seeds(form, trial))
+
+
+def _epochs(form: StudySettings, data: StudyData) -> Iterator[Line]:
     for recipe in form.recipes:
-        longest = plain(recipe, epochs=max(form.epochs), draw=form.per_label)
-        lines[recipe, "fixed"] = _over_seeds(form, longest)
-        lines[recipe, "stopping"] = _over_seeds(form, replace(longest, epochs=STOPPED_AT, stopping=True))
-    return lines
+        longest = train_as_in_a_night(recipe, epochs=max(form.epochs), draw=form.per_label)
+        for epochs in form.epochs:
+            yield Line("epochs", recipe, FIXED, _over_seeds(form, longest), at_epoch=epochs)
+        stopping = replace(longest, epochs=STOPPED_AT, stopping=True)
+        yield Line("epochs", recipe, STOPPING, _over_seeds(form, stopping))
 
 
-def _samples(form: StudySettings, material: Material) -> Lines:
-    """Sizes up to what every label has when a fifth is held out; then all there is."""
-    train, held_out = material.draw(0, 0)
+def _samples(form: StudySettings, data: StudyData) -> Iterator[Line]:
+    """Sizes up to what every label has when a fifth is held out, then everything."""
+    train, held_out = data.draw(0, 0)
     if not len(held_out):
-        return {}
-    per_label = len(train) / len(material.labels)
-    sizes = [size for size in SIZES if size < 0.9 * per_label]
-    lines: dict[Key, tuple[Cell, ...]] = {("base", "0"): _over_seeds(form, plain("base"))}
+        return
+    yield Line("samples", "base", "", _over_seeds(form, train_as_in_a_night("base")))
+    sizes = [size for size in SIZES if size < 0.9 * len(train) / len(data.labels)]
     for recipe in form.recipes:
         for size in (*sizes, 0):
-            lines[recipe, str(size)] = _over_seeds(form, plain(recipe, samples=size))
-    return lines
+            yield Line("samples", recipe, "", _over_seeds(form, train_as_in_a_night(recipe, samples=size)))
 
 
-def _switches(form: StudySettings) -> Lines:
-    return {
-        (recipe, switch): _over_seeds(form, plain(recipe, draw=form.per_label, **changes))
-        for recipe in form.recipes
-        for switch, changes in SWITCHES.items()
-        if switch != "augmentation off" or plain(recipe).augmented
-    }
+def _switches(form: StudySettings, data: StudyData) -> Iterator[Line]:
+    """Each ingredient switched off by itself, for training and for evaluation."""
+    if not len(data.draw(0, form.per_label)[1]):
+        return
+    for recipe in form.recipes:
+        normal = train_as_in_a_night(recipe, draw=form.per_label)
+        for switch, changes in SWITCHES.items():
+            if switch != NO_AUGMENTATION or normal.augmented:
+                yield Line("switches", recipe, switch, _over_seeds(form, replace(normal, **changes)))  # type: ignore[arg-type]
 
 
-def _question(form: StudySettings) -> Lines:
-    """What is tried on the misread image, in order: the article's way, then one thing more at a time."""
+def _question(form: StudySettings) -> Iterator[Line]:
+    """What is tried on the misread image: the article's way first, then one improvement at a time."""
     longest = max(form.epochs)
-    article = Cell("article", RAW, epochs=longest, draw=1)
-    mlp = plain("mlp", epochs=longest, draw=1)
-    more = max(LONG, 5 * longest)
-    tried = {f"the article's network, {epochs} epochs": replace(article, epochs=epochs) for epochs in form.epochs}
+    article = Trial("article", RAW, epochs=longest, draw=1)
+    mlp = train_as_in_a_night("mlp", epochs=longest, draw=1)
+    tried = {
+        _("the article's network, {epochs} epochs", epochs=epochs): replace(article, epochs=epochs)
+        for epochs in (*form.epochs, max(LONG, 5 * longest))
+    }
     tried |= {
-        f"the same, {more} epochs": replace(article, epochs=more),
-        "one way of reading for both": replace(article, reading=INVERTED),
-        "the normaliser": mlp,
-        "the normaliser and augmentation": replace(mlp, augmented=True),
-        "the normaliser and ten more that look like it": replace(mlp, extra="alike"),
-        "the normaliser and all images": replace(mlp, draw=0),
-        "a CNN with augmentation on all images": plain("cnn"),
-        "the base model fine-tuned on one image a label": plain("transfer", draw=1),
-        "the base model fine-tuned on all images": plain("transfer"),
+        _("the same reading for both"): replace(article, reading=INVERTED),
+        _("the normaliser"): mlp,
+        _("the normaliser and augmentation"): replace(mlp, augmented=True),
+        _("the normaliser and ten similar images"): replace(mlp, add_similar=True),
+        _("the normaliser and all images"): replace(mlp, draw=0),
+        _("a CNN with augmentation on all images"): train_as_in_a_night("cnn"),
+        _("the base model fine-tuned on one image per label"): train_as_in_a_night("transfer", draw=1),
+        _("the base model fine-tuned on all images"): train_as_in_a_night("transfer"),
     }
-    lines: dict[Key, tuple[Cell, ...]] = {
-        (name,): _over_seeds(form, replace(cell, asks=True)) for name, cell in tried.items()
-    }
-    return {**lines, ("the base model, untouched",): (plain("base", asks=True),)}
+    for what, trial in tried.items():
+        yield Line("question", trial.recipe, what, _over_seeds(form, replace(trial, asks=True)))
+    yield Line("question", "base", _("the base model, untouched"), (train_as_in_a_night("base", asks=True),))

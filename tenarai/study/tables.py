@@ -1,189 +1,250 @@
-"""The numbers of a study as tables of text: the same in the console, in markdown and in HTML."""
+"""A study as tables with a few sentences each: the same in the console, in markdown and in HTML."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from unicodedata import east_asian_width
 
-from tenarai.study.results import Share, Study
-from tenarai.study.sentences import percent, points
-
-READINGS = {"raw": "raw, 0 to 255", "grey": "x / 255", "1 - x": "1 − x / 255"}
+from tenarai.locale import _, plural, translate
+from tenarai.study.findings import Curves, Row, Share, Study
+from tenarai.study.plan import STOPPING
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
+    """A part of a study. Texts are messages: translate them where they are shown.
 
     Attributes:
-        part: Which part it belongs to; also the name of its plot, if there is one.
-        title: Its heading.
-        note: What its numbers rest on.
-        head: Names of the columns; the first are words, the last `num_numbers` of them are numbers.
-        rows: Cells, as text.
-        num_numbers: Columns to be set to the right.
+        part: Name of the part.
+        title: Heading.
+        sentences: What was found.
+        head: Names of the columns.
+        rows: Cells. The first column holds words; in the others, numbers.
+        note: What the numbers rest on.
     """
 
     part: str
     title: str
-    note: str
+    sentences: tuple[str, ...]
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    num_numbers: int
+    note: str
 
 
 def make_tables(study: Study) -> list[Table]:
-    """Every table that the study has, in the order of its parts."""
-    makers = (_question, _article, _epochs, _samples, _forecasts, _switches)
-    return [table for maker in makers for table in maker(study)]
+    """A table for each part of the study that has rows, in order."""
+    makers = {"question": _question, "article": _article, "epochs": _epochs, "samples": _samples, "switches": _switches}
+    return [make(study, rows) for part, make in makers.items() if (rows := study.part(part))]
 
 
-def _article(study: Study) -> list[Table]:
-    if not study.article:
-        return []
-    rows = tuple(
-        (
-            READINGS[row.trained_on],
-            str(row.epochs),
-            percent(row.training.mean),
-            _short(row.as_the_article),
-            _short(row.as_trained),
-        )
-        for row in study.article
-    )
-    first = study.article[0]
-    others = f"{first.as_trained.num_images} others" if first.as_trained else "no others"
-    note = (
-        f"784-128-{len(study.labels)}, Adam, one batch an epoch, trained on {first.training.num_images} images and "
-        f"examined on {others}; mean of {_seeds(study)}. Training accuracy only tells what was learned by heart."
-    )
-    head = ("trained on", "epochs", "training", "others, read /255 and 1 − x", "others, read as trained")
-    return [Table("article", "The article's table", note, head, rows, 4)]
+def find_headline(tables: Sequence[Table]) -> str:
+    """The first sentence of all tables."""
+    sentences = (sentence for table in tables for sentence in table.sentences)
+    return next(sentences, _("there were too few images to try anything"))
 
 
-def _epochs(study: Study) -> list[Table]:
-    if not study.epochs:
-        return []
-    rows = tuple(
-        (
-            row.recipe,
-            "EarlyStopping" if row.how == "stopping" else "fixed",
-            f"{row.epochs.median:.0f}"
-            + ("" if row.how == "fixed" else f" ({row.epochs.lowest:.0f}–{row.epochs.highest:.0f})"),
-            percent(row.training.mean),
-            _long(row.held_out),
-            "–" if row.held_out_loss is None else f"{row.held_out_loss:.3f}",
-        )
-        for row in study.epochs
-    )
-    note = f"{study.held_out} In brackets: lowest and highest of {_seeds(study)}."
-    head = ("recipe", "how", "epochs", "training", "held out", "held-out loss")
-    return [Table("epochs", "How many epochs", note, head, rows, 4)]
+def as_text(table: Table, language: str) -> str:
+    """The table for a terminal, columns aligned."""
+    lines = [[translate(cell, language) for cell in line] for line in (table.head, *table.rows)]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+    aligned = ["  ".join(_pad(line, widths)).rstrip() for line in lines]
+    sentences = [f"* {translate(sentence, language)}" for sentence in table.sentences]
+    return "\n".join([translate(table.title, language), *sentences, "", *aligned, "", translate(table.note, language)])
 
 
-def _samples(study: Study) -> list[Table]:
-    recipes = list(dict.fromkeys(row.recipe for row in study.samples if row.recipe != "base"))
-    if not recipes:
-        return []
-    sizes = sorted({row.per_label for row in study.samples if row.recipe != "base"})
-    found = {(row.recipe, row.per_label): row.held_out for row in study.samples}
-    base = next((row.held_out for row in study.samples if row.recipe == "base"), None)
-    rows = tuple(
-        (f"{size:g}", *(_long(found.get((recipe, size))) for recipe in recipes), _short(base)) for size in sizes
-    )
-    num_images = study.samples[0].held_out.num_images
-    note = (
-        f"Held-out accuracy by training images a label, on {num_images} different images; mean, lowest and highest of "
-        f"{_seeds(study)}."
-    )
-    head = ("images a label", *recipes, "base, untouched")
-    return [Table("samples", "What more images are worth", note, head, rows, len(head))]
-
-
-def _forecasts(study: Study) -> list[Table]:
-    if not study.forecasts:
-        return []
-    rows = tuple((row.recipe, f"{row.target:.0%}", row.kind, row.why) for row in study.forecasts)
-    note = (
-        "By a power law through the errors. It is believed to two points at best; where it misses what was measured, "
-        "or the answer lies far beyond it, nobody can tell."
-    )
-    return [Table("forecasts", "How many would be enough", note, ("recipe", "to read", "answer", "why"), rows, 0)]
-
-
-def _switches(study: Study) -> list[Table]:
-    if not study.switches:
-        return []
-    rows = tuple(
-        (
-            row.recipe,
-            row.switch,
-            _long(row.held_out),
-            points(row.difference) if row.won or row.lost or row.difference else "–",
-            f"{row.won} / {row.lost}",
-        )
-        for row in study.switches
-    )
-    note = (
-        f"One thing switched off at a time, for training and for reading. {study.held_out} Won and lost: readings that "
-        f"became right and wrong, all seeds together."
-    )
-    head = ("recipe", "switch", "held out", "points", "won / lost")
-    return [Table("switches", "What each ingredient is worth", note, head, rows, 3)]
-
-
-def _question(study: Study) -> list[Table]:
-    if not study.answer:
-        return []
-    rows = tuple(
-        (
-            row.tried,
-            ", ".join(answer if number == row.num_seeds else f"{answer} ×{number}" for answer, number in row.answers),
-            percent(row.confidence),
-            f"{row.num_right} of {row.num_seeds}",
-        )
-        for row in study.answer.tries
-    )
-    note = "Never trained on. The article's network reads it /255 and 1 − x; each line adds one thing or replaces it."
-    head = ("tried", "reads", "how sure", "seeds right")
-    title = f"The misread {study.answer.label}"
-    return [Table("question", title, note, head, rows, 2)]
-
-
-def as_text(table: Table) -> str:
-    """The table for a terminal, columns in line."""
-    lines = [table.head, *table.rows]
-    widths = [max(_width(line[column]) for line in lines) for column in range(len(table.head))]
-    first_number = len(table.head) - table.num_numbers
-    told = []
-    for line in lines:
-        cells = [
-            " " * (widths[n] - _width(cell)) + cell if n >= first_number else cell + " " * (widths[n] - _width(cell))
-            for n, cell in enumerate(line)
-        ]
-        told.append("  ".join(cells).rstrip())
-    return "\n".join([table.title, table.note, "", *told])
+def _pad(line: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    """Words to the left, numbers to the right."""
+    for number, (cell, width) in enumerate(zip(line, widths, strict=True)):
+        space = " " * (width - _width(cell))
+        yield space + cell if number else cell + space
 
 
 def _width(text: str) -> int:
     return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def _short(share: Share | None) -> str:
-    return percent(share.mean) if share else "–"
+def _question(study: Study, rows: list[Row]) -> Table:
+    cells = tuple(
+        (
+            row.what,
+            ", ".join(label if number == seeds else f"{label} ×{number}" for label, number in row.answers),
+            _percent(row.confidence),
+            f"{row.num_right}/{seeds}",
+        )
+        for row in rows
+        if (seeds := sum(number for _label, number in row.answers))
+    )
+    head = (_("tried"), _("reads"), _("confidence"), _("seeds right"))
+    note = _("Never trained on. The article's network reads x / 255, inverted; each line adds or replaces one thing.")
+    title = _("The misread {label}", label=study.label)
+    return Table("question", title, tuple(_answer(study, rows)), head, cells, note)
 
 
-def _long(share: Share | None) -> str:
-    if share is None:
-        return "–"
-    return f"{percent(share.mean)} ({100 * share.lowest:.0f}–{100 * share.highest:.0f})"
+def _answer(study: Study, rows: list[Row]) -> Iterator[str]:
+    """Why the image is misread, and what makes it right."""
+    *tried, base = rows
+    *_shorter, article, longer, _otherwise = (row for row in tried if row.recipe == "article")
+    given = {"label": study.label, "read": article.answers[0][0], "network": article.what}
+    solved = next((row for row in tried if row.num_right == study.seeds), None)
+    if solved:
+        yield _(
+            "This {label} is read as {read} by {network}. Every seed is right with: {tried}.",
+            tried=solved.what,
+            **given,
+        )
+    else:
+        yield _("This {label} is read as {read} by {network}. Nothing that was tried is right in every seed.", **given)
+    yield _("With {network}, {seeds} seeds are right.", network=longer.what, seeds=f"{longer.num_right}/{study.seeds}")
+    confidence = _percent(base.confidence)
+    yield _("The base model reads {label} ({confidence}).", label=base.answers[0][0], confidence=confidence)
+    same = sum(label == study.label for _row, label in study.nearest)
+    yield _("{same} of the {number} most similar images have its label.", same=same, number=len(study.nearest))
+
+
+def _article(study: Study, rows: list[Row]) -> Table:
+    readings = {"raw": _("0 to 255"), "grey": _("x / 255"), "1 - x": _("1 − x / 255")}
+    cells = tuple(
+        (
+            readings[row.what],
+            f"{row.epochs.middle:.0f}",
+            _mean(row.training),
+            _mean(row.as_article),
+            _mean(row.held_out),
+        )
+        for row in rows
+    )
+    head = (
+        _("trained on"),
+        _("epochs"),
+        _("training accuracy"),
+        _("others, read as 1 − x / 255"),
+        _("others, read as trained"),
+    )
+    note = _(
+        "784-128-{labels}, Adam, one batch per epoch, trained on {train} images and evaluated on {others} others; mean "
+        "of {seeds}. Training accuracy says nothing about other images.",
+        labels=len(study.labels),
+        train=f"{rows[0].num_train:.0f}",
+        others=rows[0].held_out.num_images if rows[0].held_out else 0,
+        seeds=_seeds(study),
+    )
+    return Table("article", _("The article's table"), (_say_article(rows),), head, cells, note)
+
+
+def _say_article(rows: list[Row]) -> str:
+    row = max((row for row in rows if row.what == "raw"), key=lambda row: row.epochs.middle)
+    given = {"epochs": f"{row.epochs.middle:.0f}", "training": _mean(row.training)}
+    if row.as_article is None or row.held_out is None:
+        return _(
+            "On one image per label, the article's network reads {training} of its training images after {epochs} "
+            "epochs; there are no others to evaluate it on.",
+            **given,
+        )
+    return _(
+        "On one image per label, the article's network reads {training} of its training images after {epochs} epochs, "
+        "but {others} of {number} others; read the way it was trained, {trained}.",
+        others=_mean(row.as_article),
+        number=row.as_article.num_images,
+        trained=_mean(row.held_out),
+        **given,
+    )
+
+
+def _epochs(study: Study, rows: list[Row]) -> Table:
+    cells = tuple(
+        (
+            _("{recipe}: {what}", recipe=row.recipe, what=row.what),
+            f"{row.epochs.middle:.0f}"
+            + (f" ({row.epochs.lowest:.0f}–{row.epochs.highest:.0f})" if row.what == STOPPING else ""),
+            _mean(row.training),
+            _range(row.held_out),
+            "–" if row.loss is None else f"{row.loss:.3f}",
+        )
+        for row in rows
+    )
+    head = (_("recipe"), _("epochs"), _("training accuracy"), _("held-out accuracy"), _("held-out loss"))
+    note = _("{held_out} In brackets: lowest and highest of {seeds}.", held_out=study.held_out, seeds=_seeds(study))
+    sentences = tuple(_("{recipe}: {what}", recipe=c.recipe, what=say_best(c)) for c in study.curves)
+    return Table("epochs", _("How many epochs"), sentences, head, cells, note)
+
+
+def say_best(curves: Curves) -> str:
+    """Where the held-out loss is lowest, and whether over-fitting begins there."""
+    if curves.best is None:
+        return _("nothing was held out, so it is unknown where over-fitting begins.")
+    best, last = curves.best, len(curves.curves["loss"])
+    given = {"epoch": f"{best.middle:.0f}", "lowest": f"{best.lowest:.0f}", "highest": f"{best.highest:.0f}"}
+    if curves.overfits:
+        return _("over-fitting begins after epoch {epoch} (seeds: {lowest} to {highest}).", **given)
+    if best.middle >= 0.9 * last:
+        return _("the held-out loss still falls at epoch {last}: no over-fitting yet.", last=last)
+    return _(
+        "the held-out loss is lowest at epoch {epoch} (seeds: {lowest} to {highest}) and stays about there.", **given
+    )
+
+
+def _samples(study: Study, rows: list[Row]) -> Table:
+    base, *trained = rows
+    recipes = list(dict.fromkeys(row.recipe for row in trained))
+    sizes = sorted({_per_label(study, row) for row in trained})
+    found = {(row.recipe, _per_label(study, row)): row.held_out for row in trained}
+    cells = tuple(
+        (f"{size:g}", *(_range(found.get((recipe, size))) for recipe in recipes), _mean(base.held_out))
+        for size in sizes
+    )
+    note = _(
+        "Held-out accuracy by number of training images per label, on {number} different images; mean, lowest and "
+        "highest of {seeds}.",
+        number=base.held_out.num_images if base.held_out else 0,
+        seeds=_seeds(study),
+    )
+    head = (_("images per label"), *recipes, _("base, untouched"))
+    return Table("samples", _("What more images are worth"), (), head, cells, note)
+
+
+def _switches(study: Study, rows: list[Row]) -> Table:
+    cells = tuple(
+        (
+            _("{recipe}: {what}", recipe=row.recipe, what=row.what),
+            _range(row.held_out),
+            f"{100 * row.difference:+.1f}".replace("-", "−") if row.won or row.lost or row.difference else "–",
+            f"{row.won} / {row.lost}",
+        )
+        for row in rows
+    )
+    head = (_("recipe"), _("held-out accuracy"), _("points"), _("won / lost"))
+    note = _(
+        "One thing switched off at a time, for training and for evaluation. {held_out} Won and lost: images that "
+        "became right and wrong, all seeds together.",
+        held_out=study.held_out,
+    )
+    worst = min(rows, key=lambda row: row.difference)
+    sentence = _(
+        "Most is lost with “{switch}”: {points} points ({recipe}).",
+        switch=worst.what,
+        points=f"{100 * worst.difference:.1f}".replace("-", "−"),
+        recipe=worst.recipe,
+    )
+    return Table("switches", _("What each ingredient is worth"), (sentence,), head, cells, note)
+
+
+def _per_label(study: Study, row: Row) -> float:
+    return round(row.num_train / len(study.labels), 1)
 
 
 def _seeds(study: Study) -> str:
-    return f"{study.seeds} seed{'s' * (study.seeds > 1)}"
+    return plural("{n} seed", "{n} seeds", study.seeds)
 
 
-def align(table: Table) -> Sequence[bool]:
-    """For each column whether it holds numbers."""
-    return [column >= len(table.head) - table.num_numbers for column in range(len(table.head))]
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _mean(share: Share | None) -> str:
+    return _percent(share.middle) if share else "–"
+
+
+def _range(share: Share | None) -> str:
+    """`90.4 % (88–93)`."""
+    return f"{_mean(share)} ({100 * share.lowest:.0f}–{100 * share.highest:.0f})" if share else "–"

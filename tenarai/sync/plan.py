@@ -112,7 +112,7 @@ def plan_sync(
         row = _make_row(file, before, source, run)
         if row == before:
             continue
-        kinds = _find_kinds(before, row)
+        kinds = find_kinds(before, row)
         rows.append(replace(row, last_run=run) if kinds else row)
         events.extend(Event.of(run, kind, row, before) for kind in kinds)
     for image in moved_from.values():
@@ -169,7 +169,7 @@ def _make_row(file: RemoteFile, before: Image | None, source: str, run: str) -> 
     )
 
 
-def _find_kinds(before: Image | None, row: Image) -> list[EventKind]:
+def find_kinds(before: Image | None, row: Image) -> list[EventKind]:
     """What happened between two states of a file, nothing included."""
     refused = row.state is State.REJECTED
     if before is None:

@@ -1,0 +1,155 @@
+"""Train the trials of a study in one process per core, and keep each result at once.
+
+Every process computes with one thread, so numbers do not depend on how many cores there are.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any
+
+from tenarai.errors import TrainingError
+from tenarai.locale import _
+from tenarai.study.data import StudyData
+from tenarai.study.experiment import Experiment
+from tenarai.study.trials import Result, ResultCache, Trial
+
+ENVIRONMENT = {
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "-1",
+}
+
+
+def train_all(
+    trials: Sequence[Trial], data: StudyData, cache: ResultCache, say: Callable[[str], None], *, workers: int | None
+) -> dict[Trial, Result]:
+    """Train trials, and keep each result as soon as it is there.
+
+    Args:
+        trials: What to train.
+        data: What they train on.
+        cache: Earlier results, which are not trained again, and the place for new ones.
+        say: Receives a line per trial: its result, and the time left.
+        workers: Processes. Default: one per core; 1 trains in this process.
+
+    Raises:
+        TrainingError: A process was killed, or a loss became NaN.
+    """
+    results = {trial: result for trial in trials if (result := cache.find(trial))}
+    todo = [trial for trial in trials if trial not in results]
+    if results:
+        say(_("{kept} of {total} trainings were done before", kept=len(results), total=len(trials)))
+    workers = min(workers or os.cpu_count() or 1, max(1, len(todo)))
+    cost_left, cost_done, seconds = sum(map(_cost, todo)), 0.0, 0.0
+    for number, (trial, result) in enumerate(_train(todo, data, workers), 1):
+        cache.keep(trial, result)
+        results[trial] = result
+        cost_left, cost_done, seconds = cost_left - _cost(trial), cost_done + _cost(trial), seconds + result.seconds
+        left = round(cost_left * seconds / cost_done / workers)
+        say(
+            _(
+                "{number} of {total}: {trial}, {minutes} min left",
+                number=number,
+                total=len(todo),
+                minutes=-(-left // 60),
+                trial=_describe(trial, result),
+            )
+        )
+    return results
+
+
+def _describe(trial: Trial, result: Result) -> str:
+    words = _(
+        "{recipe}, {reading}, {epochs} epochs, {images} images, seed {seed}",
+        recipe=trial.recipe,
+        reading=trial.reading,
+        epochs=result.epochs,
+        images=result.num_train,
+        seed=trial.seed,
+    )
+    if result.answer:
+        return _("{trial}: reads {label}", trial=words, label=result.answer)
+    if not result.right:
+        return words
+    share = f"{result.right.count('1') / len(result.right):.1%}"
+    return _("{trial}: held-out accuracy {share}", trial=words, share=share)
+
+
+def _cost(trial: Trial) -> float:
+    """What a trial costs in relation to others: its start, its epochs, and its folds."""
+    return (50 + trial.epochs * (2 if trial.recipe == "cnn" else 1)) * (4 if trial.stopping else 1)
+
+
+def _train(trials: Sequence[Trial], data: StudyData, workers: int) -> Iterator[tuple[Trial, Result]]:
+    """Trials with their results, in the order in which they end."""
+    if workers == 1:
+        experiment = Experiment(data)
+        yield from ((trial, experiment.run(trial)) for trial in trials)
+        return
+    with _processes(data, workers) as pool:
+        running = {pool.submit(_run_there, trial): trial for trial in trials}
+        yield from ((running[future], future.result()) for future in as_completed(running))
+
+
+@contextmanager
+def _processes(data: StudyData, workers: int) -> Iterator[ProcessPoolExecutor]:
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    os.environ.update(ENVIRONMENT)  # a process that is spawned inherits them before it imports anything
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_there, (data,))
+    try:
+        yield pool
+        pool.shutdown()
+    except BrokenProcessPool as error:
+        raise TrainingError(
+            _("a process of the study was killed"),
+            received=str(error),
+            fix=_("most often memory ran out: start it again with --workers 1; finished trainings are kept"),
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+_here: dict[str, Experiment] = {}
+
+
+def _begin_there(data: StudyData) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its children
+    parent: Any = multiprocessing.parent_process()
+
+    def end_with_parent() -> None:  # a parent that is killed must not leave processes behind
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    _import_quietly()
+    _here["experiment"] = Experiment(data)
+
+
+def _import_quietly() -> None:
+    """Import Keras without what its backend writes to the terminal."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import keras  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _run_there(trial: Trial) -> Result:
+    return _here["experiment"].run(trial)

@@ -30,6 +30,7 @@ def decide(night: Night, frozen: FreezeResult, evaluation: Evaluation) -> Decisi
         if evaluation.challenger == champion_id(night.store):
             return _resume(night, evaluation, decision)
         if decision.verdict == "promoted":
+            night.check_lock()
             promote.promote(
                 night.store,
                 evaluation.challenger,

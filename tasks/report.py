@@ -44,6 +44,7 @@ def publish_report(
             found = replace(found, sheet=SHEET)
         pictures = StorePictures(night.store, catalogue.digits(NORMALISER_VERSION, pictured(found)))
         report = build_report(found, pictures, language=settings.language)
+        night.check_lock()
         write_report(night.store, night.run, report)
         publish_artifacts(found, report.markdown)
         name_run(found)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import reduce
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tenarai.catalogue.repair import fetch_again, find_bad_originals
 from tenarai.errors import TenaraiError
 from tenarai.locale import Message, _, plural
 from tenarai.night import Night
 from tenarai.records import SyncResult
 from tenarai.sync import open_source
+
+CHECKED_IN = 30  # nights, in which the bytes of every original are read once
 
 
 def is_passing(_task: Any, _run: Any, state: Any) -> bool:
@@ -26,6 +30,13 @@ def sync(night: Night) -> SyncResult:
     """Bring originals and catalogue up to date with the source."""
     with night.step("sync") as log, night.catalogue() as catalogue:
         source = open_source(night.settings)
+        day = date.fromisoformat(night.created[:10]).toordinal()
+        bad = find_bad_originals(night.store, catalogue, part=day % CHECKED_IN, parts=CHECKED_IN)
+        if bad:
+            log.warning(
+                plural("{n} damaged original is fetched again", "{n} damaged originals are fetched again", len(bad))
+            )
+            fetch_again(night.store, catalogue, bad)
         result = source.sync(night.store, catalogue, night.run, accept_changes=night.accept_changes)
         log.info(_summarise(result))
         return result

@@ -7,7 +7,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -60,6 +60,7 @@ class Night:
     gate: GateSettings = GateSettings()
     seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    _lock_checks: list[Callable[[], None]] = field(default_factory=list)
 
     @contextmanager
     def step(self, name: str) -> Iterator[StepLog]:
@@ -77,8 +78,21 @@ class Night:
         Raises:
             StoreBusyError: Another night holds it.
         """
-        with hold_store(self.settings, self.store):
-            yield
+        with hold_store(self.settings, self.store) as check:
+            self._lock_checks.append(check)
+            try:
+                yield
+            finally:
+                self._lock_checks.clear()
+
+    def check_lock(self) -> None:
+        """Check that the store is still held; before anything is promoted or published.
+
+        Raises:
+            StoreBusyError: The lock was lost.
+        """
+        for check in self._lock_checks:
+            check()
 
     @contextmanager
     def catalogue(self) -> Iterator[Catalogue]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,11 @@ from tenarai.catalogue.catalogue import Catalogue
 from tenarai.catalogue.opening import open_catalogue
 from tenarai.errors import StoreError
 from tenarai.locale import _, plural
+from tenarai.store import Store
 
 CHUNK = 500
+
+Listener = Callable[[str, int, int], None]
 
 
 def find_damage(catalogue: Catalogue) -> Iterator[str]:
@@ -72,7 +75,37 @@ def remove_rows(catalogue: Catalogue, table: Table, keys: Sequence[tuple[Any, ..
     )
 
 
-def read_again(catalogue: Catalogue, sha256s: Sequence[str]) -> None:
+def find_bad_originals(
+    store: Store, catalogue: Catalogue, *, part: int = 0, parts: int = 1, listen: Listener = lambda *_: None
+) -> dict[str, str]:
+    """Originals that the catalogue names and the store lacks, and those whose bytes changed: reason by sha256.
+
+    Args:
+        store, catalogue: What to check.
+        part, parts: Read the bytes of one of `parts` shares; that they exist is checked for all. Default: read all.
+        listen: Receives the subject, how many are done, and how many there are. Default: no one.
+    """
+    named, held = dict(catalogue.live_originals()), store.held_originals()
+    bad: dict[str, str] = dict.fromkeys(sorted(set(named) - held), _("the original is missing"))
+    due = sorted(sha256 for sha256 in set(named) & held if int(sha256[:8], 16) % parts == part)
+    for number, sha256 in enumerate(due):
+        listen("originals", number, len(due))
+        try:
+            store.original(sha256)
+        except StoreError:
+            bad[sha256] = _("the original is damaged")
+    return bad
+
+
+def fetch_again(store: Store, catalogue: Catalogue, sha256s: Collection[str]) -> None:
+    """Remove damaged originals, and let the next sync fetch them from the source."""
+    for sha256 in sha256s:
+        store.remove("blobs", sha256[:2], sha256)
+    if sha256s:
+        _read_again(catalogue, sorted(sha256s))
+
+
+def _read_again(catalogue: Catalogue, sha256s: Sequence[str]) -> None:
     """Let the next sync read these files again from the source, as if they had changed."""
     table = schema.images
     names = schema.sealed_columns(table)
@@ -112,7 +145,7 @@ def salvage(url: URL) -> str:
     with open_catalogue(url) as new:
         for table in schema.SEALED:
             good = []
-            with suppress(SQLAlchemyError, StoreError), old.connect() as connection:
+            with suppress(SQLAlchemyError, UnicodeError), old.connect() as connection:
                 for row in connection.execute(select(table)).mappings():
                     if schema.checksum(row[name] for name in schema.sealed_columns(table)) == row["checksum"]:
                         good.append(dict(row))

@@ -28,6 +28,11 @@ class Settings(BaseSettings):
     catalogue: str = Field("", description="SQLAlchemy address of the catalogue; empty: SQLite inside the store.")
     language: Literal["en", "ja"] = Field("en", description="Language of reports and messages.")
     timezone: str = Field("", description="Whose clock reports go by, such as Asia/Tokyo; empty: this machine's.")
+    nightly_at: str = Field(
+        "",
+        pattern=r"^(([01]?\d|2[0-3]):[0-5]\d)?$",
+        description="When `tenarai up` and `tenarai deploy` first schedule the night, such as 02:00; empty: 02:00.",
+    )
     drive_api_root: str = Field(
         "https://www.googleapis.com/",
         description="Root of the Drive API; `drive/v3/` and `upload/drive/v3/` are appended. For proxies and tests.",

@@ -31,7 +31,7 @@ class Machine:
         ignored = shutil.ignore_patterns("__pycache__")
         for name in ("flows", "tasks", "tenarai"):
             shutil.copytree(PROJECT / name, self.project / name, ignore=ignored)
-        for name in ("prefect.yaml", "pyproject.toml"):
+        for name in ("prefect.yaml", "prefect.toml"):
             shutil.copy(PROJECT / name, self.project)
         own = {
             name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "TENARAI_", "AWS"))

@@ -41,7 +41,7 @@ def serve(home, folder):
         stderr=subprocess.STDOUT,
     )
     end = time.monotonic() + 400
-    while "is ready" not in (home / "up.log").read_text():
+    while "ready after" not in (home / "up.log").read_text():
         assert process.poll() is None, (home / "up.log").read_text()
         assert time.monotonic() < end, (home / "up.log").read_text()
         time.sleep(1)

@@ -1,40 +1,40 @@
-"""prefect.yaml and pyproject.toml: Prefect passes over unknown keys in silence, so they are checked here."""
+"""prefect.yaml, prefect.toml and the automations: Prefect ignores unknown keys silently, so they are checked here."""
 
-import importlib
 import inspect
 import tomllib
-from pathlib import Path
+from datetime import timedelta
 
+import pytest
 import yaml
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.flows import load_flow_from_entrypoint
 
-from flows.train import GPU_DEPLOYMENT
-from tenarai.orchestration.deploy import apply_automations, read_automations, read_retired
-from tenarai.orchestration.pools import CPU_POOL, GPU_POOL
-from tenarai.orchestration.server import no_good_answer
+from tenarai.errors import SettingsError
+from tenarai.orchestration import FILES
+from tenarai.orchestration.deploy import apply_automations, deploy, read_automations, read_spec
+from tenarai.orchestration.pools import CPU_POOL, GPU_DEPLOYMENT, GPU_POOL
+from tenarai.orchestration.runs import enter_project
+from tenarai.orchestration.server import no_answer
 
-PROJECT = Path(__file__).resolve().parents[1]
-SPEC = yaml.safe_load((PROJECT / "prefect.yaml").read_text())
-KNOWN = {
-    "name",
-    "description",
-    "tags",
-    "entrypoint",
-    "schedules",
-    "concurrency_limit",
-    "work_pool",
-    "parameters",
-    "version",
-}
+SPEC = yaml.safe_load((FILES.parents[1] / "prefect.yaml").read_text())
+SETTINGS = tomllib.loads((FILES.parents[1] / "prefect.toml").read_text())
+KNOWN = {"name", "description", "tags", "entrypoint", "schedules", "concurrency_limit", "work_pool", "parameters"}
 
 
 def flow_of(deployment):
-    file, name = deployment["entrypoint"].split(":")
-    return getattr(importlib.import_module(file.removesuffix(".py").replace("/", ".")), name)
+    return load_flow_from_entrypoint(deployment["entrypoint"])
+
+
+def test_checkout_and_package_read_the_same_files():
+    assert read_spec() == SPEC
+    assert tomllib.loads((FILES / "prefect.toml").read_text()) == SETTINGS
 
 
 def test_every_deployment_uses_keys_that_prefect_knows():
     for deployment in SPEC["deployments"]:
         assert set(deployment) <= KNOWN
+        assert deployment["description"]
 
 
 def test_every_entrypoint_is_a_flow_and_every_parameter_is_one_of_its_own():
@@ -50,17 +50,16 @@ def test_the_night_orders_its_training_under_the_name_that_is_deployed():
     assert "nightly/nightly" in deployed
 
 
-def test_nights_run_on_the_cpu_pool_and_training_on_the_gpu_pool():
+def test_only_training_runs_on_the_gpu_pool():
     pools = {deployment["name"]: deployment["work_pool"]["name"] for deployment in SPEC["deployments"]}
-    assert pools == {"nightly": CPU_POOL, "collection": CPU_POOL, "gpu": GPU_POOL, "study": CPU_POOL}
+    assert pools == {"nightly": CPU_POOL, "gpu": GPU_POOL, "study": CPU_POOL, "rollback": CPU_POOL}
 
 
-def test_a_runs_process_is_told_what_it_cannot_read_from_pyproject():
-    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["prefect"]
+def test_the_process_of_a_run_gets_the_settings_that_it_cannot_read_from_prefect_toml():
     for deployment in SPEC["deployments"]:
         env = deployment["work_pool"]["job_variables"]["env"]
-        assert env["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(settings["flows"]["heartbeat_frequency"])
-        assert env["PREFECT_LOGGING_EXTRA_LOGGERS"] == settings["logging"]["extra_loggers"]
+        assert env["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(SETTINGS["flows"]["heartbeat_frequency"])
+        assert env["PREFECT_LOGGING_EXTRA_LOGGERS"] == SETTINGS["logging"]["extra_loggers"]
 
 
 def test_two_nights_never_run_at_once():
@@ -70,19 +69,21 @@ def test_two_nights_never_run_at_once():
     assert nightly["concurrency_limit"]["grace_period_seconds"] <= 3600
 
 
-def test_a_schedule_switched_off_in_the_ui_stays_off():
-    schedule = SPEC["deployments"][0]["schedules"][0]
-    assert "active" not in schedule
-    assert schedule["timezone"] == "Asia/Tokyo"
-    assert schedule["cron"] == "0 2 * * *"
+def test_a_worker_that_does_not_know_its_project_folder_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROJECT_ROOT", str(tmp_path))
+    assert enter_project() == {"directory": str(tmp_path)}
+    for root in ("", str(tmp_path / "nowhere")):
+        monkeypatch.setenv("PROJECT_ROOT", root)
+        with pytest.raises(SettingsError, match="set PROJECT_ROOT where the worker is started"):
+            enter_project()
 
 
 def test_every_field_of_the_run_form_has_a_title_a_description_and_is_listed():
     from prefect.utilities.callables import parameter_schema
 
     schema = parameter_schema(flow_of(SPEC["deployments"][0]).fn)
-    plain = ["source", "store", "collection", "force", "accept_changes"]
-    assert list(schema.properties) == [*plain, "training", "evaluation", "gate"]
+    plain = [name for name in schema.properties if name not in {"training", "evaluation", "gate"}]
+    assert plain[:2] == ["source", "store"]
     for name in ("TrainingSettings", "EvaluationSettings", "GateSettings"):
         for field, form in schema.definitions[name]["properties"].items():
             assert form.get("title"), field
@@ -96,7 +97,6 @@ def test_the_form_of_a_study_has_a_few_flat_fields_and_one_box_all_of_them_descr
 
     study = next(deployment for deployment in SPEC["deployments"] if deployment["name"] == "study")
     schema = parameter_schema(flow_of(study).fn)
-    assert list(schema.properties) == ["source", "store", "image", "label", "form"]
     for name, field in schema.properties.items():
         assert name == "form" or field.get("description"), name
     for field, form in schema.definitions["StudySettings"]["properties"].items():
@@ -104,54 +104,15 @@ def test_the_form_of_a_study_has_a_few_flat_fields_and_one_box_all_of_them_descr
         assert form.get("description"), field
 
 
-def test_the_settings_for_prefect_are_ones_it_has(monkeypatch):
+def test_the_settings_for_prefect_are_ones_it_has():
     from prefect.settings import get_current_settings
 
-    settings = get_current_settings()
-    for key, value in _flat(tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["prefect"]):
-        found = settings
+    for key, value in _flat(SETTINGS):
+        found = get_current_settings()
         for part in key:
             assert part in type(found).model_fields, key
             found = getattr(found, part)
         assert value is not None
-
-
-def test_the_automations_are_ones_that_prefect_takes_and_have_names_of_their_own():
-    automations = read_automations()
-    assert len({automation.name for automation in automations}) == len(automations) == 4
-    for automation in automations:
-        assert automation.description
-        assert automation.trigger.posture == "Proactive"  # each waits for something that does not come
-        assert set(automation.trigger.for_each) == {"prefect.resource.id"}
-
-
-def test_an_automation_of_an_earlier_version_is_removed(prefect):
-    from prefect.client.orchestration import get_client
-
-    earlier = read_automations()[0].model_copy(update={"name": read_retired()[0]})
-    apply_automations([earlier])
-    apply_automations()
-    with get_client(sync_client=True) as client:
-        assert not client.read_automations_by_name(earlier.name)
-        assert all(len(client.read_automations_by_name(one.name)) == 1 for one in read_automations())
-
-
-def test_a_run_is_given_more_time_by_the_automation_than_by_itself():
-    hung = next(one for one in read_automations() if "hang" in one.name)
-    for deployment in SPEC["deployments"]:
-        assert flow_of(deployment).timeout_seconds < hung.trigger.within.total_seconds()
-
-
-def test_a_run_is_given_up_as_never_begun_when_its_slot_is_given_up():
-    stuck = next(one for one in read_automations() if "never began" in one.name)
-    graces = {one["concurrency_limit"]["grace_period_seconds"] for one in SPEC["deployments"]}
-    assert graces == {stuck.trigger.within.total_seconds()}
-
-
-def test_a_dead_run_is_noticed_after_missing_several_heartbeats():
-    dead = next(one for one in read_automations() if "heartbeat" in one.name)
-    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["prefect"]
-    assert dead.trigger.within.total_seconds() >= 3 * settings["flows"]["heartbeat_frequency"]
 
 
 def _flat(table, before=()):
@@ -162,7 +123,73 @@ def _flat(table, before=()):
             yield (*before, key), value
 
 
-def test_a_server_that_times_out_without_a_word_is_still_told_of():
-    error = no_good_answer("http://127.0.0.1:4200/api", TimeoutError())
+# ---- on a server
+
+
+def nightly(client):
+    return client.read_deployment_by_name("nightly/nightly")
+
+
+def test_deploying_again_makes_nothing_twice_and_keeps_what_a_person_changed(prefect, monkeypatch):
+    monkeypatch.setenv("TENARAI_NIGHTLY_AT", "04:30")
+    monkeypatch.setenv("TENARAI_TIMEZONE", "Europe/Berlin")
+    deploy()
+    with get_client(sync_client=True) as client:
+        schedule = nightly(client).schedules[0]
+        assert (schedule.schedule.cron, schedule.schedule.timezone) == ("30 4 * * *", "Europe/Berlin")
+        assert schedule.active
+
+        clock = schedule.schedule.model_copy(update={"cron": "15 6 * * *"})
+        client.update_deployment_schedule(nightly(client).id, schedule.id, active=False, schedule=clock)
+        client.update_deployment(nightly(client).id, DeploymentUpdate(parameters={"force": True}))
+        for automation in read_automations():
+            client.pause_automation(client.read_automations_by_name(automation.name)[0].id)
+        deploy()
+        (schedule,) = nightly(client).schedules
+        assert (schedule.schedule.cron, schedule.active) == ("15 6 * * *", False)
+        assert nightly(client).parameters == {"force": True}
+        for automation in read_automations():
+            assert [known.enabled for known in client.read_automations_by_name(automation.name)] == [False]
+
+        deploy(reset=True)
+        (schedule,) = nightly(client).schedules
+        assert (schedule.schedule.cron, schedule.active) == ("30 4 * * *", True)
+        assert nightly(client).parameters == {}
+        for automation in read_automations():
+            assert [known.enabled for known in client.read_automations_by_name(automation.name)] == [True]
+        names = [deployment.name for deployment in client.read_deployments()]
+        assert all(names.count(one["name"]) == 1 for one in SPEC["deployments"])
+        assert {client.read_work_pool(pool).type for pool in (CPU_POOL, GPU_POOL)} == {"process"}
+
+
+def test_the_automations_are_ones_that_prefect_takes_and_have_names_of_their_own(prefect):
+    apply_automations()
+    automations = read_automations()
+    assert len({automation.name for automation in automations}) == len(automations)
+    for automation in automations:
+        assert automation.description
+        assert automation.trigger.posture == "Proactive"  # each waits for something that does not come
+        assert set(automation.trigger.for_each) == {"prefect.resource.id"}
+
+
+def test_a_run_is_given_more_time_by_the_automation_than_by_itself():
+    hung = next(one for one in read_automations() if "hang" in one.name)
+    for deployment in SPEC["deployments"]:
+        assert flow_of(deployment).timeout_seconds < hung.trigger.within.total_seconds()
+
+
+def test_a_run_is_given_up_as_never_begun_when_its_slot_is_given_up():
+    stuck = next(one for one in read_automations() if "never began" in one.name)
+    limits = [one["concurrency_limit"] for one in SPEC["deployments"] if "concurrency_limit" in one]
+    assert {limit["grace_period_seconds"] for limit in limits} == {stuck.trigger.within.total_seconds()}
+
+
+def test_a_dead_run_is_noticed_after_missing_several_heartbeats():
+    dead = next(one for one in read_automations() if "heartbeat" in one.name)
+    assert dead.trigger.within >= 3 * timedelta(seconds=SETTINGS["flows"]["heartbeat_frequency"])
+
+
+def test_a_server_that_times_out_without_a_text_is_still_reported():
+    error = no_answer("http://127.0.0.1:4200/api", TimeoutError())
     assert "TimeoutError" in str(error)
     assert "tenarai up" in str(error)

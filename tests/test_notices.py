@@ -1,4 +1,4 @@
-"""Being told of nights: what is worth a word, and automations that are set up once however often one asks."""
+"""Notices of nights: what is worth one, and that setting them up again replaces what was there."""
 
 from datetime import UTC, datetime
 
@@ -6,13 +6,14 @@ import pytest
 from click.testing import CliRunner
 
 from tenarai.cli.main import main
+from tenarai.orchestration import KINDS, notices
 from tenarai.orchestration.notices import (
+    AUTOMATION,
     BLOCK,
-    KINDS,
+    VARIABLE,
     announce_expiry,
     find_expiry,
     is_another_quiet_week,
-    name_automation,
     remove_notices,
 )
 
@@ -21,7 +22,7 @@ def nights(*days, verdict="nothing new"):
     return [{"created": f"2026-01-{day:02}T02:00:00+09:00", "verdict": verdict} for day in days]
 
 
-def test_a_quiet_week_is_told_once_and_again_after_another():
+def test_a_quiet_week_is_reported_once_and_again_after_another():
     kept = nights(1, verdict="kept")
     told = [
         day
@@ -31,11 +32,11 @@ def test_a_quiet_week_is_told_once_and_again_after_another():
     assert told == [8, 15, 22]
 
 
-def test_a_quiet_week_is_told_though_nights_were_missed():
+def test_a_quiet_week_is_reported_though_nights_were_missed():
     assert is_another_quiet_week("2026-01-20T02:00:00+09:00", [*nights(1, verdict="kept"), *nights(2, 3)])
 
 
-def test_what_is_new_begins_the_week_anew_and_the_first_night_is_never_quiet():
+def test_what_is_new_begins_another_week_and_the_first_night_is_never_quiet():
     assert not is_another_quiet_week("2026-01-09T02:00:00+09:00", [*nights(1, 2), *nights(5, verdict="promoted")])
     assert not is_another_quiet_week("2026-01-09T02:00:00+09:00", [])
 
@@ -53,7 +54,7 @@ def test_a_permission_that_runs_out_is_found_where_it_is_kept(tmp_path):
     assert find_expiry("block:drive") is None
 
 
-def test_it_is_told_two_days_before_it_runs_out_and_not_earlier(tmp_path, monkeypatch):
+def test_it_is_reported_two_days_before_it_runs_out_and_not_earlier(tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr("tenarai.orchestration.notices.announce", lambda *words: told.append(words))
     (tmp_path / "me.json").write_text('{"connected": "2026-01-02T10:00:00+00:00"}')
@@ -71,45 +72,48 @@ def notify(prefect):
     remove_notices()
 
 
-def automations():
+def set_up():
+    """What is sent, and whether the server reports failed nights."""
     from prefect.client.orchestration import get_client
+    from prefect.variables import Variable
 
     with get_client(sync_client=True) as client:
-        return {kind: client.read_automations_by_name(name_automation(kind)) for kind in KINDS}
+        return Variable.get(VARIABLE, []), len(client.read_automations_by_name(AUTOMATION))
 
 
-def test_setting_notices_up_again_changes_nothing_and_off_removes_them(notify):
+def test_setting_notices_up_again_replaces_them_and_off_removes_them(notify):
     for _ in range(2):
-        done = notify("--webhook", "http://127.0.0.1:9/secret-path")
+        done = notify("json://127.0.0.1:9/secret-path")
         assert done.exit_code == 0, done.output
-        first = automations()
-        assert {kind: len(found) for kind, found in first.items()} == dict.fromkeys(KINDS, 1)
-    assert automations() == first
-    assert notify("--webhook", "http://127.0.0.1:9/", "--on", "failed").exit_code == 0
-    assert [kind for kind, found in automations().items() if found] == ["failed"]
+        assert set_up() == (list(KINDS), 1)
+    assert notify("json://127.0.0.1:9/", "--on", "kept", "--on", "token").exit_code == 0
+    assert set_up() == (["kept", "token"], 0)
     assert notify("--off").exit_code == 0
-    assert not any(automations().values())
+    assert set_up() == ([], 0)
 
 
-def test_where_notices_go_is_kept_as_a_secret(notify):
-    from prefect.blocks.core import Block
+def test_addresses_are_kept_as_a_secret(notify):
     from prefect.client.orchestration import get_client
 
-    assert notify("--slack", "http://127.0.0.1:9/secret-path").exit_code == 0
+    assert notify("json://127.0.0.1:9/secret-path", "json://127.0.0.1:9/another").exit_code == 0
     with get_client(sync_client=True) as client:
-        shown = client.read_block_document_by_name(BLOCK, "custom-webhook", include_secrets=False)
+        shown = client.read_block_document_by_name(BLOCK, "slack-webhook", include_secrets=False)
     assert "secret-path" not in str(shown.data)
-    assert "secret-path" in str(Block.load(f"custom-webhook/{BLOCK}")._build_request_args("b", "s"))
+    assert [url.split("?")[0] for url in notices._apprise().urls()] == [
+        "json://127.0.0.1:9/secret-path",
+        "json://127.0.0.1:9/another",
+    ]
 
 
-@pytest.mark.parametrize("arguments", [(), ("--slack", "http://a", "--webhook", "http://b"), ("--email", "a@b.c")])
-def test_without_one_way_to_tell_it_says_what_is_missing(notify, arguments):
+@pytest.mark.parametrize("arguments", [(), ("htp://127.0.0.1/secret",)])
+def test_without_a_known_address_it_says_what_is_missing(notify, arguments):
     done = notify(*arguments)
     assert done.exit_code == 1
-    assert "To mend it" in done.output
+    assert "ntfy://my-topic" in done.output
+    assert "secret" not in done.output
 
 
-@pytest.mark.parametrize("command", [("notify", "--webhook", "http://a"), ("notify", "--off"), ("deploy",)])
+@pytest.mark.parametrize("command", [("notify", "json://a"), ("notify", "--off"), ("deploy",)])
 def test_without_a_server_nothing_is_set_up_and_it_says_how_to_name_one(command):
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -120,5 +124,5 @@ def test_without_a_server_nothing_is_set_up_and_it_says_how_to_name_one(command)
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         done = CliRunner().invoke(main, command)
     assert done.exit_code == 1
-    assert "http://127.0.0.1:9/api does not answer as it should" in done.output
+    assert "http://127.0.0.1:9/api does not answer" in done.output
     assert "Traceback" not in done.output

@@ -1,4 +1,4 @@
-"""Notices on their way: a real Prefect server, its automations, and somebody who listens."""
+"""Notices on their way: a real Prefect server, its automation, and a server that receives them."""
 
 import json
 import os
@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from tenarai.catalogue import CATALOGUE_FILE, open_catalogue
-from tenarai.report.texts import TEXTS
 from tests.collections_of_digits import fill
 from tests.serving import free_port, wait
 
@@ -24,13 +23,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def listener():
-    """An address that takes POSTs, and what it was told."""
+    """An address that takes POSTs, and what it received."""
     told = []
 
     class Ear(BaseHTTPRequestHandler):
         def do_POST(self):
             told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_):
@@ -38,7 +37,7 @@ def listener():
 
     server = HTTPServer(("127.0.0.1", 0), Ear)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/told", told
+    yield f"json://127.0.0.1:{server.server_port}/told", told
     server.shutdown()
 
 
@@ -75,9 +74,9 @@ def _answers(url):
 def told(tenarai, listener):
     """What arrives, after `tenarai notify` has set it up."""
     address, told = listener
-    done = tenarai("notify", "--webhook", address, "--try")
+    done = tenarai("notify", address, "--try")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert told.pop()["subject"] == "Tenarai"
+    assert told.pop()["title"] == "Tenarai"
     time.sleep(5)  # the server takes in new automations every few seconds
     yield told
     assert told == []
@@ -95,7 +94,7 @@ def let_days_pass(store, source, days):
             catalogue.put_night(night["run"], source, {**night, "created": created.isoformat()})
 
 
-def test_nights_are_told_promoted_or_kept_quiet_for_a_week_with_a_permission_that_ends_and_failed(
+def test_notices_arrive_of_nights_that_promote_or_keep_are_quiet_for_a_week_or_fail_and_of_a_permission_that_ends(
     tenarai, told, tmp_path
 ):
     folder, store = fill(tmp_path / "folder", num_each=8), tmp_path / "store"
@@ -103,25 +102,26 @@ def test_nights_are_told_promoted_or_kept_quiet_for_a_week_with_a_permission_tha
     done = tenarai("nightly", "--source", f"folder:{folder}", *quick)
     assert done.returncode == 0, done.stdout + done.stderr
     notice = next_of(told)
-    assert notice["subject"] in {"Tenarai: Promoted", "Tenarai: Kept"}
-    assert str(store) in notice["body"]
+    assert notice["title"] in {"Tenarai: a new model reads from now on", "Tenarai: the model stays as it is"}
+    assert str(store) in notice["message"]
 
     let_days_pass(store, f"folder:{folder}", days=8)
     key = tmp_path / "me.json"
     key.write_text(json.dumps({"connected": (datetime.now(UTC) - timedelta(days=6)).isoformat()}))
     done = tenarai("nightly", "--source", f"folder:{folder}", *quick, TENARAI_DRIVE_CREDENTIALS=str(key))
     assert done.returncode == 0, done.stdout + done.stderr
-    notices = {notice["subject"]: notice["body"] for notice in (next_of(told), next_of(told))}
-    assert set(notices) == {f"Tenarai: {TEXTS['en'][name]}" for name in ("quiet_week", "token_expires")}
-    assert f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}" in notices[f"Tenarai: {TEXTS['en']['token_expires']}"]
+    notices = {notice["title"]: notice["message"] for notice in (next_of(told), next_of(told))}
+    expiry = "Tenarai: the permission to read your Drive may run out"
+    assert set(notices) == {"Tenarai: nothing new for a week", expiry}
+    assert f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}" in notices[expiry]
 
     assert tenarai("nightly", "--source", f"folder:{tmp_path / 'nowhere'}", *quick).returncode == 1
     notice = next_of(told)
-    assert notice["subject"] == "Tenarai: Failed"
-    assert "nowhere" in notice["body"]
+    assert notice["title"] == "Tenarai: Failed"
+    assert "nowhere" in notice["message"]
 
 
-def test_a_night_that_an_automation_ends_is_told_and_one_that_a_person_cancels_is_not(tenarai, told):
+def test_a_night_that_an_automation_ends_is_reported_and_one_that_a_person_cancels_is_not(tenarai, told):
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, temporary_settings
     from prefect.states import Cancelling, Running
@@ -134,5 +134,5 @@ def test_a_night_that_an_automation_ends_is_told_and_one_that_a_person_cancels_i
             for state in (Running(), Cancelling(message=words)):
                 client.set_flow_run_state(run.id, state, force=True)
     notice = next_of(told)
-    assert notice["subject"] == "Tenarai: Cancelling"
-    assert "Cancelled by Automation 1" in notice["body"]
+    assert notice["title"] == "Tenarai: Cancelling"
+    assert "Cancelled by Automation 1" in notice["message"]

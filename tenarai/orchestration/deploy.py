@@ -1,107 +1,159 @@
 """`tenarai deploy`: pools, deployments and automations on the Prefect server that `PREFECT_API_URL` names.
 
-Everything may be done again: pools and deployments are replaced, automations are found by their names. The switch of a
-schedule stays as a person left it in the UI.
+Deploying again updates code and descriptions, and keeps what a person changed in the UI: schedules, default parameters
+and switches. `--reset` puts those back, too.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import json
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import yaml
+from httpx import HTTPError
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.objects import ConcurrencyOptions
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.utilities.asyncutils import run_coro_as_sync
+from prefect.utilities.callables import parameter_schema
+from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
+
 from tenarai.errors import TenaraiError
+from tenarai.locale import _
+from tenarai.orchestration import FILES
 from tenarai.orchestration.pools import CPU_POOL, GPU_POOL
 from tenarai.orchestration.server import reach_server
-
-PROJECT = Path(__file__).resolve().parents[2]
-AUTOMATIONS = PROJECT / "deployments/automations.yaml"
+from tenarai.settings import Settings
 
 
-def deploy(*, pool_type: str = "process", template: Path | None = None) -> None:
-    """Make pools, deployments and automations.
+def deploy(*, pool_type: str = "process", template: Path | None = None, reset: bool = False) -> None:
+    """Make or update pools, deployments and automations.
 
     Args:
         pool_type: What the workers start runs in: process, docker or kubernetes.
         template: Base job template of both pools, a JSON file. Default: Prefect's own.
+        reset: Whether schedules, default parameters and switches are put back, too.
 
     Raises:
-        TenaraiError: No server answers, a command of Prefect failed, or the server does not take an automation.
+        TenaraiError: No server answers, or it refuses something.
     """
     reach_server()
-    given = ["--base-job-template", str(template.resolve())] if template else []
-    for pool in (CPU_POOL, GPU_POOL):
-        _prefect("work-pool", "create", pool, "--type", pool_type, *given, "--overwrite")
-    _prefect("--no-prompt", "deploy", "--all")
-    apply_automations()
-
-
-def apply_automations(automations: Sequence[Any] = ()) -> None:
-    """Make each automation, or replace the one of its name.
-
-    Args:
-        automations: Prefect's own records. Default: those of deployments/automations.yaml.
-
-    `triggers:` in prefect.yaml would be tidier, but can only start a deployment, never change a run's state.
-
-    Raises:
-        TenaraiError: The server cannot be reached or refuses one.
-    """
-    from httpx import HTTPError
-    from prefect.client.orchestration import get_client
-    from prefect.exceptions import PrefectHTTPStatusError
-
+    jobs = json.loads(template.read_text(encoding="utf-8")) if template else _default_template(pool_type)
+    spec = read_spec()
     with get_client(sync_client=True) as client:
         try:
-            for name in () if automations else read_retired():
-                for retired in client.read_automations_by_name(name):
-                    client.delete_automation(retired.id)
+            for pool in (CPU_POOL, GPU_POOL):
+                wanted = WorkPoolCreate(name=pool, type=pool_type, base_job_template=jobs)
+                client.create_work_pool(wanted, overwrite=True)
+            for deployment in spec["deployments"]:
+                _deploy(client, deployment, spec["pull"], reset=reset)
+        except (HTTPError, PrefectHTTPStatusError) as error:
+            raise _refused(_("the Prefect server refused a deployment"), error) from error
+    apply_automations(reset=reset)
+
+
+def read_spec() -> dict[str, Any]:
+    """The content of prefect.yaml."""
+    found: dict[str, Any] = yaml.safe_load((FILES / "prefect.yaml").read_text(encoding="utf-8"))
+    return found
+
+
+def _deploy(client: SyncPrefectClient, spec: dict[str, Any], pull: list[dict[str, Any]], *, reset: bool) -> None:
+    flow: Flow[..., Any] = load_flow_from_entrypoint(spec["entrypoint"])
+    limit = spec.get("concurrency_limit", {})
+    always: dict[str, Any] = {
+        "version": version("tenarai"),
+        "description": spec["description"],
+        "tags": spec["tags"],
+        "entrypoint": spec["entrypoint"],
+        "pull_steps": pull,
+        "work_pool_name": spec["work_pool"]["name"],
+        "job_variables": spec["work_pool"]["job_variables"],
+        "parameter_openapi_schema": parameter_schema(flow).model_dump(),
+        "enforce_parameter_schema": True,
+        "concurrency_limit": limit.get("limit"),
+        "concurrency_options": ConcurrencyOptions.model_validate(
+            {name: value for name, value in limit.items() if name != "limit"}
+        )
+        if limit
+        else None,
+    }
+    try:
+        known = client.read_deployment_by_name(f"{flow.name}/{spec['name']}")
+    except ObjectNotFound:
+        known = None
+    if known is None or reset:
+        schedules = [_schedule(one) for one in spec.get("schedules", [])]
+        client.create_deployment(
+            client.create_flow(flow),
+            name=spec["name"],
+            schedules=schedules,
+            parameters=spec.get("parameters", {}),
+            paused=False,
+            **always,
+        )
+    else:
+        client.update_deployment(known.id, DeploymentUpdate(**always))
+
+
+def _schedule(spec: dict[str, Any]) -> DeploymentScheduleCreate:
+    """When the nights begin: as the settings say, or else prefect.yaml."""
+    settings = Settings()  # type: ignore[call-arg]
+    hour, _colon, minute = settings.nightly_at.partition(":")
+    cron = f"{int(minute)} {int(hour)} * * *" if hour else spec["cron"]
+    clock = CronSchedule(cron=cron, timezone=settings.timezone or spec["timezone"])
+    return DeploymentScheduleCreate(slug=spec["slug"], schedule=clock, active=True)
+
+
+def _default_template(pool_type: str) -> dict[str, Any]:
+    found: dict[str, Any] | None = run_coro_as_sync(get_default_base_job_template_for_infrastructure_type(pool_type))
+    return found or {}
+
+
+def apply_automations(automations: Sequence[AutomationCore] = (), *, reset: bool = False) -> None:
+    """Make each automation, or update the one of its name; those switched off in the UI stay off.
+
+    Args:
+        automations: Default: those of automations.yaml. `triggers:` in prefect.yaml would be tidier, but can only start
+            a deployment, never change a run's state.
+        reset: Whether the switches are put back, too.
+
+    Raises:
+        TenaraiError: The server does not answer, or refuses one.
+    """
+    with get_client(sync_client=True) as client:
+        try:
             for automation in automations or read_automations():
                 known = client.read_automations_by_name(automation.name)
                 if not known:
                     client.create_automation(automation)
-                elif _differs(known[0], automation):  # else leave what it has counted so far
-                    client.update_automation(known[0].id, automation.model_copy(update={"enabled": known[0].enabled}))
+                elif reset or _differs(known[0], automation):  # else keep what it has counted so far
+                    enabled = automation.enabled if reset else known[0].enabled
+                    client.update_automation(known[0].id, automation.model_copy(update={"enabled": enabled}))
         except (HTTPError, PrefectHTTPStatusError) as error:
-            raise TenaraiError(
-                "the Prefect server did not take the automations", received=str(error), fix="check PREFECT_API_URL"
-            ) from error
+            raise _refused(_("the Prefect server refused an automation"), error) from error
 
 
-def _differs(known: Any, wanted: Any) -> bool:
-    of_the_server: dict[str, Any] = {"id": True, "enabled": True, "trigger": {"id"}}
+def _differs(known: AutomationCore, wanted: AutomationCore) -> bool:
+    of_the_server: Any = {"id": True, "enabled": True, "trigger": {"id"}}
     mine = type(wanted).model_validate(known.model_dump(mode="json"))
-    return bool(mine.model_dump(exclude=of_the_server) != wanted.model_dump(exclude=of_the_server))
+    return mine.model_dump(exclude=of_the_server) != wanted.model_dump(exclude=of_the_server)
 
 
-def read_automations() -> list[Any]:
-    """The automations of deployments/automations.yaml, as Prefect's own records."""
-    import yaml
-    from prefect.events.schemas.automations import AutomationCore
-
-    found = yaml.safe_load(AUTOMATIONS.read_text(encoding="utf-8"))
-    return [AutomationCore.model_validate(one) for one in found["automations"]]
+def read_automations() -> list[AutomationCore]:
+    """The automations of automations.yaml, as Prefect's own records."""
+    found = yaml.safe_load((FILES / "automations.yaml").read_text(encoding="utf-8"))
+    return [AutomationCore.model_validate(one) for one in found]
 
 
-def read_retired() -> list[str]:
-    """Names of automations of earlier versions, which today's would trip over."""
-    import yaml
-
-    return [str(name) for name in yaml.safe_load(AUTOMATIONS.read_text(encoding="utf-8"))["retired"]]
-
-
-def _prefect(*arguments: str) -> None:
-    command = [sys.executable, "-m", "prefect", *arguments]
-    # each worker fills in for itself where it starts its runs; filled in here, it would be this machine's folder
-    env = {name: value for name, value in os.environ.items() if name != "PROJECT_ROOT"}
-    env["PREFECT_CLI_PROMPT"] = "false"
-    done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise TenaraiError(
-            f"`prefect {' '.join(arguments)}` failed",
-            received=(done.stderr or done.stdout).strip()[-800:],
-            fix="mend what it says, and do the same again",
-        )
+def _refused(what: str, error: Exception) -> TenaraiError:
+    return TenaraiError(
+        what, received=str(error), fix=_("check PREFECT_API_URL, and that Prefect's versions are equal")
+    )

@@ -15,7 +15,7 @@ from tenarai.errors import StoreBusyError, StoreError, TenaraiError
 from tenarai.locale import _, join, plural
 from tenarai.night import name_drive_by_id
 from tenarai.orchestration.pools import CPU_POOL, GPU_POOL
-from tenarai.orchestration.server import no_good_answer
+from tenarai.orchestration.server import no_answer
 from tenarai.records import Role
 from tenarai.settings import DEFAULT_SOURCE, Settings
 from tenarai.store import find_store
@@ -175,7 +175,7 @@ def check_prefect() -> Check:
                 "note", _("{deployment} is not deployed there", deployment=NIGHTLY), _("run `tenarai deploy`")
             )
         except (HTTPError, PrefectHTTPStatusError) as error:
-            raise no_good_answer(url, error) from error
+            raise no_answer(url, error) from error
 
 
 def _describe_pool(pool: str, status: str) -> Finding:

@@ -1,96 +1,120 @@
-"""Notices: what a night tells whoever asked to be told, through Prefect's automations and one notification block.
+"""Notices: `tenarai notify URL…` keeps the addresses, and nights send word to them.
 
-A night sends an event for what is worth a notice; `tenarai notify` makes the block and an automation a kind of notice,
-found again by their names, so doing it again changes nothing. That a night failed is told by Prefect itself.
+A night sends its own notices, with the summary picture. That a night failed is reported by the server's automation,
+since a night that died cannot send anything. Every address that Apprise knows will do: ntfy, Telegram, mail, Slack, ….
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import UUID
 
+from apprise import Apprise
+from httpx import HTTPError
+from prefect.blocks.notifications import SlackWebhook
+from prefect.client.orchestration import get_client
+from prefect.events import emit_event
+from prefect.events.actions import SendNotification
+from prefect.events.schemas.automations import AutomationCore, CompoundTrigger, EventTrigger
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.runtime import flow_run
+from prefect.variables import Variable
+
+from tenarai.errors import SettingsError
+from tenarai.locale import _, translate
+from tenarai.orchestration import KINDS
+from tenarai.orchestration.deploy import apply_automations
 from tenarai.records import NightReport
 
-KINDS = ("promoted", "kept", "failed", "quiet", "token")
+log = logging.getLogger("tenarai.night")
 BLOCK = "tenarai-notices"
-_EVENTS = {kind: f"tenarai.{kind}" for kind in KINDS}
-_FAILED = ("prefect.flow-run.Failed", "prefect.flow-run.Crashed", "prefect.flow-run.TimedOut")
-_BY_AUTOMATION = "Cancelled by Automation*"  # what Prefect says of a run that an automation ends
-_DAYS = 7
+VARIABLE = "tenarai_notices"
+AUTOMATION = "tenarai notice: failed"
+WEEK = timedelta(days=7)
 
 
-def announce_night(night: NightReport, nights: Sequence[Mapping[str, object]], report: str, language: str) -> None:
-    """Send the event of a finished night, if there is something to tell.
+def announce_night(
+    night: NightReport, nights: Sequence[Mapping[str, object]], report: str, language: str, picture: bytes = b""
+) -> None:
+    """Send the notice of a finished night, if there is something to say.
 
     Args:
         night: The night.
         nights: Records of the nights before it, oldest first.
         report: Where the report can be opened.
-        language: Of the words: en or ja.
+        language: en or ja.
+        picture: `summary.png`. Default: none.
     """
-    from tenarai.report.view import make_view
-
-    view = make_view(night, language)
-    if night.decision.verdict in {"promoted", "kept"}:
-        announce(night.decision.verdict, view.texts[night.decision.verdict], f"{view.because()}\n{report}")
+    body = f"{translate(night.decision.reason, language)}\n{report}"
+    if night.decision.verdict == "promoted":
+        announce("promoted", translate(_("a new model reads from now on"), language), body, picture)
+    elif night.decision.verdict == "kept":
+        announce("kept", translate(_("the model stays as it is"), language), body, picture)
     elif is_another_quiet_week(night.created, nights):
-        announce("quiet", view.texts["quiet_week"], view.texts["quiet_week_note"])
-
-
-def announce(kind: str, subject: str, body: str) -> None:
-    """Send an event that an automation may turn into a notice; outside of a run there is nobody to send it to.
-
-    Args:
-        kind: One of `KINDS`.
-        subject, body: What the notice says.
-    """
-    from prefect.events import emit_event
-    from prefect.runtime import flow_run
-
-    if flow_run.id:
-        emit_event(
-            event=_EVENTS[kind],
-            resource={"prefect.resource.id": "tenarai.nightly", "prefect.resource.name": "Tenarai"},
-            payload={"subject": f"Tenarai: {subject}", "body": body},
-        )
+        advice = _("A few more images of the characters that are misread would help it most.")
+        announce("quiet", translate(_("nothing new for a week"), language), translate(advice, language))
 
 
 def announce_expiry(credentials: str, now: datetime, language: str) -> None:
-    """Send an event when the permission to read Drive may run out within two days; each night until it is renewed.
+    """Send a notice when the permission to read Drive may run out within two days; each night until it is renewed.
 
     Args:
         credentials: The setting `drive_credentials`; only a file can be looked into without asking Google.
-        now: The moment it is asked, with its offset.
-        language: Of the words: en or ja.
+        now: The current time, with its offset.
+        language: en or ja.
     """
-    from tenarai.report.texts import TEXTS
-
     runs_out = find_expiry(credentials)
     if runs_out and timedelta(0) < runs_out - now < timedelta(days=2):
-        told = TEXTS[language]
-        announce("token", told["token_expires"], told["token_expires_note"].format(day=f"{runs_out:%Y-%m-%d %H:%M}"))
+        advice = _(
+            "If your app is in testing with Google, it ends on {day}. Run `tenarai connect` before that, or publish "
+            "the app; otherwise the nights after it fail.",
+            day=f"{runs_out:%Y-%m-%d %H:%M}",
+        )
+        subject = _("the permission to read your Drive may run out")
+        announce("token", translate(subject, language), translate(advice, language))
+
+
+def announce(kind: str, subject: str, body: str, picture: bytes = b"") -> None:
+    """Send the event `tenarai.<kind>`, for automations of your own, and a notice if it was asked for.
+
+    Outside a run there is no server that knows where to send it. A notice that does not arrive never fails a night.
+    """
+    if not flow_run.id:
+        return
+    subject = f"Tenarai: {subject}"
+    resource = {"prefect.resource.id": "tenarai.nightly", "prefect.resource.name": "Tenarai"}
+    emit_event(f"tenarai.{kind}", resource=resource, payload={"subject": subject, "body": body})
+    if kind in Variable.get(VARIABLE, []):
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "summary.png"
+            file.write_bytes(picture)
+            if not _apprise().notify(body, subject, attach=str(file) if picture else None):
+                log.warning("%s", _("a notice could not be sent"))
 
 
 def find_expiry(credentials: str) -> datetime | None:
-    """When a person's permission runs out if their app is in testing: a week after `tenarai connect`; None if never.
+    """When the permission runs out if the person's app is in testing: a week after `tenarai connect`; None if never.
 
-    Whether it is in testing, Google does not say; a permission that outlived the week lasts.
+    Google does not say whether it is in testing; a permission that outlived the week lasts.
     """
     path = Path(credentials).expanduser()
     if not credentials or credentials.startswith("block:") or not path.is_file():
         return None
     try:
         connected = datetime.fromisoformat(str(json.loads(path.read_text(encoding="utf-8"))["connected"]))
-    except (OSError, ValueError, KeyError, TypeError):  # what is damaged or silent is told of when it is used
+    except (OSError, ValueError, KeyError, TypeError):  # reported when it is used
         return None
-    return connected + timedelta(days=_DAYS)
+    return connected + WEEK
 
 
 def is_another_quiet_week(created: str, nights: Sequence[Mapping[str, object]]) -> bool:
-    """Whether with tonight another whole week has gone by in which nothing new came; told once a week, not each night.
+    """Whether tonight completes another week without anything new; true once a week, not each night.
 
     Args:
         created: When tonight began, ISO 8601.
@@ -101,78 +125,80 @@ def is_another_quiet_week(created: str, nights: Sequence[Mapping[str, object]]) 
     if not begun:
         return False
     since = with_news[-1] if with_news else begun[0]
-    weeks_before = (begun[-1] - since).days // _DAYS
-    return (datetime.fromisoformat(created) - since).days // _DAYS > weeks_before
+    return (datetime.fromisoformat(created) - since) // WEEK > (begun[-1] - since) // WEEK
 
 
-def set_up_notices(block: Any, kinds: Collection[str]) -> None:
-    """Keep the block and make the automations; those of kinds no longer wished for are removed.
+def set_up_notices(addresses: Sequence[str], kinds: Collection[str]) -> None:
+    """Keep the addresses, and what is sent to them; what was set up before is replaced.
 
     Args:
-        block: A notification block of Prefect's.
-        kinds: Of `KINDS`, what to be told of.
+        addresses: Of Apprise, such as ntfy://topic. The server keeps them as a secret.
+        kinds: Of `KINDS`.
 
     Raises:
-        TenaraiError: The Prefect server cannot be reached or refuses.
+        SettingsError: Apprise does not know an address.
+        TenaraiError: The Prefect server does not answer, or refuses.
     """
-    from tenarai.orchestration.deploy import apply_automations
+    for address in addresses:
+        if not Apprise().add(address):
+            raise SettingsError(
+                _("{address} is not an address for notices", address=address.partition(":")[0] + "://…"),
+                expected=_("an address of Apprise, such as ntfy://my-topic or mailto://user:password@example.org"),
+                fix=_("look it up at https://appriseit.com/services"),
+            )
+    remove_notices()
+    # Prefect's server has no block for Apprise in general, but its Slack block passes any address on to Apprise
+    block_id = UUID(str(SlackWebhook(url=" ".join(addresses)).save(BLOCK, overwrite=True)))
+    Variable.set(VARIABLE, [kind for kind in KINDS if kind in kinds], overwrite=True)
+    if "failed" in kinds:
+        apply_automations([_failure_notice(block_id)])
 
-    remove_notices(keep=kinds)
-    block_id = block.save(BLOCK, overwrite=True)
-    apply_automations([_automation(kind, block_id) for kind in KINDS if kind in kinds])
 
-
-def remove_notices(*, keep: Collection[str] = ()) -> None:
-    """Remove the automations of all kinds but some."""
-    from prefect.client.orchestration import get_client
-
+def remove_notices() -> None:
+    """Send no notices any more."""
+    Variable.unset(VARIABLE)
     with get_client(sync_client=True) as client:
-        for kind in set(KINDS) - set(keep):
-            for known in client.read_automations_by_name(name_automation(kind)):
-                client.delete_automation(known.id)
+        for known in client.read_automations_by_name(AUTOMATION):
+            client.delete_automation(known.id)
 
 
-def name_automation(kind: str) -> str:
-    """What the automation of a kind is called."""
-    return f"tenarai notice: {kind}"
+def try_notices(language: str) -> bool:
+    """Send a test notice; whether it was accepted everywhere."""
+    text = translate(_("This is how Tenarai sends you a notice."), language)
+    return bool(_apprise().notify(text, "Tenarai"))
 
 
-def _automation(kind: str, block_id: Any) -> Any:
-    from prefect.events.actions import SendNotification
-    from prefect.events.schemas.automations import AutomationCore
-
-    subject, body = "{{ event.payload.subject }}", "{{ event.payload.body }}"
-    if kind == "failed":
-        subject = "Tenarai: {{ flow_run.state.name }}"
-        body = "{{ flow_run.name }}: {{ flow_run.state.message }}\n{{ flow_run|ui_url }}"
-    action = SendNotification(block_document_id=block_id, subject=subject, body=body)
-    return AutomationCore(
-        name=name_automation(kind),
-        description="Made by `tenarai notify`.",
-        trigger=_failure() if kind == "failed" else _trigger(_EVENTS[kind]),
-        actions=[action],
-    )
+def _apprise() -> Apprise:
+    """The addresses that are kept; none where they cannot be read."""
+    sender = Apprise()
+    try:
+        block: Any = SlackWebhook.load(BLOCK)
+        sender.add(block.url.get_secret_value())
+    except (ValueError, HTTPError, PrefectHTTPStatusError) as error:
+        log.warning("%s", error)
+    return sender
 
 
-def _failure() -> Any:
-    """A night that failed, or that an automation ended since it hung; one that a person cancels is known to them."""
-    from prefect.events.schemas.automations import CompoundTrigger
-
+def _failure_notice(block_id: UUID) -> AutomationCore:
+    """For a night that failed, or that an automation ended; a person who cancels one knows it."""
     mine = {"prefect.resource.role": "flow", "prefect.resource.name": "nightly"}
-    ended = _trigger("prefect.flow-run.Cancelling", related=mine, match={"prefect.state-message": _BY_AUTOMATION})
-    return CompoundTrigger(require="any", triggers=[_trigger(*_FAILED, related=mine), ended], within=None)
-
-
-def _trigger(*events: str, related: Any = None, match: Any = None) -> Any:
-    from prefect.events.schemas.automations import EventTrigger, Posture
-
-    return EventTrigger.model_validate(
-        {
-            "expect": events,
-            "match": match or {},
-            "match_related": related or {},
-            "posture": Posture.Reactive,
-            "threshold": 1,
-            "within": 0,
-        }
+    failed = ["prefect.flow-run.Failed", "prefect.flow-run.Crashed", "prefect.flow-run.TimedOut"]
+    by_automation = {"prefect.state-message": "Cancelled by Automation*"}
+    triggers = [_trigger(failed, mine, {}), _trigger(["prefect.flow-run.Cancelling"], mine, by_automation)]
+    return AutomationCore(
+        name=AUTOMATION,
+        description="Made by `tenarai notify`.",
+        trigger=CompoundTrigger(require="any", triggers=triggers, within=None),
+        actions=[
+            SendNotification(
+                block_document_id=block_id,
+                subject="Tenarai: {{ flow_run.state.name }}",
+                body="{{ flow_run.name }}: {{ flow_run.state.message }}\n{{ flow_run|ui_url }}",
+            )
+        ],
     )
+
+
+def _trigger(events: list[str], related: dict[str, str], match: dict[str, str]) -> EventTrigger:
+    spec = {"expect": events, "match": match, "match_related": related, "posture": "Reactive", "threshold": 1}
+    return EventTrigger.model_validate({**spec, "within": 0})

@@ -1,8 +1,8 @@
-"""`tenarai up`: a Prefect server, both pools, the deployments and both workers on this machine, until Ctrl-C.
+"""`tenarai up`: a Prefect server, pools, deployments and both workers on this machine, until Ctrl-C.
 
-Everything is a command line, in the order in which one would type it; with two machines, type it yourself as
-deployments/README.md says. The server asks for a password, listens on this machine only, and takes no request that a
-browser sends from another site.
+Each part is a command that one could type, started in the folder of prefect.yaml and prefect.toml; a part that dies is
+started again. The server asks for a password, listens on this machine only, and refuses requests that a browser sends
+for another site.
 """
 
 from __future__ import annotations
@@ -12,97 +12,194 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tenarai.errors import SettingsError, TenaraiError
+from tenarai.locale import _, plural, translate
+from tenarai.orchestration import FILES
 from tenarai.orchestration.login import FILE as LOGIN
 from tenarai.orchestration.login import read_or_make_login, secure
-from tenarai.orchestration.pools import CPU_POOL, GPU_POOL
-from tenarai.settings import DEFAULT_HOME
+from tenarai.settings import DEFAULT_HOME, Settings
 
-PROJECT = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    from tenarai.orchestration.watchdog import Watchdog
+
 SECONDS_TO_START = 180
+SILENCE = 120.0  # seconds after which a server that still runs and does not answer is restarted
+STABLE = 120.0  # seconds after which a part has recovered
+DEATHS = 8  # in a row, each within `STABLE` seconds: then there is no use in going on
+LONGEST_PAUSE = 30.0
 
 
-def run_up(*, port: int, polls: float = 1.0) -> int:
-    """Run until Ctrl-C, SIGTERM, or until one of the processes dies.
+class Part:
+    """The server or a worker: a process that is started again when it dies, each time after a longer pause."""
+
+    def __init__(self, name: str, arguments: str, log: Path) -> None:
+        """Start nothing yet."""
+        self.name, self.log = name, log
+        self._command = [sys.executable, "-m", "prefect", *arguments.split()]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = self._next = 0.0
+        self.deaths = 0
+
+    def start(self) -> None:
+        """Start the process, in a process group of its own, so that it is stopped with its children."""
+        with self.log.open("ab") as file:
+            self._process = subprocess.Popen(self._command, cwd=FILES, stdout=file, stderr=file, start_new_session=True)
+        self._started = time.monotonic()
+
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def look_after(self) -> bool:
+        """Start a dead process again as soon as its pause is over.
+
+        Returns:
+            Whether it was started.
+
+        Raises:
+            TenaraiError: It has died too often.
+        """
+        now = time.monotonic()
+        if self.is_alive():
+            if now - self._started > STABLE:
+                self.deaths = 0
+            return False
+        if self._process is not None:
+            code, self._process = self._process.returncode, None
+            self.deaths += 1
+            pause = min(2.0 ** (self.deaths - 1), LONGEST_PAUSE)
+            self._next = now + pause
+            say(_("the {name} ended (exit {code}); restarting it in {n} s", name=self.name, code=code, n=int(pause)))
+            if self.deaths >= DEATHS:
+                raise TenaraiError(
+                    _("the {name} died {n} times in a row", name=self.name, n=self.deaths),
+                    received=self.log.read_text(errors="replace")[-800:],
+                    fix=_("read {path}", path=self.log),
+                )
+        if now < self._next:
+            return False
+        self.start()
+        return True
+
+    def stop(self, patience: float = 20.0) -> None:
+        """Stop the process and its children."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self._process is None or self._process.poll() is not None:
+                return
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(patience)
+
+
+def run_up(*, port: int, start_now: bool = False, database: str = "", reset: bool = False) -> int:
+    """Run until Ctrl-C or SIGTERM.
 
     Args:
         port: Port of the server on 127.0.0.1.
-        polls: Seconds between looks at the processes.
+        start_now: Whether to start a night at once and open its page.
+        database: SQLAlchemy address of the server's database. Default: SQLite in Prefect's home.
+        reset: Whether schedules, parameters and switches that a person changed are put back.
 
     Returns:
-        Exit code: 0 after Ctrl-C, 1 when a process died by itself.
+        Exit code 0.
 
     Raises:
-        SettingsError: Something else listens on the port, or the password cannot be kept.
-        TenaraiError: The server did not start, or a command of Prefect failed.
+        SettingsError: The port is taken, or the password cannot be kept.
+        TenaraiError: The server did not start, refused a deployment, or a part died again and again.
     """
     url = f"http://127.0.0.1:{port}"
-    api = f"{url}/api"
-    home = Path(os.environ.get("PREFECT_HOME") or f"{DEFAULT_HOME}/prefect-server").resolve()
-    if _answers(api):
+    if _answers(f"{url}/api"):
         raise SettingsError(
-            f"port {port} is taken", expected="a free port", fix="stop what listens there, or give another --port"
+            _("port {port} is taken", port=port), fix=_("stop what listens there, or choose another with --port")
         )
-    home.mkdir(parents=True, exist_ok=True)
+    home = Path(os.environ.get("PREFECT_HOME") or f"{DEFAULT_HOME}/prefect-server").resolve()
     logs = home / "logs"
-    logs.mkdir(exist_ok=True)
-    env = {**os.environ, "PREFECT_HOME": str(home), "PREFECT_API_URL": api, "PROJECT_ROOT": str(Path.cwd())}
-    env = secure(env, read_or_make_login(home), url)
+    logs.mkdir(parents=True, exist_ok=True)
+    os.environ.update(_environment(home, url, database))  # before Prefect is imported, here and in what is started
+    server = Part(_("server"), f"server start --host 127.0.0.1 --port {port}", logs / "server.log")
+    workers = [
+        Part(name, f"worker start --pool {pool} --type process --name {pool}-worker", logs / f"{pool}-worker.log")
+        for pool, name in (("cpu", _("cpu worker")), ("gpu", _("gpu worker")))
+    ]
+    parts = [server, *workers]
+    begun = time.monotonic()
     with _stopped_by_signals(), contextlib.ExitStack() as stack:
-        click.echo("starting the Prefect server …")
-        server = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
-        running = {"server": stack.enter_context(_process(server, env, logs / "server.log"))}
-        _wait_for(api, running["server"], logs / "server.log")
-        _deploy(env)
-        for pool in (CPU_POOL, GPU_POOL):
-            worker = ["worker", "start", "--pool", pool, "--type", "process", "--name", f"{pool}-worker"]
-            running[f"{pool} worker"] = stack.enter_context(_process(worker, env, logs / f"{pool}-worker.log"))
-        click.secho(f"\n{url} is ready: Deployments → nightly → Run. Ctrl-C ends it.", bold=True)
-        click.echo(f"it asks for the line in {home / LOGIN}\nlogs: {logs}")
-        return _watch(running, logs, polls)
-
-
-def _deploy(env: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "tenarai.cli.main", "deploy"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise TenaraiError("`tenarai deploy` failed", received=done.stderr.strip()[-800:])
-
-
-@contextlib.contextmanager
-def _process(arguments: list[str], env: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A child in a process group of its own, so that it is stopped in order, last started first, with its children."""
-    with log.open("ab") as file:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "prefect", *arguments],
-            cwd=PROJECT,
-            env=env,
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
-        )
+        for part in parts:
+            stack.callback(part.stop)
         try:
-            yield child
-        finally:
-            _stop(child)
+            say(_("starting the Prefect server …"))
+            server.start()
+            from tenarai.orchestration.deploy import deploy  # while the server starts, too
+            from tenarai.orchestration.watchdog import Watchdog
+
+            _wait_for(f"{url}/api", server)
+            say(_("making pools and deployments …"))
+            deploy(reset=reset)
+            for part in workers:
+                part.start()
+            watchdog = Watchdog(say)
+            page = watchdog.start_night() if start_now else url
+            say(_("ready after {n} s: {url}", n=round(time.monotonic() - begun), url=url), bold=True)
+            say(_("the page asks for the line in {path}", path=home / LOGIN))
+            say(_("start a night: Deployments → nightly → Run; stop with Ctrl-C; logs: {path}", path=logs))
+            if start_now:
+                webbrowser.open(page)
+            _supervise(parts, f"{url}/api", watchdog)
+        except KeyboardInterrupt:
+            say(_("stopping …"))
+    return 0
 
 
-def _stop(child: subprocess.Popen[bytes], patience: float = 20.0) -> None:
-    for signal_number in (signal.SIGTERM, signal.SIGKILL):
-        if child.poll() is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal_number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(patience)
+def say(text: str, *, bold: bool = False) -> None:
+    """Print a line in the person's language."""
+    click.secho(f"{time.strftime('%H:%M')}  {translate(text, Settings().language)}", bold=bold)  # type: ignore[call-arg]
+
+
+def _environment(home: Path, url: str, database: str) -> dict[str, str]:
+    env = {
+        **os.environ,
+        "DO_NOT_TRACK": "1",
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": f"{url}/api",
+        "PROJECT_ROOT": str(Path.cwd()),
+    }
+    if database:
+        env["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
+    return secure(env, read_or_make_login(home), url)
+
+
+def _supervise(parts: list[Part], api: str, watchdog: Watchdog) -> None:
+    """Look after the processes here, and after the runs in a thread, since a server that is away makes it wait."""
+    stopping = threading.Event()
+    threading.Thread(target=watchdog.run, args=(stopping,), daemon=True).start()
+    answered = time.monotonic()
+    try:
+        while True:
+            for part in parts:
+                if part.look_after():
+                    watchdog.report_restart(part.name)
+                    answered = time.monotonic()
+            if _answers(api):
+                answered = time.monotonic()
+            elif time.monotonic() - answered > SILENCE:
+                say(_("the server does not answer; restarting it"))
+                parts[0].stop(patience=5)
+                answered = time.monotonic()
+            time.sleep(1 if any(not part.is_alive() for part in parts) else 3)
+    finally:
+        stopping.set()
 
 
 def _answers(api: str) -> bool:
@@ -115,35 +212,27 @@ def _answers(api: str) -> bool:
         return False
 
 
-def _wait_for(api: str, server: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(api: str, server: Part) -> None:
     end = time.monotonic() + SECONDS_TO_START
     while not _answers(api):
-        if server.poll() is not None or time.monotonic() > end:
+        if not server.is_alive() or time.monotonic() > end:
             raise TenaraiError(
-                "the Prefect server did not start",
-                expected=f"an answer at {api} within {SECONDS_TO_START} seconds",
-                received=log.read_text(errors="replace")[-800:] or "silence",
-                fix=f"look at {log}",
+                _("the Prefect server did not start"),
+                expected=plural(
+                    "an answer at {api} within {n} second",
+                    "an answer at {api} within {n} seconds",
+                    SECONDS_TO_START,
+                    api=api,
+                ),
+                received=server.log.read_text(errors="replace")[-800:],
+                fix=_("read {path}", path=server.log),
             )
-        time.sleep(0.5)
-
-
-def _watch(running: dict[str, subprocess.Popen[bytes]], logs: Path, polls: float) -> int:
-    try:
-        while True:
-            for name, child in running.items():
-                if child.poll() is not None:
-                    click.secho(f"the {name} ended by itself (exit {child.returncode}); see {logs}", fg="red", err=True)
-                    return 1
-            time.sleep(polls)
-    except KeyboardInterrupt:
-        click.echo("\nstopping …")
-        return 0
+        time.sleep(0.2)
 
 
 @contextlib.contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """SIGTERM stops as Ctrl-C does; started with `&` by a script, Ctrl-C would be ignored otherwise."""
+    """SIGTERM stops as Ctrl-C does, which a process that a script starts with `&` would ignore otherwise."""
 
     def stop(number: int, frame: object) -> None:
         raise KeyboardInterrupt

@@ -1,0 +1,213 @@
+"""Looks after the runs of `tenarai up`: ends those whose process died, and starts a night once more that lost its own.
+
+Prefect's automations decide by events, and a busy SQLite database loses some: then a night that completed would count
+as one that fell silent. The watchdog asks the API for the state and this machine for the process instead.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from httpx import HTTPError
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterEndTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.events import emit_event
+from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.states import Cancelled, Crashed, Scheduled
+from prefect.utilities.urls import url_for
+
+from tenarai.catalogue import hold_store
+from tenarai.errors import StoreBusyError, TenaraiError
+from tenarai.locale import _
+from tenarai.settings import read_settings
+from tenarai.store import open_store
+
+NIGHTLY = "nightly/nightly"
+SECOND_ATTEMPT = "second attempt"
+SECONDS = 10.0  # between two looks
+HEARTBEATS = timedelta(seconds=100)  # three of them: a run without a process here may live on another machine
+PATIENCE = timedelta(seconds=120)  # for a run that is pending, or whose process is frozen
+CANCELLING = timedelta(seconds=60)
+LONGEST_RUN = timedelta(hours=7)  # a night ends itself after six hours, if it can
+LIVE = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+OVER = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
+
+
+class Watchdog:
+    """Asks the server every few seconds which runs live, which ended, and when the next night begins."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """Look at nothing yet.
+
+        Args:
+            say: Prints a line for the person at the terminal.
+        """
+        self._say = say
+        self._since = datetime.now(UTC)
+        self._ended: set[UUID] = set()
+        self._frozen: dict[UUID, datetime] = {}
+        self._restarted: list[str] = []
+        self._next: datetime | None = None
+
+    def run(self, stopping: threading.Event) -> None:
+        """Look again and again, until told to stop. A server that does not answer is asked again."""
+        while not stopping.wait(SECONDS):
+            with suppress(HTTPError, PrefectHTTPStatusError):
+                self.look()
+
+    def start_night(self) -> str:
+        """Start a night now; gives the address of its page."""
+        with get_client(sync_client=True) as client:
+            deployment = client.read_deployment_by_name(NIGHTLY)
+            return str(url_for(client.create_flow_run_from_deployment(deployment.id)))
+
+    def report_restart(self, name: str) -> None:
+        """Send the event `tenarai.restarted` for a part, as soon as the server answers."""
+        self._restarted.append(name)
+
+    def look(self) -> None:
+        """One look at everything."""
+        with get_client(sync_client=True) as client:
+            for run in _read_runs(client, LIVE):
+                self._examine(client, run)
+            for night in self._read_ended(client):
+                self._say(f"{night.name}: {night.state and (night.state.message or night.state.name)}")
+                if night.state and night.state.is_crashed():
+                    self._start_again(client, night)
+            self._announce_next(client)
+        while self._restarted:
+            name = self._restarted.pop()
+            emit_event("tenarai.restarted", resource={"prefect.resource.id": f"tenarai.{name.replace(' ', '-')}"})
+
+    def _examine(self, client: SyncPrefectClient, run: FlowRun) -> None:
+        """End a run whose process died, hangs or is frozen."""
+        now = datetime.now(UTC)
+        state = run.state
+        if state is None:
+            return
+        age = now - state.timestamp
+        process = _look_at(run)
+        if state.is_running() and process == "frozen":
+            if now - self._frozen.setdefault(run.id, now) > PATIENCE:
+                _kill(run)
+            return
+        self._frozen.pop(run.id, None)
+        if state.is_running() and process == "alive" and age > LONGEST_RUN:
+            _kill(run)
+        elif state.is_running() and process == "dead" and not _sent_heartbeat(client, run, now - HEARTBEATS):
+            _set(client, run, Crashed(message=_("the process of this run died")))
+        elif state.is_pending() and process == "dead" and age > PATIENCE:
+            _set(client, run, Crashed(message=_("the worker died before it started this run")))
+        elif state.is_cancelling() and age > CANCELLING:
+            _kill(run)
+            _set(client, run, Cancelled(message=_("cancelled; its worker did not answer")))
+
+    def _read_ended(self, client: SyncPrefectClient) -> list[FlowRun]:
+        """Nights that ended since the last look."""
+        runs = _read_runs(client, OVER, flow="nightly", ended_after=self._since)
+        found = [run for run in runs if run.id not in self._ended]
+        self._ended |= {run.id for run in found}
+        return found
+
+    def _start_again(self, client: SyncPrefectClient, night: FlowRun) -> None:
+        """Start a night once more whose process died, unless another one is at work by now."""
+        if SECOND_ATTEMPT in night.tags or not night.deployment_id:
+            return
+        if _read_runs(client, LIVE, flow="nightly") or not _store_is_free(night.parameters.get("store", "")):
+            return
+        client.create_flow_run_from_deployment(
+            night.deployment_id,
+            parameters=night.parameters,
+            tags=[*night.tags, SECOND_ATTEMPT],
+            state=Scheduled(scheduled_time=datetime.now(UTC) + timedelta(seconds=SECONDS)),
+            idempotency_key=f"{night.id}-again",
+        )
+        self._say(_("{name} lost its process; starting it once more", name=night.name))
+
+    def _announce_next(self, client: SyncPrefectClient) -> None:
+        """Print when the next night begins, once it is known and whenever it has changed."""
+        planned = [run for run in _read_runs(client, [StateType.SCHEDULED], flow="nightly") if run.auto_scheduled]
+        start = planned[0].expected_start_time if planned else None
+        if start and start != self._next:
+            schedules = client.read_deployment_by_name(NIGHTLY).schedules
+            zone = next((getattr(one.schedule, "timezone", None) for one in schedules), None) or "UTC"
+            self._say(
+                _("next night: {when} ({zone})", when=f"{start.astimezone(ZoneInfo(zone)):%a %d %b %H:%M}", zone=zone)
+            )
+        self._next = start
+
+
+def _read_runs(
+    client: SyncPrefectClient, types: list[StateType], *, flow: str = "", ended_after: datetime | None = None
+) -> list[FlowRun]:
+    states = FlowRunFilterState(type=FlowRunFilterStateType(any_=types))
+    ended = FlowRunFilterEndTime(after_=ended_after) if ended_after else None  # type: ignore[arg-type]
+    return client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])) if flow else None,
+        flow_run_filter=FlowRunFilter(state=states, end_time=ended),
+        sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+    )
+
+
+def _sent_heartbeat(client: SyncPrefectClient, run: FlowRun, since: datetime) -> bool:
+    beats = EventFilter(
+        occurred=EventOccurredFilter(since=since),  # type: ignore[arg-type]
+        event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),
+        resource=EventResourceFilter(id=[f"prefect.flow-run.{run.id}"]),
+    )
+    return bool(client.read_events(beats, limit=1).events)
+
+
+def _look_at(run: FlowRun) -> str:
+    """Whether the process of a run is alive, frozen or dead on this machine."""
+    pid = run.infrastructure_pid or ""
+    if not pid.isdigit():
+        return "dead"
+    told = subprocess.run(["ps", "-o", "stat=,command=", "-p", pid], capture_output=True, text=True, check=False).stdout
+    if "prefect" not in told or told.startswith("Z"):  # a number is given again after a restart
+        return "dead"
+    return "frozen" if told.startswith("T") else "alive"
+
+
+def _kill(run: FlowRun) -> None:
+    if _look_at(run) != "dead":
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(int(run.infrastructure_pid or 0), signal.SIGKILL)
+
+
+def _set(client: SyncPrefectClient, run: FlowRun, state: Any) -> None:
+    """Set a state, if the run has not ended by itself in the meantime."""
+    now = client.read_flow_run(run.id).state
+    if now is None or not now.is_final():
+        client.set_flow_run_state(run.id, state, force=True)
+
+
+def _store_is_free(address: str) -> bool:
+    """Whether no night holds the store."""
+    settings = read_settings(store=address)
+    try:
+        with hold_store(settings, open_store(settings.store, create=False)):
+            return True
+    except StoreBusyError:
+        return False
+    except TenaraiError:  # a night would say what is wrong with it
+        return True

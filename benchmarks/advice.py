@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.writers import Hand, Hands, Head, fit_head
-from tenarai.evaluate.advice import order_inbox
+from tenarai.evaluate.inbox import order_inbox
 
 START_EACH, MORE, NUM_SET_ASIDE = 2, 20, 60
 Rows = NDArray[np.intp]

@@ -5,7 +5,7 @@
 .venv/bin/python -m benchmarks.gate power --png FILE         how many images show which gain
 
 OWN is a folder of <set>/<label>/<file>. The splits are those of `tenarai.dataset`, fair pairs and decisions those of
-`tenarai.evaluate` and `tenarai.evaluate.promote`; only the models are cheap (see `benchmarks.writers`).
+`tenarai.evaluate`; only the models are cheap (see `benchmarks.writers`).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.writers import LABELS, Hand, Hands, Head, base_head, fit_head, random_head
-from tenarai import evaluate
 from tenarai.dataset import REGRESSION, TEST, TRAIN, Snapshot, freeze
-from tenarai.evaluate import promote
+from tenarai.evaluate.compare import pair_up
+from tenarai.evaluate.gate import decide
 from tenarai.model.train import split_folds
-from tenarai.records import Case, Decision, Fingerprint, Image, PairedCounts, Prediction, Role
+from tenarai.records import Case, Decision, Evaluation, Fingerprint, Image, PairedCounts, Prediction, Role
 from tenarai.settings import GateSettings
 
 NUM_NIGHTS, PER_NIGHT = 30, 10
@@ -75,11 +75,11 @@ def compare(
 ) -> tuple[PairedCounts, tuple[float, ...]]:
     """The paired counts, and how sure the champion is of each regression image that the challenger loses."""
     truth, splits = hand.targets[evaluation.rows], evaluation.snapshot.splits
-    counted = evaluate.find_fair_rows(
-        evaluation.snapshot.groups, splits == TEST, (splits == TRAIN) & (evaluation.cross_fitted >= 0), known
-    )
+    is_known = np.isin(evaluation.snapshot.groups, list(known))
+    readable = (splits == TEST) | ((splits == TRAIN) & (evaluation.cross_fitted >= 0))
+    counted = np.flatnonzero(readable & ~is_known)
     before = champion.read(hand.plain[evaluation.rows]) == truth
-    pairs = evaluate.pair_up(before[counted], evaluation.cross_fitted[counted] == truth[counted])
+    pairs = pair_up(before[counted], evaluation.cross_fitted[counted] == truth[counted])
     misread = evaluation.snapshot.rows(REGRESSION)
     features = hand.plain[evaluation.rows[misread]]
     lost = before[misread] & (evaluation.challenger.read(features) != truth[misread])
@@ -202,8 +202,7 @@ def run_seeds(hands: Hands, num_writers: int, num_each: int, *, from_scratch: bo
         for seed in range(1, num_each + 1):
             now = fit(seed).read(hand.plain[test]) == hand.targets[test]
             count += (
-                _decide(Evidence(evaluate.pair_up(before, now), (), (len(train), len(train))), settings).verdict
-                == "promoted"
+                _decide(Evidence(pair_up(before, now), (), (len(train), len(train))), settings).verdict == "promoted"
             )
             better += int(now.sum()) >= int(before.sum())
         promoted += count
@@ -225,7 +224,10 @@ def find_power(num_images: int, gain: float, lost: float, settings: GateSettings
         if weight < 1e-9:
             continue
         won = np.arange(n + 1)
-        yes = [promote.decide(PairedCounts(int(w), int(n - w), num_images - n, 0), (), settings).verdict for w in won]
+        yes = [
+            _decide(Evidence(PairedCounts(int(w), int(n - w), num_images - n, 0), (), (0, 0)), settings).verdict
+            for w in won
+        ]
         total += weight * float(binom.pmf(won, n, (lost + gain) / share)[np.array(yes) == "promoted"].sum())
     return total
 
@@ -281,7 +283,10 @@ def _decide(evidence: Evidence, settings: GateSettings) -> Decision:
         Case("x.png", "0" * 64, "4", Prediction("4", sure, False), Prediction("9", 1.0, False), "newly misread")
         for sure in evidence.lost
     ]
-    return promote.decide(evidence.pairs, cases, settings, learned=evidence.learned)
+    evaluation = Evaluation(
+        "base-1", "m-1", pairs=evidence.pairs, regression=tuple(cases), num_learned=evidence.learned
+    )
+    return decide(evaluation, settings)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from tenarai.evaluate.promote import roll_back_champion
+from tenarai.evaluate.champions import roll_back_champion
 from tenarai.settings import read_settings
 
 

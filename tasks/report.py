@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tenarai.evaluate.explain import explain_misread
+from tenarai.evaluate.compare import explain_misread
 from tenarai.night import Night
 from tenarai.orchestration.artifacts import name_run, publish_artifacts
 from tenarai.orchestration.notices import announce_expiry, announce_night
@@ -37,7 +37,7 @@ def publish_report(
         settings = night.settings
         nights = catalogue.nights(settings.source)
         filed = find_filed(catalogue, settings.source, nights[-1] if nights else {})
-        explanations = explain_misread(night, evaluation)
+        explanations = explain_misread(night.store, evaluation)
         found = describe_night(night, nights, synced, frozen, evaluation, decision, inbox, filed, explanations)
         if sheet := draw_next_sheet(settings, night.store, catalogue, date=night.created[:10]):
             night.store.write(sheet, "reports", night.run, SHEET)

@@ -147,7 +147,7 @@ class Chaos:
 
     def find_wrong(self, one: Round) -> list[str]:
         from tenarai.catalogue import open_catalogue
-        from tenarai.evaluate.promote import history
+        from tenarai.evaluate.promotions import history
         from tenarai.store import open_store
 
         wrong = [] if one.next_night == "COMPLETED" else [f"the next night {self.last_words}"]

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from tenarai.evaluate import order_inbox
-from tenarai.evaluate.advice import MAX_SPREAD, soften
+from tenarai.evaluate.inbox import MAX_SPREAD, order_inbox, soften
 from tenarai.prepare import normalise
 from tests.collections_of_digits import picture
 

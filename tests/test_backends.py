@@ -29,7 +29,7 @@ print(train_challenger(open_store(store), snapshot, model, settings, lambda line
 READ = """
 import sys
 import numpy as np
-from tenarai.evaluate.champion import load_model_by_id
+from tenarai.evaluate.predictions import load_model_by_id
 from tenarai.store import open_store
 store, model, digits, out = sys.argv[1:]
 np.save(out, load_model_by_id(open_store(store), model).predict(np.load(digits)))

@@ -6,22 +6,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenarai.errors import ModelError, StoreError
-from tenarai.evaluate import (
-    confusion_matrix,
-    judge_regression,
-    new_stories,
-    pair_up,
-    promote,
-    read_labels,
-    tell_stories,
-    wilson_score,
-)
-from tenarai.evaluate.promote import decide, mid_p_value
-from tenarai.records import Case, CaseStory, Image, PairedCounts, Prediction, Role
+from tenarai.evaluate import promotions
+from tenarai.evaluate.compare import count_confusion, pair_up
+from tenarai.evaluate.gate import decide, mid_p_value
+from tenarai.evaluate.predictions import to_predictions
+from tenarai.evaluate.regression import judge_regression, new_stories, tell_stories
+from tenarai.records import Case, CaseStory, Evaluation, Image, PairedCounts, Prediction, Role, Score
 from tenarai.settings import GateSettings
 from tenarai.store import open_store
 
 GATE = GateSettings()
+
+
+def verdict(pairs, regression=(), gate=GATE, *, learned=(0, 0), is_first=False):
+    return decide(
+        Evaluation("base-1", "m-1", pairs=pairs, regression=regression, num_learned=learned, is_first=is_first), gate
+    )
 
 
 def case(status):
@@ -32,14 +32,14 @@ def case(status):
 
 
 def test_wilsons_interval_is_that_of_the_textbook():
-    score = wilson_score(81, 263)  # Newcombe (1998), table I
+    score = Score.of(81, 263)  # Newcombe (1998), table I
     assert score.low == pytest.approx(0.2553, abs=1e-4)
     assert score.high == pytest.approx(0.3662, abs=1e-4)
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
 def test_an_interval_holds_its_share_and_stays_between_nothing_and_everything(right, more):
-    score = wilson_score(right, right + more)
+    score = Score.of(right, right + more)
     assert 0 <= score.low <= score.accuracy + 1e-9
     assert score.high <= 1
     if score.num_images:
@@ -53,12 +53,12 @@ def test_pairs_are_counted_image_by_image():
 
 
 def test_a_reading_is_the_most_probable_label_and_unsure_below_the_threshold():
-    readings = read_labels(np.array([[0.2, 0.8], [0.6, 0.4]], np.float32), ("a", "b"), 0.7)
+    readings = to_predictions(np.array([[0.2, 0.8], [0.6, 0.4]], np.float32), ("a", "b"), 0.7)
     assert [(r.label, r.unsure) for r in readings] == [("b", False), ("a", True)]
 
 
 def test_a_reading_outside_the_labels_counts_in_no_column():
-    counts = confusion_matrix(np.array(["1", "2", "2"]), np.array(["1", "1", "x"]), ("1", "2"))
+    counts = count_confusion(np.array(["1", "2", "2"]), np.array(["1", "1", "x"]), ("1", "2"))
     assert counts == ((1, 0), (1, 0))
 
 
@@ -86,7 +86,7 @@ def test_what_the_champion_knows_by_heart_is_no_loss_to_a_challenger_that_never_
     image = Image("s", "a", "misread/4/a.png", Role.MISREAD, "4", "a" * 64, 1)
     good, bad = Prediction("4", 0.9, False), Prediction("5", 0.9, False)
     for now, status in ((bad, "still misread"), (good, "read")):
-        (case,) = judge_regression([image], [good], [now], by_heart={"a" * 64})
+        (case,) = judge_regression([image], [good], [now], trained_on={"a" * 64})
         assert case.status == status
 
 
@@ -107,15 +107,10 @@ def live(*nights):
         image = Image("s", "a", "misread/4/a.png", Role.MISREAD, "4", "a" * 64, 1)
         cases = judge_regression([image], [Prediction(before, 0.9, False)], now and [Prediction(now, 0.9, False)])
         run = f"n{number}"
-        (told,) = tell_stories(
-            cases,
-            records,
-            run=run,
-            champion=f"champion {number}",
-            challenger=f"challenger {number}",
-            promoted=promoted,
-            seeds={"a" * 64: (3, 5)},
+        evaluation = Evaluation(
+            f"champion {number}", f"challenger {number}", regression=cases, seeds={"a" * 64: (3, 5)}
         )
+        (told,) = tell_stories(evaluation, records, run, promoted=promoted)
         records.append({"run": run, "stories": new_stories([told], run)})
     return told.story
 
@@ -147,7 +142,7 @@ def test_an_image_that_was_filed_anew_under_another_label_begins_another_life():
     cases = judge_regression(
         [Image("s", "a", "misread/4/a.png", Role.MISREAD, "4", "a" * 64, 1)], [Prediction("9", 0.9, False)], None
     )
-    (told,) = tell_stories(cases, [record], run="n2", champion="c", challenger="", promoted=False, seeds={})
+    (told,) = tell_stories(Evaluation("c", regression=cases), [record], "n2", promoted=False)
     assert told.story == CaseStory("open", "n2", "c")
 
 
@@ -167,27 +162,29 @@ def test_mid_p_of_winning_and_of_losing_sum_to_one(won, lost):
 
 
 def test_a_clearly_better_challenger_is_promoted():
-    assert decide(PairedCounts(9, 1, 80, 10), (), GATE).verdict == "promoted"
+    assert verdict(PairedCounts(9, 1, 80, 10), (), GATE).verdict == "promoted"
 
 
 def test_being_as_accurate_is_not_enough():
-    decision = decide(PairedCounts(3, 3, 90, 4), (), GATE)
+    decision = verdict(PairedCounts(3, 3, 90, 4), (), GATE)
     assert decision.verdict == "kept"
     assert "not enough evidence" in decision.reason
 
 
 def test_a_worse_challenger_is_kept_out_and_the_reason_says_worse():
-    decision = decide(PairedCounts(0, 8, 80, 2), (), GATE)
+    decision = verdict(PairedCounts(0, 8, 80, 2), (), GATE)
     assert decision.verdict == "kept"
     assert decision.reason.startswith("worse")
 
 
 def test_a_lost_regression_image_outweighs_everything_and_is_named():
-    decision = decide(PairedCounts(20, 0, 80, 0), (case("newly misread"),), GATE)
+    decision = verdict(PairedCounts(20, 0, 80, 0), (case("newly misread"),), GATE)
     assert decision.verdict == "kept"
     assert "misread/4/a.png" in decision.reason
     assert (
-        decide(PairedCounts(20, 0, 80, 0), (case("newly misread"),), GateSettings(protect_regression_set=False)).verdict
+        verdict(
+            PairedCounts(20, 0, 80, 0), (case("newly misread"),), GateSettings(protect_regression_set=False)
+        ).verdict
         == "promoted"
     )
 
@@ -195,34 +192,34 @@ def test_a_lost_regression_image_outweighs_everything_and_is_named():
 def test_a_lucky_guess_that_is_lost_is_told_and_does_not_outweigh_the_rest():
     right, wrong = Prediction("4", 0.49, True), Prediction("5", 0.8, False)
     guess = Case("misread/4/a.png", "a" * 64, "4", right, wrong, "newly misread")
-    assert decide(PairedCounts(9, 1, 80, 10), (guess,), GATE).verdict == "promoted"
-    assert decide(PairedCounts(9, 1, 80, 10), (guess, case("newly misread")), GATE).cause == "loses"
+    assert verdict(PairedCounts(9, 1, 80, 10), (guess,), GATE).verdict == "promoted"
+    assert verdict(PairedCounts(9, 1, 80, 10), (guess, case("newly misread")), GATE).cause == "loses"
 
 
 def test_a_decision_tells_its_cause_and_what_its_sentence_mentions():
-    better = decide(PairedCounts(9, 1, 80, 10), (), GATE)
+    better = verdict(PairedCounts(9, 1, 80, 10), (), GATE)
     assert better.cause == "better"
     assert (better.facts["won"], better.facts["lost"], better.facts["num_images"]) == (9, 1, 100)
     assert better.facts["p"] == pytest.approx(mid_p_value(9, 1))
-    loses = decide(PairedCounts(9, 1, 80, 10), (case("newly misread"), case("newly misread")), GATE)
+    loses = verdict(PairedCounts(9, 1, 80, 10), (case("newly misread"), case("newly misread")), GATE)
     assert (loses.cause, loses.facts["path"], loses.facts["read_as"], loses.facts["num_more"]) == (
         "loses",
         "misread/4/a.png",
         "5",
         1,
     )
-    assert decide(PairedCounts(0, 8, 80, 2), (), GATE).cause == "worse"
-    assert decide(PairedCounts(1, 1, 80, 2), (), GATE).cause == "unsure"
-    assert decide(PairedCounts(2, 1, 80, 2), (), GateSettings(when_unsure="promote")).cause == "bold"
+    assert verdict(PairedCounts(0, 8, 80, 2), (), GATE).cause == "worse"
+    assert verdict(PairedCounts(1, 1, 80, 2), (), GATE).cause == "unsure"
+    assert verdict(PairedCounts(2, 1, 80, 2), (), GateSettings(when_unsure="promote")).cause == "bold"
 
 
 def test_the_first_model_for_labels_that_nobody_could_read_is_promoted_without_a_test():
-    decision = decide(PairedCounts(1, 0, 0, 1), (), GATE, is_first=True)
+    decision = verdict(PairedCounts(1, 0, 0, 1), (), GATE, is_first=True)
     assert (decision.verdict, decision.cause) == ("promoted", "first")
 
 
 def test_when_unsure_a_challenger_that_learned_from_notably_more_takes_over_unless_it_is_behind():
-    for pairs, learned, verdict in [
+    for pairs, learned, expected in [
         (PairedCounts(0, 0, 90, 3), (100, 125), "promoted"),
         (PairedCounts(1, 2, 90, 3), (100, 125), "promoted"),
         (PairedCounts(0, 2, 90, 3), (100, 125), "kept"),
@@ -231,18 +228,18 @@ def test_when_unsure_a_challenger_that_learned_from_notably_more_takes_over_unle
         (PairedCounts(0, 0, 9, 0), (0, 19), "kept"),
         (PairedCounts(0, 8, 90, 3), (0, 100), "kept"),
     ]:
-        assert decide(pairs, (), GATE, learned=learned).verdict == verdict, (pairs, learned)
-    grown = decide(PairedCounts(1, 1, 90, 3), (), GATE, learned=(100, 125))
+        assert verdict(pairs, (), GATE, learned=learned).verdict == expected, (pairs, learned)
+    grown = verdict(PairedCounts(1, 1, 90, 3), (), GATE, learned=(100, 125))
     assert (grown.cause, grown.facts["num_learned"], grown.facts["num_learned_before"]) == ("grown", 125, 100)
-    assert decide(PairedCounts(1, 1, 90, 3), (), GateSettings(when_unsure="keep"), learned=(0, 99)).verdict == "kept"
-    assert decide(PairedCounts(0, 0, 90, 3), (case("newly misread"),), GATE, learned=(0, 99)).cause == "loses"
+    assert verdict(PairedCounts(1, 1, 90, 3), (), GateSettings(when_unsure="keep"), learned=(0, 99)).verdict == "kept"
+    assert verdict(PairedCounts(0, 0, 90, 3), (case("newly misread"),), GATE, learned=(0, 99)).cause == "loses"
 
 
 def test_when_unsure_may_promote_but_never_what_fixed_nothing_and_won_nothing():
     bold = GateSettings(when_unsure="promote")
-    assert decide(PairedCounts(2, 1, 90, 3), (), bold).verdict == "promoted"
-    assert decide(PairedCounts(1, 1, 90, 3), (case("fixed"),), bold).verdict == "promoted"
-    assert decide(PairedCounts(1, 1, 90, 3), (), bold).verdict == "kept"
+    assert verdict(PairedCounts(2, 1, 90, 3), (), bold).verdict == "promoted"
+    assert verdict(PairedCounts(1, 1, 90, 3), (case("fixed"),), bold).verdict == "promoted"
+    assert verdict(PairedCounts(1, 1, 90, 3), (), bold).verdict == "kept"
 
 
 def test_the_gate_promotes_an_equal_challenger_at_most_as_often_as_its_risk_allows():
@@ -251,7 +248,7 @@ def test_the_gate_promotes_an_equal_challenger_at_most_as_often_as_its_risk_allo
     for _ in range(2000):
         differing = rng.binomial(60, 0.2)
         won = rng.binomial(differing, 0.5)
-        promoted += decide(PairedCounts(won, differing - won, 48, 0), (), GATE).verdict == "promoted"
+        promoted += verdict(PairedCounts(won, differing - won, 48, 0), (), GATE).verdict == "promoted"
     assert promoted / 2000 <= GATE.alpha + 0.015
 
 
@@ -264,28 +261,28 @@ def store(tmp_path):
 
 
 def test_before_anyone_is_crowned_there_is_no_champion_and_nothing_to_roll_back(store):
-    assert promote.champion(store) is None
+    assert promotions.champion(store) is None
     with pytest.raises(ModelError, match="base model"):
-        promote.roll_back(store, to=None, base="base-1", why="", by="me")
+        promotions.roll_back(store, to=None, base="base-1", why="", by="me")
 
 
 def test_rolling_back_puts_the_champion_before_this_one_back_and_twice_goes_two_back(store):
     for model in ("m-1", "m-2", "m-3"):
-        promote.promote(store, model, why="better", by="gate")
-    assert promote.roll_back(store, to=None, base="base-1", why="odd fours", by="me").model == "m-2"
-    assert promote.roll_back(store, to=None, base="base-1", why="", by="me").model == "m-1"
-    assert promote.roll_back(store, to=None, base="base-1", why="", by="me").model == "base-1"
-    assert [promotion.action for promotion in promote.history(store)][-1] == "rolled back"
+        promotions.promote(store, model, why="better", by="gate")
+    assert promotions.roll_back(store, to=None, base="base-1", why="odd fours", by="me").model == "m-2"
+    assert promotions.roll_back(store, to=None, base="base-1", why="", by="me").model == "m-1"
+    assert promotions.roll_back(store, to=None, base="base-1", why="", by="me").model == "base-1"
+    assert [promotion.action for promotion in promotions.history(store)][-1] == "rolled back"
 
 
 def test_a_model_that_never_reigned_cannot_be_put_back(store):
-    promote.promote(store, "m-1", why="better", by="gate")
+    promotions.promote(store, "m-1", why="better", by="gate")
     with pytest.raises(ModelError, match="tenarai models"):
-        promote.roll_back(store, to="m-9", base="base-1", why="", by="me")
-    assert promote.champion(store).model == "m-1"
+        promotions.roll_back(store, to="m-9", base="base-1", why="", by="me")
+    assert promotions.champion(store).model == "m-1"
 
 
 def test_a_damaged_history_is_one_clear_message(store):
     store.write(b'[{"model": 1, "nonsense": 2}]', "champion.json")
     with pytest.raises(StoreError, match="damaged"):
-        promote.champion(store)
+        promotions.champion(store)

@@ -13,7 +13,7 @@ from flows.nightly import nightly
 from tenarai.catalogue import open_catalogue
 from tenarai.dataset import load_snapshot
 from tenarai.errors import DatasetError, SettingsError, SourceError, StoreError, StoreVersionError
-from tenarai.evaluate.promote import promote_by_hand
+from tenarai.evaluate.champions import promote_by_hand
 from tenarai.prepare import NORMALISER_VERSION
 from tenarai.settings import Settings, TrainingSettings
 from tenarai.store import open_store

@@ -13,8 +13,8 @@ import pytest
 from tasks.decide import decide
 from tenarai.dataset import TEST, TRAIN, freeze, save_snapshot
 from tenarai.errors import ModelError
-from tenarai.evaluate import promote
-from tenarai.evaluate.fair import count_learned, find_counted_rows
+from tenarai.evaluate import promotions
+from tenarai.evaluate.holdout import count_learned, find_holdout
 from tenarai.night import open_night
 from tenarai.prepare import are_near
 from tenarai.records import Evaluation, Fingerprint, FreezeResult, Image, PairedCounts, Role, SnapshotInfo
@@ -27,11 +27,11 @@ PROJECT = Path(__file__).resolve().parents[1]
 # Forks a child for every line that a promotion runs in store and history, and kills it there with SIGKILL.
 KILL_EVERYWHERE = """
 import os, signal, sys
-from tenarai.evaluate import promote
+from tenarai.evaluate import promotions
 from tenarai.store import open_store
 
 store = open_store(sys.argv[1])
-promote.promote(store, "m-old", why="better", by="gate")
+promotions.promote(store, "m-old", why="better", by="gate")
 told = 0
 for deadly in range(1, 1000):
     child = os.fork()
@@ -39,18 +39,18 @@ for deadly in range(1, 1000):
         lines = 0
         def trace(frame, event, argument):
             global lines
-            if frame.f_code.co_filename.endswith(("store.py", "promote.py", "pathlib.py", "_local.py")):
+            if frame.f_code.co_filename.endswith(("store.py", "promotions.py", "pathlib.py", "_local.py")):
                 if event == "line":
                     lines += 1
                     if lines == deadly:
                         os.kill(os.getpid(), signal.SIGKILL)
                 return trace
         sys.settrace(trace)
-        promote.promote(store, "m-new", why="better still", by="gate")
+        promotions.promote(store, "m-new", why="better still", by="gate")
         sys.settrace(None)
         os._exit(0)
     _, status = os.waitpid(child, 0)
-    names = [reign.model for reign in promote.history(store)]
+    names = [reign.model for reign in promotions.history(store)]
     assert names in (["m-old"], ["m-old", "m-new"]), (deadly, names)
     print(deadly, names[-1], os.WIFSIGNALED(status))
     if names[-1] == "m-new":
@@ -84,7 +84,7 @@ def store(tmp_path):
 
 
 def crown(store, model, snapshot=""):
-    promote.promote(store, model, why="better", by="gate", snapshot=snapshot)
+    promotions.promote(store, model, why="better", by="gate", snapshot=snapshot)
 
 
 def test_a_night_that_was_killed_after_it_crowned_goes_on_and_crowns_nobody_twice(tmp_path):
@@ -94,12 +94,12 @@ def test_a_night_that_was_killed_after_it_crowned_goes_on_and_crowns_nobody_twic
     first = decide.fn(night, frozen, examined)
     assert first.verdict == "promoted"
     assert decide.fn(night, frozen, examined) == first
-    assert [promotion.model for promotion in promote.history(night.store)] == ["m-1"]
+    assert [promotion.model for promotion in promotions.history(night.store)] == ["m-1"]
     with night.catalogue() as catalogue:
         catalogue.put_night("r1", "folder:/photos", {"challenger": "m-1", "verdict": "promoted"})
     again = decide.fn(night, frozen, examined)  # old settings, tried once more on another night
     assert (again.verdict, again.cause) == ("nothing new", "reads already")
-    assert len(promote.history(night.store)) == 1
+    assert len(promotions.history(night.store)) == 1
 
 
 def test_a_rolled_back_model_is_kept_out_under_any_name_on_the_same_snapshot(tmp_path):
@@ -110,9 +110,9 @@ def test_a_rolled_back_model_is_kept_out_under_any_name_on_the_same_snapshot(tmp
         decision = decide.fn(night, frozen, examined)
         assert decision.verdict == verdict
         if verdict == "promoted":
-            promote.roll_back(night.store, to=None, base="base-1", why="odd fours", by="me")
+            promotions.roll_back(night.store, to=None, base="base-1", why="odd fours", by="me")
     assert decision.cause == "rolled back"
-    assert promote.champion(night.store).model == "base-1"
+    assert promotions.champion(night.store).model == "base-1"
 
 
 def freeze_some(store, names, relabelled=()):
@@ -134,19 +134,22 @@ def freeze_some(store, names, relabelled=()):
 def test_what_a_rolled_back_model_was_crowned_on_does_not_count_twice_unless_its_label_is_another_now(tmp_path):
     night = open_night(Settings(source="folder:/photos", store=str(tmp_path / "store")))
     before, now = freeze_some(night.store, range(30)), freeze_some(night.store, range(50), relabelled={3})
-    base = SimpleNamespace(info=SimpleNamespace(id="base-1", snapshot=""))
+    base = SimpleNamespace(id="base-1", snapshot="")
     read = np.full(50, "4")
     crown(night.store, "m-1", before.info.id)
-    with night.catalogue() as catalogue:
-        rows, notes = find_counted_rows(night, now, base, read)
+    with night.lock():
+        rows, notes = find_holdout(night.store, now, base, read)
         assert (len(rows), notes) == (50, ())
-        assert count_learned(night, catalogue, base, now) == (0, now.info.num_train)
-        promote.roll_back(night.store, to=None, base="base-1", why="odd fours", by="me")
-        rows, notes = find_counted_rows(night, now, base, read)
+        assert count_learned(night.store, [], base, now) == (0, now.info.num_train)
+        promotions.roll_back(night.store, to=None, base="base-1", why="odd fours", by="me")
+        rows, notes = find_holdout(night.store, now, base, read)
         assert len(rows) == 21
         assert hashlib.sha256(b"3").hexdigest() in now.sha256[rows].tolist()
-        assert "29 images are not counted" in notes[0]
-        assert count_learned(night, catalogue, base, now) == (before.info.num_train, now.info.num_train)
+        assert "29 images do not count again" in notes[0]
+        assert count_learned(night.store, [], base, now) == (
+            before.info.num_train,
+            now.info.num_train,
+        )
 
 
 def test_what_the_champion_learned_counts_again_once_its_label_is_another(tmp_path):
@@ -155,8 +158,8 @@ def test_what_the_champion_learned_counts_again_once_its_label_is_another(tmp_pa
     learned = before.sha256[before.rows(TRAIN)].tolist()
     corrected = [name for name in range(50) if hashlib.sha256(str(name).encode()).hexdigest() in learned][:4]
     now = freeze_some(night.store, range(50), relabelled=corrected)
-    champion = SimpleNamespace(info=SimpleNamespace(id="m-1", snapshot=before.info.id))
-    counted = [find_counted_rows(night, snapshot, champion, np.full(50, "4"))[0] for snapshot in (before, now)]
+    champion = SimpleNamespace(id="m-1", snapshot=before.info.id)
+    counted = [find_holdout(night.store, snapshot, champion, np.full(50, "4"))[0] for snapshot in (before, now)]
     assert counted[0].tolist() == before.rows(TEST).tolist()
     assert len(counted[1]) == len(counted[0]) + len(corrected)
 
@@ -164,43 +167,47 @@ def test_what_the_champion_learned_counts_again_once_its_label_is_another(tmp_pa
 def test_having_learned_from_more_is_no_argument_twice_on_the_same_snapshot(tmp_path):
     night = open_night(Settings(source="folder:/photos", store=str(tmp_path / "store")), force=True)
     now = freeze_some(night.store, range(50))
-    base = SimpleNamespace(info=SimpleNamespace(id="base-1", snapshot=""))
+    base = SimpleNamespace(id="base-1", snapshot="")
     with night.catalogue() as catalogue:
         catalogue.put_night("r1", "folder:/photos", {"snapshot": now.info.id, "challenger": "m-1"})
-        assert count_learned(night, catalogue, base, now) == (now.info.num_train, now.info.num_train)
+        nights = catalogue.nights("folder:/photos")
+        assert count_learned(night.store, nights, base, now) == (
+            now.info.num_train,
+            now.info.num_train,
+        )
 
 
 def test_what_was_rolled_back_is_not_promoted_again_nor_anything_on_the_same_evidence(store):
     crown(store, "m-1", "s-1")
     crown(store, "m-2", "s-2")
-    promote.roll_back(store, to=None, base="base-1", why="odd fours", by="me")
-    assert promote.is_rolled_back(store, "m-2", "s-9")
-    assert promote.is_rolled_back(store, "m-2-of-another-seed", "s-2")
-    assert not promote.is_rolled_back(store, "m-1", "s-1")
-    assert not promote.is_rolled_back(store, "m-3", "s-3")
+    promotions.roll_back(store, to=None, base="base-1", why="odd fours", by="me")
+    assert promotions.is_rolled_back(store, "m-2", "s-9")
+    assert promotions.is_rolled_back(store, "m-2-of-another-seed", "s-2")
+    assert not promotions.is_rolled_back(store, "m-1", "s-1")
+    assert not promotions.is_rolled_back(store, "m-3", "s-3")
 
 
 def test_rolling_back_over_several_champions_undoes_them_all(store):
     for number in (1, 2, 3):
         crown(store, f"m-{number}", f"s-{number}")
-    promote.roll_back(store, to="m-1", base="base-1", why="", by="me")
-    assert [promotion.model for promotion in promote.find_undone(store)] == ["m-2", "m-3"]
+    promotions.roll_back(store, to="m-1", base="base-1", why="", by="me")
+    assert [promotion.model for promotion in promotions.find_undone(store)] == ["m-2", "m-3"]
 
 
 def test_a_person_can_put_back_what_was_rolled_back_and_then_it_is_not_undone_any_more(store):
     crown(store, "m-1", "s-1")
-    promote.roll_back(store, to=None, base="base-1", why="", by="me")
-    assert promote.is_rolled_back(store, "m-1", "s-1")
-    promote.roll_back(store, to="m-1", base="base-1", why="was right after all", by="me")
-    assert promote.champion(store).model == "m-1"
-    assert not promote.is_rolled_back(store, "m-1", "s-1")
-    assert promote.roll_back(store, to=None, base="base-1", why="", by="me").model == "base-1"
+    promotions.roll_back(store, to=None, base="base-1", why="", by="me")
+    assert promotions.is_rolled_back(store, "m-1", "s-1")
+    promotions.roll_back(store, to="m-1", base="base-1", why="was right after all", by="me")
+    assert promotions.champion(store).model == "m-1"
+    assert not promotions.is_rolled_back(store, "m-1", "s-1")
+    assert promotions.roll_back(store, to=None, base="base-1", why="", by="me").model == "base-1"
     with pytest.raises(ModelError, match="no champion before"):
-        promote.champion_before(store, "base-1")
+        promotions.champion_before(store, "base-1")
 
 
 def test_after_a_roll_back_everything_reads_as_before_the_promotion_to_the_bit(store, tmp_path):
-    from tenarai.evaluate.promote import promote_by_hand, roll_back_champion
+    from tenarai.evaluate.champions import promote_by_hand, roll_back_champion
     from tenarai.evaluate.read import read_files
     from tenarai.model import bundle
     from tenarai.model.networks import build_mlp
@@ -225,7 +232,7 @@ def test_after_a_roll_back_everything_reads_as_before_the_promotion_to_the_bit(s
     assert read() != before
     roll_back_champion(settings, to=None, why="seen")
     assert read() == before
-    assert [(promotion.model, promotion.action, promotion.why) for promotion in promote.history(store)] == [
+    assert [(promotion.model, promotion.action, promotion.why) for promotion in promotions.history(store)] == [
         ("m-1", "promoted", "to see"),
         (base.id, "rolled back", "seen"),
     ]

@@ -11,11 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tenarai.catalogue import open_catalogue
 from tenarai.dataset import freeze
 from tenarai.errors import DatasetError, ImageError
-from tenarai.evaluate.promote import decide
+from tenarai.evaluate.gate import decide
 from tenarai.prepare import decode, normalise
 from tenarai.records import (
     Case,
     Digit,
+    Evaluation,
     Event,
     EventKind,
     Fingerprint,
@@ -261,10 +262,14 @@ def relapse():
     return Case("misread/4/a.png", sha("a"), "4", right, wrong, "newly misread")
 
 
+def verdict(pairs, alpha=0.05):
+    return decide(Evaluation("b", "m", pairs=pairs), GateSettings(alpha=alpha)).verdict
+
+
 @given(won=counts, lost=counts, rest=counts)
 def test_winning_more_or_losing_less_never_costs_a_promotion(won, lost, rest):
     def promoted(won, lost):
-        return decide(PairedCounts(won, lost, rest, 0), (), GateSettings()).verdict == "promoted"
+        return verdict(PairedCounts(won, lost, rest, 0)) == "promoted"
 
     if promoted(won, lost):
         assert promoted(won + 1, lost)
@@ -276,7 +281,7 @@ def test_winning_more_or_losing_less_never_costs_a_promotion(won, lost, rest):
 @given(won=counts, lost=counts, when_unsure=st.sampled_from(["keep", "promote"]))
 def test_no_counts_outweigh_a_relapse_of_the_regression_set(won, lost, when_unsure):
     gate = GateSettings(when_unsure=when_unsure)
-    decision = decide(PairedCounts(won, lost, 50, 5), (relapse(),), gate)
+    decision = decide(Evaluation("b", "m", pairs=PairedCounts(won, lost, 50, 5), regression=(relapse(),)), gate)
     assert decision.verdict == "kept"
     assert "misread/4/a.png" in decision.reason
 
@@ -284,5 +289,5 @@ def test_no_counts_outweigh_a_relapse_of_the_regression_set(won, lost, when_unsu
 @given(won=counts, lost=counts, alpha=st.floats(0.001, 0.2), more=st.floats(0.0, 0.2))
 def test_a_bolder_gate_promotes_whatever_a_more_careful_one_does(won, lost, alpha, more):
     pairs = PairedCounts(won, lost, 50, 5)
-    if decide(pairs, (), GateSettings(alpha=alpha)).verdict == "promoted":
-        assert decide(pairs, (), GateSettings(alpha=alpha + more)).verdict == "promoted"
+    if verdict(pairs, alpha) == "promoted":
+        assert verdict(pairs, alpha + more) == "promoted"

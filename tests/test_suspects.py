@@ -10,10 +10,9 @@ from tasks.freeze import freeze
 from tasks.prepare import prepare
 from tasks.sync import sync
 from tenarai.dataset import load_snapshot
-from tenarai.evaluate import find_duplicates, find_outliers, find_wrong_labels
-from tenarai.evaluate.suspects import rank_by_suspicion
+from tenarai.evaluate.suspects import find_duplicates, find_outliers, find_wrong_labels, rank_by_suspicion
 from tenarai.night import open_night
-from tenarai.prepare import NORMALISER_VERSION, are_near
+from tenarai.prepare import NORMALISER_VERSION
 from tenarai.records import Fingerprint, Image, Role
 from tenarai.settings import Settings
 from tests.collections_of_digits import fill, picture, save
@@ -72,9 +71,7 @@ def test_a_byte_copy_and_a_near_copy_are_told_with_the_file_that_was_there_first
         image("b", label="9", sha="2" * 64, run="r2"),
         image("c", sha="3" * 64),
     )
-    found = find_duplicates(
-        [copy, near, first, other], prints(first, near, other, groups={"2" * 64: "1" * 64}), are_near
-    )
+    found = find_duplicates([copy, near, first, other], prints(first, near, other, groups={"2" * 64: "1" * 64}))
     assert [(s.path, s.other_path, s.kind, s.label) for s in found] == [
         ("digits/4/a", "digits/4/z", "duplicate", "4"),
         ("digits/9/b", "digits/4/z", "duplicate", "9"),
@@ -87,7 +84,7 @@ def test_a_copy_of_a_regression_image_is_told_as_such_whatever_its_group_and_whi
     grouped = prints(misread, copy, groups={"4" * 64: "5" * 64})
     alike = prints(misread, copy, hashes={"4" * 64: bytes(32), "5" * 64: bytes(31) + b"\x07"})
     for digits in (grouped, alike):
-        (found,) = find_duplicates([copy, misread], digits, are_near)
+        (found,) = find_duplicates([copy, misread], digits)
         assert (found.path, found.other_path) == ("digits/4/c", "misread/4/m")
 
 
@@ -95,7 +92,7 @@ def test_what_lies_in_the_inbox_or_cannot_be_used_is_no_suspect():
     kept = image("a", sha="1" * 64)
     inbox = replace(kept, path="inbox/a", file_id="inbox/a", role=Role.INBOX, label=None)
     broken = image("b", sha="2" * 64)
-    assert find_duplicates([kept, inbox, broken], prints(kept), are_near) == ()
+    assert find_duplicates([kept, inbox, broken], prints(kept)) == ()
 
 
 @pytest.mark.parametrize("number", [0, 7, 23, 111])
@@ -117,5 +114,5 @@ def test_a_planted_copy_of_a_regression_image_never_reaches_training(tmp_path, n
     assert len(snapshot.rows("train")) + len(snapshot.rows("test")) == 30
     with night.catalogue() as catalogue:
         images, prints = catalogue.images(night.settings.source), catalogue.fingerprints(NORMALISER_VERSION)
-    told = {suspect.path: suspect.other_path for suspect in find_duplicates(images, prints, are_near)}
+    told = {suspect.path: suspect.other_path for suspect in find_duplicates(images, prints)}
     assert told["digits/4/planted.jpg"] == "misread/4/bad.png"

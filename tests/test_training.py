@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tenarai.errors import DatasetError, ImageError, ModelError, NormaliserMismatch, TrainingError
-from tenarai.evaluate import promote
-from tenarai.evaluate.champion import load_champion
+from tenarai.evaluate import promotions
+from tenarai.evaluate.predictions import load_champion
 from tenarai.model import bundle
 from tenarai.model.augment import GENTLE, STRONG, augment
 from tenarai.model.batches import augmented_batches, one_hot
@@ -358,7 +358,7 @@ def test_a_model_that_is_not_there_is_one_clear_message(kept):
 
 def test_where_an_earlier_base_was_put_back_todays_base_reads(tmp_path):
     store = open_store(str(tmp_path / "store"))
-    promote.promote(store, "base-00000000", why="rolled back before an update", by="me", snapshot="")
+    promotions.promote(store, "base-00000000", why="rolled back before an update", by="me", snapshot="")
     assert load_champion(store).info.id == bundle.base_info().id
     assert bundle.load_info(store, "base-00000000").labels == DIGITS
 

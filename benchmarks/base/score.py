@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.errors import DatasetError, ImageError
-from tenarai.evaluate import wilson_score
 from tenarai.prepare import NORMALISER_VERSION, decode, normalise
+from tenarai.records import Score
 from tenarai.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def as_table(scores: Sequence[WriterScore], draws: int) -> str:
     base_mean = np.mean([score.right.mean() for score in scores])
     lines.append(f"| {' | '.join([f'**mean over {len(scores)} sets**', '', f'**{base_mean:.1%}**', *means])} |")
     right = np.concatenate([score.right for score in scores])
-    pooled = wilson_score(int(right.sum()), len(right))
+    pooled = Score.of(int(right.sum()), len(right))
     all_images = f"**{pooled.accuracy:.1%}** ({pooled.low:.1%}–{pooled.high:.1%})"
     lines.append(f"| {' | '.join(['**all images**', str(len(right)), all_images, *([''] * len(tried))])} |")
     sure = np.concatenate([score.sure for score in scores])

@@ -126,7 +126,7 @@ def train(place: Path) -> None:
 def examine(place: Path) -> None:
     """The whole exam, suspects included; only the models' reading is made up: right in 97 %."""
     from tenarai.dataset import TRAIN, load_snapshot
-    from tenarai.evaluate.examine import examine_challenger
+    from tenarai.evaluate.compare import compare
     from tenarai.model.bundle import LoadedModel, load_base, save_model
     from tenarai.model.train import Trained
     from tenarai.prepare import NORMALISER_VERSION
@@ -145,7 +145,7 @@ def examine(place: Path) -> None:
     save_model(night.store, model, trained)
     del snapshot, folds, trained
     with patch.object(LoadedModel, "predict", lambda self, pixels: read(pixels)), night.catalogue() as catalogue:
-        examined = examine_challenger(night, catalogue, info, MODEL)
+        examined = compare(night.store, catalogue, night.settings.source, info.id, MODEL)
     assert examined.pairs.num_images > 0.9 * len(rows)
 
 

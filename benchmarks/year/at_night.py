@@ -8,9 +8,9 @@ from benchmarks.year.nights import WORSE, kill_night, starve_night
 from benchmarks.year.planted import Planted
 from benchmarks.year.year import Report, Year
 from tenarai.errors import CredentialsError, SourceError, TenaraiError, UnusualChangesError
-from tenarai.evaluate import promote
-from tenarai.evaluate.champion import champion_id, load_model_by_id
-from tenarai.evaluate.promote import promote_by_hand, roll_back_champion
+from tenarai.evaluate import promotions
+from tenarai.evaluate.champions import promote_by_hand, roll_back_champion
+from tenarai.evaluate.predictions import champion_id, load_model_by_id
 from tenarai.settings import Settings
 from tests.stand_in import FAULTS, ROBOT
 
@@ -137,9 +137,9 @@ def _rolled_back(fault: Planted, year: Year) -> Report:
     if report["verdict"] != "promoted":
         promote_by_hand(Settings(), report["challenger"], why="the simulated person wants to see it reign")
     roll_back_champion(Settings(), to=None, why="the simulated person does not like it")
-    held, num_reigns = champion_id(year.store), len(promote.history(year.store))
+    held, num_reigns = champion_id(year.store), len(promotions.history(year.store))
     again = year.night(fault.night, force=True, hour=4)
-    same = champion_id(year.store) == held and len(promote.history(year.store)) == num_reigns
+    same = champion_id(year.store) == held and len(promotions.history(year.store)) == num_reigns
     year.caught[fault] = (same and again["verdict"] == "kept", f"{again['verdict']}: {again['reason']}"[:120])
     return again
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.year.person import Supply, encode
 from benchmarks.year.year import Report
 from tenarai.dataset import REGRESSION, TEST, load_snapshot
-from tenarai.evaluate.champion import champion_id, load_model_by_id
+from tenarai.evaluate.predictions import champion_id, load_model_by_id
 from tenarai.model.bundle import LoadedModel
 from tenarai.prepare import read_digit
 from tenarai.store import Store

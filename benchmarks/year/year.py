@@ -14,7 +14,7 @@ from benchmarks.year.person import Person
 from benchmarks.year.planted import Planted
 from tenarai.catalogue import CATALOGUE_FILE, Catalogue, open_catalogue
 from tenarai.dataset import TRAIN, Snapshot, load_snapshot
-from tenarai.evaluate.champion import champion_id
+from tenarai.evaluate.predictions import champion_id
 from tenarai.records import State
 from tenarai.store import Store
 from tests.stand_in import StandInDrive

@@ -1,24 +1,33 @@
-"""Who reigns: `models`, `rollback`, `promote`."""
+"""Champions: `models`, `rollback`, `promote`, `why`."""
 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tenarai.cli.options import read_settings, say, store_option
+from tenarai.locale import _, load
+
+if TYPE_CHECKING:
+    from tenarai.evaluate.champions import ModelLine
+    from tenarai.records import Score
 
 
 @click.command()
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model.")
-@click.option("--no-score", is_flag=True, help="List only; do not re-score on today's exam.")
+@click.option("--no-score", is_flag=True, help="List only; do not score them on the newest images.")
 def models(store: str | None, as_json: bool, no_score: bool) -> None:
-    """Everyone who was champion, re-scored on today's exam."""
+    """Everyone who was champion, scored on the newest images."""
     from tenarai.evaluate.champions import list_models
 
     for line in list_models(read_settings(store=store), score=not no_score):
-        click.echo(json.dumps(line.as_json(), ensure_ascii=False) if as_json else line.as_line())
+        if as_json:
+            click.echo(json.dumps(_to_json(line), ensure_ascii=False))
+        else:
+            _show(line)
 
 
 @click.command()
@@ -26,8 +35,8 @@ def models(store: str | None, as_json: bool, no_score: bool) -> None:
 @click.option("--to", "model", metavar="MODEL", help="The model to put back. Default: the champion before this one.")
 @click.option("--why", default="", metavar="TEXT", help="Kept in the history.")
 def rollback(store: str | None, model: str | None, why: str) -> None:
-    """Put an earlier champion back; the next reading uses it."""
-    from tenarai.evaluate.promote import roll_back_champion
+    """Put an earlier champion back; it reads from now on."""
+    from tenarai.evaluate.champions import roll_back_champion
 
     say(roll_back_champion(read_settings(store=store), to=model, why=why))
 
@@ -38,27 +47,66 @@ def rollback(store: str | None, model: str | None, why: str) -> None:
 @click.argument("model", metavar="ID")
 def promote(store: str | None, why: str, model: str) -> None:
     """Make a model champion against the gate's verdict."""
-    from tenarai.evaluate.promote import promote_by_hand
+    from tenarai.evaluate.champions import promote_by_hand
 
     say(promote_by_hand(read_settings(store=store), model, why=why))
 
 
 @click.command()
 @store_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per change and per model.")
-@click.option("--no-train", is_flag=True, help="Only tell what differs; retrain nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per difference.")
 @click.argument("model", metavar="ID", required=False)
-def why(store: str | None, as_json: bool, no_train: bool, model: str | None) -> None:
-    """What differs between champion and challenger (default: the newest), and which of it made the difference."""
+def why(store: str | None, as_json: bool, model: str | None) -> None:
+    """What differs between champion and challenger (default: the newest)."""
     from dataclasses import asdict
 
-    from tenarai.evaluate.why import describe_changes, find_models, try_causes
+    from tenarai.evaluate.changes import describe_changes, find_models
+    from tenarai.store import open_store
 
-    place, champion, challenger = find_models(read_settings(store=store), model)
+    place = open_store(read_settings(store=store).store, create=False)
+    champion, challenger = find_models(place, model)
+    if not as_json:
+        say(_("{challenger} compared with {champion}", challenger=challenger.id, champion=champion.id), bold=True)
     for change in describe_changes(place, champion, challenger):
-        told = f"{change.kind} {change.name}: {change.before} → {change.after}"
-        click.echo(json.dumps(asdict(change), ensure_ascii=False) if as_json else told)
-    if no_train:
-        return
-    for line in try_causes(place, champion, challenger, lambda words: click.echo(words, err=True)):
-        click.echo(json.dumps(line.as_json(), ensure_ascii=False) if as_json else line.as_line())
+        if as_json:
+            click.echo(json.dumps(asdict(change), ensure_ascii=False))
+        else:
+            click.echo(f"  {change.kind} {change.name}: {change.before} → {change.after}")
+
+
+def _show(line: ModelLine) -> None:
+    """Three short lines a model."""
+    since = line.promotion.since[:16].replace("T", " ") or "–"
+    click.secho(f"{'*' if line.is_champion else ' '} {line.promotion.model}  {since}  {line.recipe}", bold=True)
+    if line.problem:
+        say(_("    cannot be loaded: {problem}", problem=line.problem))
+    elif line.score:
+        test, regression = _share(line.score), _share(line.regression)
+        say(_("    test images {test}, regression set {regression}", test=test, regression=regression))
+    say(_("    {action}: {why}", action=line.promotion.action, why=load(line.promotion.why)))
+
+
+def _share(score: Score | None) -> str:
+    if score is None or not score.num_images:
+        return "–"
+    return f"{score.num_right}/{score.num_images} ({score.low:.0%}–{score.high:.0%})"
+
+
+def _to_json(line: ModelLine) -> dict[str, Any]:
+    def score(found: Score | None) -> dict[str, Any] | None:
+        if found is None:
+            return None
+        return {"right": found.num_right, "images": found.num_images, "low": found.low, "high": found.high}
+
+    return {
+        "model": line.promotion.model,
+        "champion": line.is_champion,
+        "since": line.promotion.since,
+        "action": line.promotion.action,
+        "why": load(line.promotion.why),
+        "by": line.promotion.by,
+        "recipe": line.recipe,
+        "accuracy": score(line.score),
+        "regression_set": score(line.regression),
+        "problem": line.problem,
+    }

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.base.strokes import draw_digits
-from tenarai.evaluate.champion import load_champion, load_model_by_id
+from tenarai.evaluate.predictions import load_champion, load_model_by_id
 from tenarai.model.export import Format, compare_exported, export_model
 from tenarai.prepare import normalise
 from tenarai.settings import Settings

@@ -1,27 +1,14 @@
-"""What the exam shows: readings, scores with their intervals, pairs, and the regression set image by image.
+"""Champion and challenger: what they read, who is better, and who reads from now on.
 
-Pure NumPy: models come in as arrays of probabilities, so the same counting serves every backend and every test.
+predictions  which model reads, and what it reads; remembered, so that a quiet night loads none
+holdout      which images are evidence for whom
+compare      both on the same images, the regression set, and everything the report shows of it
+regression   the images that were misread, and their stories over the nights
+suspects     files that their owner should look at
+changes      what differs between what the two were trained on and with
+gate         the rule: promote or keep
+promotions   the history of champions: promoting and rolling back
+champions    everyone who was champion, for `tenarai models`, `rollback` and `promote`
+inbox        unlabelled images, the ones that are worth most when they are filed first
+read         image files, for `tenarai read`
 """
-
-from tenarai.evaluate.advice import order_inbox
-from tenarai.evaluate.changes import find_changes, plan_trials
-from tenarai.evaluate.counting import confusion_matrix, find_fair_rows, pair_up, read_labels, wilson_score
-from tenarai.evaluate.regression import judge_regression, new_stories, tell_stories
-from tenarai.evaluate.suspects import find_duplicates, find_outliers, find_wrong_labels
-
-__all__ = [
-    "confusion_matrix",
-    "find_changes",
-    "find_duplicates",
-    "find_fair_rows",
-    "find_outliers",
-    "find_wrong_labels",
-    "judge_regression",
-    "new_stories",
-    "order_inbox",
-    "pair_up",
-    "plan_trials",
-    "read_labels",
-    "tell_stories",
-    "wilson_score",
-]

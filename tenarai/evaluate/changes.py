@@ -1,34 +1,65 @@
-"""What differs between what two models were made from, and what to retrain to tell which difference mattered."""
+"""What differs between what champion and challenger were trained on and with: for the report and `tenarai why`."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from tenarai.dataset import TRAIN, Manifest, load_manifest
+from tenarai.errors import ModelError
+from tenarai.evaluate import promotions
+from tenarai.evaluate.predictions import champion_id
+from tenarai.locale import _
 from tenarai.records import Change, ModelInfo
+from tenarai.store import Store
 
 Labelled = Mapping[str, str]
 """Label by sha256, of the images that a model was trained on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """A training that takes over one difference and leaves the others.
+def find_models(store: Store, model: str | None) -> tuple[ModelInfo, ModelInfo]:
+    """The champion and the challenger to compare.
 
-    Attributes:
-        cause: `images added`, `images gone`, `images relabelled`, `settings` or `seed`.
-        images: Label by sha256, of what to train on.
-        parameters: Training settings.
+    Args:
+        store: Where models lie.
+        model: Id of the challenger. Default: the newest model that a night trained.
+
+    Raises:
+        ModelError: The model is missing, or there is nothing to compare it with.
     """
+    from tenarai.model.bundle import base_info, load_info
 
-    cause: str
-    images: dict[str, str]
-    parameters: dict[str, object]
+    challenger = load_info(store, model or _newest_model(store))
+    champion = champion_id(store)
+    if champion == challenger.id:
+        champion = promotions.champion_before(store, base_info().id)
+    if not challenger.snapshot:
+        raise ModelError(
+            _("{model} was not trained by a night", model=challenger.id),
+            fix=_("name one of `tenarai models`, or run a night"),
+        )
+    return load_info(store, champion), challenger
+
+
+def describe_changes(
+    store: Store, champion: ModelInfo, challenger: ModelInfo, snapshot: Manifest | None = None
+) -> tuple[Change, ...]:
+    """Find what differs between the two, images first.
+
+    Args:
+        store: Where snapshots lie.
+        champion, challenger: Their records.
+        snapshot: What the challenger was trained on. Default: loaded from the store.
+
+    Raises:
+        StoreError: A snapshot is missing or damaged.
+    """
+    now = _labelled(snapshot) if snapshot else _trained_on(store, challenger)
+    return find_changes(champion, challenger, _trained_on(store, champion), now)
 
 
 def find_changes(champion: ModelInfo, challenger: ModelInfo, before: Labelled, now: Labelled) -> tuple[Change, ...]:
-    """What differs between the two, images first.
+    """Find what differs between the two, images first.
 
     Args:
         champion, challenger: Their records; the base model's settings are its own and are not compared.
@@ -41,27 +72,22 @@ def find_changes(champion: ModelInfo, challenger: ModelInfo, before: Labelled, n
     return (*found, *_value_changes("version", *versions))
 
 
-def plan_trials(champion: ModelInfo, challenger: ModelInfo, before: Labelled, now: Labelled) -> tuple[Trial, ...]:
-    """One training a cause, each from what the champion was made from; none where there is one cause or less.
+def _newest_model(store: Store) -> str:
+    from tenarai.model.bundle import load_info
 
-    Args:
-        champion, challenger: Their records.
-        before, now: What each was trained on.
-    """
-    added = {sha: label for sha, label in now.items() if sha not in before}
-    relabelled = {sha: now[sha] for sha, label in before.items() if sha in now and now[sha] != label}
-    kept = {sha: label for sha, label in before.items() if sha in now}
-    theirs, ours = dict(champion.parameters), dict(challenger.parameters)
-    settings = {name: value for name, value in ours.items() if name not in {"seed", "device"}}
-    trials = [
-        Trial("images added", {**before, **added}, theirs),
-        Trial("images gone", kept, theirs),
-        Trial("images relabelled", {**before, **relabelled}, theirs),
-        Trial("settings", dict(before), {**theirs, **settings}),
-        Trial("seed", dict(before), {**theirs, "seed": ours.get("seed", 0)}),
-    ]
-    differing = [trial for trial in trials if trial.images != dict(before) or trial.parameters != theirs]
-    return tuple(differing) if len(differing) > 1 else ()
+    made = [load_info(store, name) for name in store.names("models") if store.exists("models", name, "model.json")]
+    if not made:
+        raise ModelError(_("no night has trained a model in this store yet"), fix=_("run `tenarai nightly` once"))
+    return max(made, key=lambda info: (info.created, info.id)).id
+
+
+def _trained_on(store: Store, info: ModelInfo) -> dict[str, str]:
+    return _labelled(load_manifest(store, info.snapshot)) if info.snapshot else {}
+
+
+def _labelled(snapshot: Manifest) -> dict[str, str]:
+    rows = snapshot.rows(TRAIN)
+    return dict(zip(snapshot.sha256[rows].tolist(), snapshot.labels()[rows].tolist(), strict=True))
 
 
 def _image_changes(before: Labelled, now: Labelled) -> list[Change]:

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.errors import ImageError
-from tenarai.evaluate import read_labels
-from tenarai.evaluate.champion import load_champion, load_model_by_id
+from tenarai.evaluate.predictions import load_champion, load_model_by_id, to_predictions
 from tenarai.prepare import read_digit
 from tenarai.records import Prediction
 from tenarai.settings import Settings
@@ -81,7 +80,7 @@ def _read_batch(
     readings: list[Prediction] = []
     if digits:
         probabilities = model.predict(np.stack(list(digits.values())))
-        readings = read_labels(probabilities, model.info.labels, model.info.unsure_below)
+        readings = to_predictions(probabilities, model.info.labels, model.info.unsure_below)
     found = dict(zip(digits, readings, strict=True))
     return [
         ReadResult(str(file), found.get(number), digit if isinstance(digit, str) else "")

@@ -1,9 +1,9 @@
-"""The regression set: each image judged tonight, and its life over the nights.
+"""The regression set: each image judged tonight, and its story over the nights.
 
     open ──▶ fixed ──▶ relapsed ──▶ fixed …
 
-A state belongs to whoever reigns after the night: an image that only a challenger reads, which was not promoted, is
-open still. A night's record in the catalogue keeps the states that began in it; read in order they are the whole story.
+The story follows the model that reads after the night: an image that only a challenger reads, which was not promoted,
+is still open. The record of a night keeps the states that began in it; all records together are the whole story.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tenarai.records import Case, CaseStory, Image, Prediction
+from tenarai.records import Case, CaseStory, Evaluation, Image, Prediction
 
 Stories = dict[str, dict[str, str]]
 """What a night's record keeps: `{"label", "state", "since", "model"}` by sha256."""
@@ -24,7 +24,7 @@ def judge_regression(
     challenger: Sequence[Prediction] | None,
     labels: Collection[str] = (),
     *,
-    by_heart: Collection[str] = (),
+    trained_on: Collection[str] = (),
 ) -> tuple[Case, ...]:
     """Judge each previously misread image, the ones that need attention first.
 
@@ -32,8 +32,8 @@ def judge_regression(
         images: Rows of the regression set, each with its true label.
         champion, challenger: What each reads in them, in the same order; no challenger on a night without one.
         labels: What an image can have been misread as; a file name that says otherwise is only a name.
-        by_heart: sha256 of images that the champion was trained on, before they were filed as misread: that it reads
-            those is no merit, and no loss if the challenger does not.
+        trained_on: sha256 of images that the champion was trained on before they were filed as misread. That it
+            reads those is no merit, and no loss if the challenger does not.
     """
     answers: Sequence[Prediction | None] = challenger if challenger is not None else [None] * len(images)
     cases = [
@@ -43,7 +43,7 @@ def judge_regression(
             label=image.label or "",
             champion=before,
             challenger=now,
-            status=_status(image.label, now or before if image.sha256 in by_heart else before, now),
+            status=_status(image.label, now or before if image.sha256 in trained_on else before, now),
             was_read_as=image.was_read_as if image.was_read_as in labels else "",
         )
         for image, before, now in zip(images, champion, answers, strict=True)
@@ -53,38 +53,33 @@ def judge_regression(
 
 
 def tell_stories(
-    cases: Sequence[Case],
-    nights: Iterable[Mapping[str, Any]],
-    *,
-    run: str,
-    champion: str,
-    challenger: str,
-    promoted: bool,
-    seeds: Mapping[str, tuple[int, int]],
+    evaluation: Evaluation, nights: Iterable[Mapping[str, Any]], run: str, *, promoted: bool
 ) -> tuple[Case, ...]:
-    """The cases, each with its life up to and including tonight.
+    """Add to each regression image its story up to and including tonight.
 
     Args:
-        cases: As judged tonight.
+        evaluation: Tonight's.
         nights: Records of earlier nights, oldest first.
         run: Name of tonight.
-        champion, challenger: Ids of the models that read for the cases.
-        promoted: Whether the challenger reigns now.
-        seeds: By sha256, in how many of how many seeds the challenger reads the image.
+        promoted: Whether the challenger reads from now on.
     """
-    stories = _read_stories(nights)
-    told = []
-    for case in cases:
-        reading, model = (case.challenger, challenger) if promoted and case.challenger else (case.champion, champion)
-        before = stories.get(case.sha256)
-        state = _next_state(
-            before["state"] if before and before["label"] == case.label else "",
-            reading is not None and reading.label == case.label,
-        )
-        goes_on = before is not None and before["label"] == case.label and before["state"] == state
-        since, by = (before["since"], before["model"]) if before is not None and goes_on else (run, model)
-        told.append(replace(case, story=CaseStory(state, since, by, *seeds.get(case.sha256, (0, 0)))))
-    return tuple(told)
+    known: Stories = {}
+    for night in nights:
+        known.update(night.get("stories", {}))
+    cases = []
+    for case in evaluation.regression:
+        is_challenger = promoted and case.challenger is not None
+        read = case.challenger if is_challenger else case.champion
+        before = known.get(case.sha256, {})
+        if before.get("label") != case.label:  # filed under another label since: another story begins
+            before = {}
+        state = _next_state(before.get("state", ""), read is not None and read.label == case.label)
+        since, model = run, evaluation.challenger if is_challenger else evaluation.champion
+        if before.get("state") == state:
+            since, model = before["since"], before["model"]
+        story = CaseStory(state, since, model, *evaluation.seeds.get(case.sha256, (0, 0)))
+        cases.append(replace(case, story=story))
+    return tuple(cases)
 
 
 def new_stories(cases: Iterable[Case], run: str) -> Stories:
@@ -99,13 +94,6 @@ def new_stories(cases: Iterable[Case], run: str) -> Stories:
         for case in cases
         if case.story and case.story.since == run
     }
-
-
-def _read_stories(nights: Iterable[Mapping[str, Any]]) -> Stories:
-    found: Stories = {}
-    for night in nights:
-        found.update(night.get("stories", {}))
-    return found
 
 
 def _next_state(before: str, is_read: bool) -> str:

@@ -1,32 +1,54 @@
-"""Files that their owner should look at: probably wrong labels, what is no character of theirs, and copies.
+"""Files that their owner should look at: wrong labels, images unlike anything of their label, and copies.
 
-Nothing is ever done to them. Labels are judged by readings of models that never saw the image: the less probable its
-own label, the more suspicious it is (Northcutt, Jiang and Chuang, "Confident learning", 2021, call it self-confidence).
+Tenarai never moves or changes them. Labels are judged by models that were not trained on the image: the less probable
+its own label, the more suspicious it is (self-confidence in Northcutt, Jiang and Chuang, "Confident learning", 2021).
 Copies are found by the 16 × 16 perceptual hash.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tenarai.dataset import REGRESSION, Snapshot
+from tenarai.prepare import are_near
 from tenarai.records import Fingerprint, Image, Role, Suspect
 
-# both thresholds are probabilities; `benchmarks/labels.py` tells what they find
-SURE_OF_ANOTHER = 0.5  # from here on a reading speaks against the label
-NO_LABEL = 0.4  # what looks like no label more than this is unlike everything that was trained on
+SURE_OF_ANOTHER = 0.5  # both are probabilities; `benchmarks/labels.py` measures what they find
+NO_LABEL = 0.4
 MAX_LISTED = 50
 
-Near = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.bool_]]
+
+def find_suspects(
+    snapshot: Snapshot,
+    probabilities: NDArray[np.float32],
+    images: Sequence[Image],
+    digits: Mapping[str, Fingerprint],
+) -> tuple[Suspect, ...]:
+    """All files to look at: wrong labels first, then outliers, then copies.
+
+    Args:
+        snapshot: N images.
+        probabilities: (N, K) float32, each image read by a model that was not trained on it; NaN where there is none.
+        images: Catalogue rows of the labelled files.
+        digits: Fingerprints by sha256.
+    """
+    filed = {image.sha256: image for image in images if image.role is Role.DIGITS}
+    shas = snapshot.sha256.tolist()
+    rows = np.array([row for row, sha in enumerate(shas) if sha in filed], dtype=np.intp)
+    rows = rows[snapshot.splits[rows] != REGRESSION]
+    judged = [filed[shas[row]] for row in rows]
+    wrong = find_wrong_labels(judged, probabilities[rows], snapshot.targets[rows], snapshot.info.labels)
+    return (*wrong, *find_outliers(judged, probabilities[rows]), *find_duplicates(images, digits))
 
 
 def rank_by_suspicion(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Rows in the order in which their labels should be looked at.
+    """Sort rows by how suspicious their labels are, the most suspicious first.
 
     Args:
-        probabilities: (N, K) float32, each image read by a model that never saw it; NaN rows come last.
+        probabilities: (N, K) float32, each image read by a model that was not trained on it; NaN rows come last.
         targets: (N,) int64, the labels they were filed under.
     """
     own = probabilities[np.arange(len(targets)), targets]
@@ -36,11 +58,11 @@ def rank_by_suspicion(probabilities: NDArray[np.float32], targets: NDArray[np.in
 def find_wrong_labels(
     images: Sequence[Image], probabilities: NDArray[np.float32], targets: NDArray[np.int64], labels: Sequence[str]
 ) -> tuple[Suspect, ...]:
-    """Images that are probably filed under the wrong label, the most suspicious first.
+    """Find images that are probably filed under the wrong label, the most suspicious first.
 
     Args:
         images: N labelled images.
-        probabilities: (N, K) float32, each read by a model that never saw it; NaN where there is none.
+        probabilities: (N, K) float32, each read by a model that was not trained on it; NaN where there is none.
         targets: (N,) int64, index into `labels`.
         labels: K class names.
     """
@@ -63,11 +85,11 @@ def find_wrong_labels(
 
 
 def find_outliers(images: Sequence[Image], probabilities: NDArray[np.float32]) -> tuple[Suspect, ...]:
-    """Images that look like nothing that was trained on, such as a letter or a blot among digits, the oddest first.
+    """Find images unlike anything of their label, such as a letter or a blot among digits, the oddest first.
 
     Args:
         images: N labelled images.
-        probabilities: (N, K) float32, each read by a model that never saw it; NaN where there is none.
+        probabilities: (N, K) float32, each read by a model that was not trained on it; NaN where there is none.
     """
     highest = np.where(np.isnan(probabilities).any(axis=1), np.inf, probabilities.max(axis=1))
     odd = [int(row) for row in np.argsort(highest, kind="stable") if highest[row] < NO_LABEL]
@@ -75,15 +97,14 @@ def find_outliers(images: Sequence[Image], probabilities: NDArray[np.float32]) -
     return tuple(Suspect(i.path, i.sha256, i.label or "", "outlier", confidence=sure) for i, sure in shown)
 
 
-def find_duplicates(images: Sequence[Image], digits: Mapping[str, Fingerprint], near: Near) -> tuple[Suspect, ...]:
-    """Byte copies and near copies among labelled images, each named with the file it is a copy of.
+def find_duplicates(images: Sequence[Image], digits: Mapping[str, Fingerprint]) -> tuple[Suspect, ...]:
+    """Find copies and near copies among labelled images.
 
-    That file is the misread one where there is one, else the one that was there first.
+    The original is the file in `misread/` where there is one, else the one that was there first.
 
     Args:
         images: Live catalogue rows; only `digits` and `misread` with a usable digit count.
         digits: Fingerprints by sha256.
-        near: Says of (N, 32) and (M, 32) uint8 hashes which are near-duplicates: (N, M) bool.
     """
     usable = [image for image in images if image.role in {Role.DIGITS, Role.MISREAD} and image.sha256 in digits]
     usable.sort(key=lambda image: (image.role is not Role.MISREAD, image.first_run, image.path))
@@ -93,7 +114,7 @@ def find_duplicates(images: Sequence[Image], digits: Mapping[str, Fingerprint], 
         original = first.setdefault(digits[image.sha256].group, image)
         if original is not image:
             pairs.append((image, original))
-    pairs += _copies_of_regression(usable, {image.file_id for image, _ in pairs}, digits, near)
+    pairs += _copies_of_regression(usable, {image.file_id for image, _ in pairs}, digits)
     found = [
         Suspect(
             path=image.path,
@@ -109,14 +130,14 @@ def find_duplicates(images: Sequence[Image], digits: Mapping[str, Fingerprint], 
 
 
 def _copies_of_regression(
-    images: Sequence[Image], told: set[str], digits: Mapping[str, Fingerprint], near: Near
+    images: Sequence[Image], known: set[str], digits: Mapping[str, Fingerprint]
 ) -> list[tuple[Image, Image]]:
-    """Copies of regression images that their group does not give away."""
+    """Copies of regression images that are not in their near-duplicate group."""
     regression = [image for image in images if image.role is Role.MISREAD]
-    others = [image for image in images if image.role is Role.DIGITS and image.file_id not in told]
+    others = [image for image in images if image.role is Role.DIGITS and image.file_id not in known]
     if not regression or not others:
         return []
-    close = near(_hashes(others, digits), _hashes(regression, digits))
+    close = are_near(_hashes(others, digits), _hashes(regression, digits))
     return [(image, regression[int(row.argmax())]) for image, row in zip(others, close, strict=True) if row.any()]
 
 

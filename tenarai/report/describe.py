@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tenarai.evaluate import new_stories, tell_stories
-from tenarai.evaluate.champion import champion_id
+from tenarai.evaluate.predictions import champion_id
+from tenarai.evaluate.regression import new_stories, tell_stories
 from tenarai.night import Night
 from tenarai.records import (
     Case,
@@ -30,15 +30,7 @@ def describe_night(
     explanations: tuple[Explanation, ...] = (),
 ) -> NightReport:
     """Put everything that the report shows into one record."""
-    regression = tell_stories(
-        evaluation.regression,
-        nights,
-        run=night.run,
-        champion=evaluation.champion,
-        challenger=evaluation.challenger,
-        promoted=decision.verdict == "promoted",
-        seeds=evaluation.seeds,
-    )
+    regression = tell_stories(evaluation, nights, night.run, promoted=decision.verdict == "promoted")
     return NightReport(
         run=night.run,
         created=night.created,

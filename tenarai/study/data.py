@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tenarai.catalogue import Catalogue, open_catalogue
 from tenarai.dataset import REGRESSION, freeze
 from tenarai.errors import ImageError, SettingsError
-from tenarai.evaluate.advice import soften
+from tenarai.evaluate.inbox import soften
 from tenarai.locale import _, plural
 from tenarai.prepare import (
     NORMALISER_VERSION,

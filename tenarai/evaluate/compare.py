@@ -1,0 +1,199 @@
+"""A night's evaluation: champion and challenger on the same images, and everything that the report shows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tenarai.catalogue import Catalogue
+from tenarai.dataset import REGRESSION, TRAIN, Snapshot, load_snapshot
+from tenarai.evaluate.changes import describe_changes
+from tenarai.evaluate.holdout import (
+    best_labels,
+    count_learned,
+    cross_fit,
+    find_fresh_rows,
+    find_holdout,
+    groups_trained_on,
+    load_opponent,
+)
+from tenarai.evaluate.predictions import (
+    Predictions,
+    champion_id,
+    load_model_by_id,
+    recall,
+    remember,
+    to_predictions,
+)
+from tenarai.evaluate.regression import judge_regression
+from tenarai.evaluate.suspects import find_suspects
+from tenarai.prepare import NORMALISER_VERSION
+from tenarai.records import Case, Evaluation, Explanation, Image, PairedCounts, Prediction, Role, Score
+from tenarai.store import Store
+
+MAX_EXPLAINED = 24
+NUM_NEAREST = 5
+
+Rows = NDArray[np.intp]
+
+
+def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, challenger_id: str) -> Evaluation:
+    """Compare champion and challenger on images that neither was trained on, and on the regression set.
+
+    Raises:
+        ModelError: A model is missing or damaged.
+        StoreError: The snapshot is missing or was altered.
+    """
+    from tenarai.model.bundle import load_curves, load_out_of_fold, load_seeds
+
+    snapshot = load_snapshot(store, snapshot_id)
+    nights = catalogue.nights(source)
+    champion, notes = load_opponent(store, challenger_id)
+    challenger = load_model_by_id(store, challenger_id)
+    info, labels = challenger.info, snapshot.info.labels
+    files = catalogue.images(source, roles=(Role.DIGITS, Role.MISREAD))
+    images = {image.sha256: image for image in sorted(files, key=lambda image: image.role is Role.MISREAD)}
+
+    truth = snapshot.labels()
+    theirs, ours = Predictions.of(champion, snapshot.pixels), Predictions.of(challenger, snapshot.pixels)
+    honest = cross_fit(snapshot, ours.probabilities, load_out_of_fold(store, challenger_id))
+    honest_labels = best_labels(honest, info.labels)
+    rows, more_notes = find_holdout(store, snapshot, champion.info, honest_labels)
+    before, now = theirs.labels[rows] == truth[rows], honest_labels[rows] == truth[rows]
+    differ = rows[before != now]
+    fresh = find_fresh_rows(store, nights, snapshot)
+    misread = fresh[theirs.labels[fresh] != truth[fresh]]
+    honest_reads = to_predictions(honest[differ], info.labels, info.unsure_below)
+    return Evaluation(
+        champion=champion.info.id,
+        challenger=challenger_id,
+        snapshot=snapshot_id,
+        champion_score=Score.of(int(before.sum()), len(rows)),
+        challenger_score=Score.of(int(now.sum()), len(rows)),
+        pairs=pair_up(before, now),
+        disputed=_list_cases(images, snapshot, differ, theirs.rows(differ), honest_reads),
+        num_learned=count_learned(store, nights, champion.info, snapshot),
+        is_first=not set(champion.info.labels) & set(labels),
+        fresh=Score.of(len(fresh) - len(misread), len(fresh)),
+        newly_found=_list_cases(images, snapshot, misread, theirs.rows(misread)),
+        regression=_judge_regression(store, catalogue, snapshot, images, theirs, ours),
+        seeds=_count_seeds(snapshot, load_seeds(store, challenger_id)),
+        suspects=find_suspects(snapshot, honest, files, catalogue.fingerprints(NORMALISER_VERSION)),
+        changes=describe_changes(store, champion.info, info, snapshot),
+        confusion=count_confusion(truth[rows], honest_labels[rows], labels),
+        confusion_labels=labels,
+        curves=load_curves(store, challenger_id),
+        recipe=info.recipe,
+        device=info.device,
+        notes=(*notes, *more_notes, *info.notes),
+    )
+
+
+def review(store: Store, catalogue: Catalogue, source: str) -> Evaluation:
+    """The evaluation of a night without a challenger: the regression set as the champion read it before."""
+    champion = champion_id(store)
+    images = {image.sha256: image for image in catalogue.images(source, roles=(Role.MISREAD,))}
+    known = recall(store, catalogue, champion, images.keys())
+    shown = [image for sha, image in images.items() if sha in known]
+    labels = {image.label or "" for image in shown} | {prediction.label for prediction in known.values()}
+    predictions = [known[image.sha256] for image in shown]
+    return Evaluation(champion, regression=judge_regression(shown, predictions, None, labels - {""}))
+
+
+def explain_misread(store: Store, evaluation: Evaluation) -> tuple[Explanation, ...]:
+    """Explain why the model that reads from now on misreads regression images, up to `MAX_EXPLAINED` of them.
+
+    A night without a challenger explains nothing: it loads no model.
+
+    Raises:
+        ModelError: The model is missing or damaged.
+        StoreError: The snapshot is missing or was altered.
+    """
+    reader = champion_id(store)
+    is_promoted = reader == evaluation.challenger
+    reads = [(case, (case.challenger if is_promoted else None) or case.champion) for case in evaluation.regression]
+    misread = [case.sha256 for case, read in reads if read and read.label != case.label][:MAX_EXPLAINED]
+    if not evaluation.challenger or not misread:
+        return ()
+    from tenarai.model.explain import find_nearest, map_occlusion
+
+    model = load_model_by_id(store, reader)
+    snapshot = load_snapshot(store, evaluation.snapshot)
+    row_of = {sha256: row for row, sha256 in enumerate(snapshot.sha256.tolist())}
+    pixels = snapshot.pixels[[row_of[sha256] for sha256 in misread]]
+    train, labels = snapshot.rows(TRAIN), snapshot.labels()
+    nearest = find_nearest(model, pixels, snapshot.pixels[train], number=NUM_NEAREST)
+    return tuple(
+        Explanation(sha256, tuple((str(snapshot.sha256[row]), str(labels[row])) for row in train[near]), heat.tobytes())
+        for sha256, near, heat in zip(misread, nearest, map_occlusion(model, pixels), strict=True)
+    )
+
+
+def pair_up(champion_right: NDArray[np.bool_], challenger_right: NDArray[np.bool_]) -> PairedCounts:
+    """Count champion against challenger on the same images, (N,) bool each."""
+    return PairedCounts(
+        won=int((~champion_right & challenger_right).sum()),
+        lost=int((champion_right & ~challenger_right).sum()),
+        both_right=int((champion_right & challenger_right).sum()),
+        both_wrong=int((~champion_right & ~challenger_right).sum()),
+    )
+
+
+def count_confusion(
+    truth: NDArray[np.str_], read: NDArray[np.str_], labels: Sequence[str]
+) -> tuple[tuple[int, ...], ...]:
+    """(K, K) counts, true label by row, predicted label by column; other predictions count in no column."""
+    index = {label: number for number, label in enumerate(labels)}
+    counts = np.zeros((len(labels), len(labels)), dtype=int)
+    for written, answer in zip(truth.tolist(), read.tolist(), strict=True):
+        if answer in index:
+            counts[index[written], index[answer]] += 1
+    return tuple(tuple(int(n) for n in row) for row in counts)
+
+
+def _list_cases(
+    images: dict[str, Image],
+    snapshot: Snapshot,
+    rows: Rows,
+    champion: list[Prediction],
+    challenger: list[Prediction] | None = None,
+) -> tuple[Case, ...]:
+    """Rows as cases by path; compared ones by status first, which puts the lost before the won."""
+    found = []
+    for number, sha in enumerate(snapshot.sha256[rows].tolist()):
+        image, now = images.get(sha), challenger[number] if challenger else None
+        if image and image.role is Role.DIGITS:
+            status = "" if now is None else "won" if now.label == image.label else "lost"
+            found.append(Case(image.path, sha, image.label or "", champion[number], now, status))
+    return tuple(sorted(found, key=lambda case: (case.status, case.path)))
+
+
+def _judge_regression(
+    store: Store,
+    catalogue: Catalogue,
+    snapshot: Snapshot,
+    images: dict[str, Image],
+    champion: Predictions,
+    challenger: Predictions,
+) -> tuple[Case, ...]:
+    """Judge the regression set, and remember both models' predictions for quiet nights."""
+    rows = snapshot.rows(REGRESSION)
+    shas = snapshot.sha256[rows].tolist()
+    before, now = champion.rows(rows), challenger.rows(rows)
+    for model, predictions in ((champion.model, before), (challenger.model, now)):
+        remember(catalogue, model.id, dict(zip(shas, predictions, strict=True)))
+    known = groups_trained_on(store, champion.model)
+    learned = {sha for sha, group in zip(shas, snapshot.groups[rows].tolist(), strict=True) if group in known}
+    return judge_regression([images[sha] for sha in shas], before, now, snapshot.info.labels, trained_on=learned)
+
+
+def _count_seeds(snapshot: Snapshot, seeds: NDArray[np.float32]) -> dict[str, tuple[int, int]]:
+    """By sha256 of a regression image, how many of the challenger's fold models read it, of how many."""
+    rows = snapshot.rows(REGRESSION)
+    if not seeds.size or seeds.shape[1] != len(rows):
+        return {}
+    num_right = (seeds.argmax(axis=2) == snapshot.targets[rows]).sum(axis=0)
+    shas = snapshot.sha256[rows].tolist()
+    return {sha: (int(right), len(seeds)) for sha, right in zip(shas, num_right, strict=True)}

@@ -1,0 +1,144 @@
+"""Which images are evidence for whom: an image that a model was trained on says nothing about that model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tenarai.dataset import REGRESSION, TEST, TRAIN, Manifest, Snapshot, load_manifest
+from tenarai.errors import NormaliserMismatch, StoreError
+from tenarai.evaluate import promotions
+from tenarai.evaluate.predictions import load_model_by_id
+from tenarai.locale import _, plural
+from tenarai.records import ModelInfo
+from tenarai.store import Store
+
+if TYPE_CHECKING:
+    from tenarai.model.bundle import LoadedModel
+
+Nights = Sequence[Mapping[str, Any]]
+"""Records of earlier nights, oldest first."""
+
+
+def load_opponent(store: Store, challenger: str) -> tuple[LoadedModel, tuple[str, ...]]:
+    """Load the champion that a challenger is compared with, and say if it is another one than expected.
+
+    The base model replaces a champion of another normaliser. A challenger that is champion already, because its night
+    was killed after the promotion, is compared with the champion before it.
+    """
+    from tenarai.model.bundle import base_info
+
+    base = base_info().id
+    promotion = promotions.champion(store)
+    champion = promotion.model if promotion else base
+    if champion == challenger:
+        champion = promotions.champion_before(store, base)
+    try:
+        return load_model_by_id(store, champion), ()
+    except NormaliserMismatch as error:
+        note = _("compared with the base model instead of the champion: {reason}", reason=error.what)
+        return load_model_by_id(store, base), (note,)
+
+
+def cross_fit(snapshot: Snapshot, refitted: NDArray[np.float32], folds: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The challenger's honest probabilities, (N, K) float32: NaN where it has none.
+
+    Args:
+        snapshot: N images.
+        refitted: (N, K), read by the challenger itself, which was trained on the training images only.
+        folds: (T, K), the training images, each read by the fold model that was not trained on it.
+    """
+    honest = refitted.copy()
+    honest[snapshot.rows(TRAIN)] = folds
+    return honest
+
+
+def best_labels(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> NDArray[np.str_]:
+    """(N,) str, the most probable label of each row; empty where the row is NaN."""
+    known = ~np.isnan(probabilities).any(axis=1)
+    best = np.full(len(probabilities), "", dtype=f"<U{max(map(len, labels))}")
+    best[known] = np.array(labels)[probabilities[known].argmax(axis=1)]
+    return best
+
+
+def find_holdout(
+    store: Store, snapshot: Snapshot, champion: ModelInfo, challenger_labels: NDArray[np.str_]
+) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """Rows on which champion and challenger can be compared, and notes.
+
+    These are the test images, which nobody is trained on, and training images that are new to the champion, which fold
+    models read for the challenger. An image that the champion learned under another label counts: since its owner
+    corrected the label, the champion is behind. Images that decided for a model that a person rolled back do not count
+    a second time.
+    """
+    readable = (snapshot.splits == TEST) | ((snapshot.splits == TRAIN) & (challenger_labels != ""))
+    rows = readable & ~_is_in(snapshot, _pairs_trained_on(store, champion))
+    left = rows & ~_is_in(snapshot, {pair for found in _undone_snapshots(store) for pair in _pairs(found)})
+    if num_spent := int(rows.sum() - left.sum()):
+        note = plural(
+            "{n} image does not count again: it decided for a model that was rolled back",
+            "{n} images do not count again: they decided for a model that was rolled back",
+            num_spent,
+        )
+        return np.flatnonzero(left), (note,)
+    return np.flatnonzero(left), ()
+
+
+def count_learned(store: Store, nights: Nights, champion: ModelInfo, snapshot: Snapshot) -> tuple[int, int]:
+    """From how many of the owner's images the champion learned, and from how many the challenger.
+
+    The images of a rolled-back model count for the champion, and so does this very snapshot where an earlier night
+    evaluated it: having learned from more is no argument twice, whatever the seed.
+    """
+    now = len(snapshot.rows(TRAIN))
+    if any(record.get("snapshot") == snapshot.info.id and record.get("challenger") for record in nights):
+        return now, now
+    before = [len(found.rows(TRAIN)) for found in _undone_snapshots(store)]
+    if champion.snapshot:
+        before.append(len(load_manifest(store, champion.snapshot).rows(TRAIN)))
+    return max(before, default=0), now
+
+
+def groups_trained_on(store: Store, model: ModelInfo) -> frozenset[str]:
+    """Near-duplicate groups that a model was trained on; none for the base model."""
+    return frozenset(group for group, _label in _pairs_trained_on(store, model))
+
+
+def find_fresh_rows(store: Store, nights: Nights, snapshot: Snapshot) -> NDArray[np.intp]:
+    """Labelled images that no earlier night had: the champion's predictions of them are an honest test at no cost."""
+    last = next((str(record["snapshot"]) for record in reversed(nights) if record.get("snapshot")), "")
+    known: set[str] = set()
+    with suppress(StoreError):  # an old snapshot may have been deleted; then every image counts as fresh
+        known = set(load_manifest(store, last).sha256.tolist()) if last else set()
+    is_fresh = np.array([sha not in known for sha in snapshot.sha256.tolist()], dtype=bool)
+    return np.flatnonzero(is_fresh & (snapshot.splits != REGRESSION))
+
+
+def _pairs(snapshot: Manifest) -> Iterator[tuple[str, str]]:
+    """Near-duplicate group and label of each image."""
+    return zip(snapshot.groups.tolist(), snapshot.labels().tolist(), strict=True)
+
+
+def _is_in(snapshot: Snapshot, known: set[tuple[str, str]]) -> NDArray[np.bool_]:
+    """(N,) bool, the images whose near-duplicate group is known under the label of one of its images."""
+    groups = {pair[0] for pair in _pairs(snapshot) if pair in known}
+    return np.array([group in groups for group in snapshot.groups.tolist()], dtype=bool)
+
+
+def _pairs_trained_on(store: Store, model: ModelInfo) -> set[tuple[str, str]]:
+    if not model.snapshot:
+        return set()
+    learned = load_manifest(store, model.snapshot)
+    return {pair for pair, split in zip(_pairs(learned), learned.splits, strict=True) if split == TRAIN}
+
+
+def _undone_snapshots(store: Store) -> list[Manifest]:
+    found = []
+    for name in sorted({promotion.snapshot for promotion in promotions.find_undone(store)} - {""}):
+        with suppress(StoreError):  # an old snapshot may have been deleted
+            found.append(load_manifest(store, name))
+    return found

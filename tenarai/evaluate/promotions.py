@@ -1,0 +1,173 @@
+"""The history of champions: promoting and rolling back.
+
+It is one file, replaced as a whole: killed anywhere, there is exactly one champion, the old or the new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from tenarai.errors import ModelError, StoreError
+from tenarai.evaluate.gate import decide
+from tenarai.locale import _, dump
+from tenarai.records import Decision, Evaluation, Promotion
+from tenarai.settings import GateSettings
+from tenarai.store import Store
+
+HISTORY = "champion.json"
+
+
+def settle(
+    store: Store, nights: Sequence[Mapping[str, Any]], evaluation: Evaluation, settings: GateSettings
+) -> Decision:
+    """Let the gate decide on a challenger, and promote it if the gate says so.
+
+    A challenger that is champion already was promoted by a night that was killed before it finished, or is the outcome
+    of settings that were used before.
+
+    Args:
+        store: Where the history lies.
+        nights: Records of finished nights.
+        evaluation: Tonight's, with a challenger.
+        settings: The gate's.
+    """
+    challenger = evaluation.challenger
+    if is_rolled_back(store, challenger, evaluation.snapshot):
+        return Decision("kept", "rolled back", {"model": challenger})
+    promotion = champion(store)
+    is_champion = promotion is not None and promotion.model == challenger
+    if is_champion and any(record.get("challenger") == challenger for record in nights):
+        return Decision("nothing new", "reads already", {"model": challenger})
+    decision = decide(evaluation, settings)
+    if is_champion:
+        return decision if decision.verdict == "promoted" else Decision("promoted", "resumed", {"model": challenger})
+    if decision.verdict == "promoted":
+        action = "first" if decision.cause == "first" else "promoted"
+        promote(store, challenger, why=dump(decision.reason), by="gate", snapshot=evaluation.snapshot, action=action)
+    return decision
+
+
+def history(store: Store) -> tuple[Promotion, ...]:
+    """All promotions, oldest first; empty before the first, when the base model reads.
+
+    Raises:
+        StoreError: The history is damaged.
+    """
+    if not store.exists(HISTORY):
+        return ()
+    found = store.read_json(HISTORY)
+    try:
+        return tuple(Promotion(**line) for line in found)
+    except TypeError as error:
+        raise StoreError(
+            _("{file} in the store {store} is damaged", file=HISTORY, store=store.address),
+            received=str(error),
+            fix=_("restore it from a copy of the store"),
+        ) from error
+
+
+def champion(store: Store) -> Promotion | None:
+    """The promotion of the champion, or None while the base model, champion zero, reads."""
+    promotions = history(store)
+    return promotions[-1] if promotions else None
+
+
+def promote(store: Store, model: str, *, why: str, by: str, snapshot: str = "", action: str = "promoted") -> Promotion:
+    """Make a model champion; it reads from now on.
+
+    Args:
+        store: Where the history lies.
+        model: Id of a complete model.
+        why: Kept in the history.
+        by: `gate`, or the person who does it.
+        snapshot: Snapshot that it was evaluated on.
+        action: first, promoted or rolled back.
+    """
+    promotions = history(store)
+    promotion = Promotion(model, datetime.now(UTC).isoformat(timespec="seconds"), why, by, action, snapshot)
+    store.write_json([asdict(line) for line in (*promotions, promotion)], HISTORY)
+    return promotion
+
+
+def roll_back(store: Store, *, to: str | None, base: str, why: str, by: str) -> Promotion:
+    """Put an earlier champion back.
+
+    Args:
+        store: Where the history lies.
+        to: Id of a former champion or of the base model. Default: the champion before this one.
+        base: Id of the base model, with which every history begins.
+        why: Kept in the history.
+        by: Who does it.
+
+    Raises:
+        ModelError: There is no such earlier champion; nothing is changed.
+    """
+    promotions = history(store)
+    if not promotions:
+        raise ModelError(_("there is no earlier champion: nothing was promoted since the base model"))
+    former = list(dict.fromkeys([base, *(promotion.model for promotion in promotions)]))
+    if to is None:
+        to = champion_before(store, base)
+    if to not in former or to == promotions[-1].model:
+        raise ModelError(
+            _("{model} cannot be put back", model=to),
+            expected=_("one of {models}", models=", ".join(name for name in former if name != promotions[-1].model)),
+            received=to,
+            fix=_("see `tenarai models`; `tenarai promote` takes a model that was never champion"),
+        )
+    return promote(store, to, why=why, by=by, action="rolled back")
+
+
+def champion_before(store: Store, base: str) -> str:
+    """Id of the champion before this one. What was rolled back does not count, so asking twice goes two back.
+
+    Raises:
+        ModelError: There was none.
+    """
+    standing, _undone = _replay(history(store))
+    if not standing:
+        raise ModelError(
+            _("there is no champion before this one"), fix=_("name one with --to; `tenarai models` lists them")
+        )
+    return standing[-2].model if len(standing) > 1 else base
+
+
+def find_undone(store: Store) -> tuple[Promotion, ...]:
+    """Promotions that a person rolled back, and that nobody has put back since, oldest first."""
+    _standing, undone = _replay(history(store))
+    return undone
+
+
+def is_rolled_back(store: Store, model: str, snapshot: str) -> bool:
+    """Whether a person rolled back this model, or one that was promoted on the same snapshot.
+
+    A forced night gives a model another name and another seed, and evaluates it on the same images.
+
+    Args:
+        store: Where the history lies.
+        model: Id of a challenger.
+        snapshot: Snapshot that it was trained and is evaluated on.
+    """
+    return any(
+        promotion.model == model or (snapshot and promotion.snapshot == snapshot) for promotion in find_undone(store)
+    )
+
+
+def _replay(promotions: Sequence[Promotion]) -> tuple[tuple[Promotion, ...], tuple[Promotion, ...]]:
+    """The promotions that stand, the last of them the champion's (none: the base model), and those that were undone."""
+    standing: list[Promotion] = []
+    undone: list[Promotion] = []
+    for promotion in promotions:
+        if promotion.action == "rolled back":
+            kept = next((n + 1 for n in reversed(range(len(standing))) if standing[n].model == promotion.model), 0)
+            is_forth = not kept and any(other.model == promotion.model for other in undone)
+            if not is_forth:
+                undone += standing[kept:]
+                del standing[kept:]
+                continue
+        undone = [other for other in undone if other.model != promotion.model]
+        standing.append(promotion)
+    return tuple(standing), tuple(undone)

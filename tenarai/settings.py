@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     )
     tensorboard: str = Field("", description="Folder for TensorBoard's logs of each training; empty: none.")
     mlflow: str = Field("", description="MLflow's tracking address, such as `sqlite:///mlflow.db`; empty: none.")
+    new_label_images: int = Field(
+        5, ge=1, description="Images that a new label needs before a collection with a champion is trained on it."
+    )
     max_image_bytes: int = Field(40_000_000, ge=1_000, description="Larger files are rejected, in bytes.")
     max_image_pixels: int = Field(
         120_000_000, ge=1_000, description="Pictures of more pixels are rejected before decoding."

@@ -17,7 +17,9 @@ from tenarai.records import EventKind, Rejection, Role, State
 from tenarai.settings import Settings
 from tenarai.store import open_store
 from tenarai.sync import open_source
-from tenarai.sync.layout import find_place, read_label, to_text
+from tenarai.sync.labels import Labels, read_label
+from tenarai.sync.layout import Layout
+from tenarai.sync.names import to_text
 from tests.drive_desk import heard
 
 
@@ -110,11 +112,11 @@ def test_a_folder_whose_sub_folders_are_labels_is_understood(desk):
     ],
 )
 def test_a_misread_images_name_that_contradicts_its_folder_is_rejected_with_the_reason(name, reason):
-    place = find_place(("misread", "4", name), has_digits=True)
+    place = Layout([("misread", "4", name)], Labels()).find_place(("misread", "4", name))
     assert (place.role, place.label) == (Role.MISREAD, "4")
     assert reason in place.reason
     assert bool(place.reason) == bool(reason)
-    assert not find_place(("digits", "4", name), has_digits=True).reason
+    assert not Layout([("digits", "4", name)], Labels()).find_place(("digits", "4", name)).reason
 
 
 def test_label_folders_may_stand_beside_inbox_and_misread(desk):

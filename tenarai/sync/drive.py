@@ -8,11 +8,11 @@ new token is taken before the listing and recorded after the last row, so that i
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from http import HTTPStatus
 from threading import Lock
 from typing import Any
@@ -21,20 +21,23 @@ from tenarai.catalogue import Catalogue
 from tenarai.drive import FOLDER, SHORTCUT, DriveFile, open_drive, parse_address, refuse_file, status_of
 from tenarai.errors import CredentialsError, SettingsError, SourceError
 from tenarai.locale import Message, _, plural
-from tenarai.records import State
+from tenarai.records import Role, State
 from tenarai.settings import Settings
 from tenarai.sync.download import FilePostponedError, FileRefusedError
 from tenarai.sync.drive_memory import Folder, Memory, to_path
-from tenarai.sync.layout import Place, find_place, has_digits_folder, is_litter, refuse_size, to_text
+from tenarai.sync.labels import BASE_LABELS, Labels
+from tenarai.sync.layout import Layout, Place, has_digits_folder, is_ignored, is_role
+from tenarai.sync.names import refuse_size, to_text
 from tenarai.sync.plan import RemoteFile
-from tenarai.sync.source import Source
+from tenarai.sync.source import Source, name_folder
 
 NUM_LOOKED_AT = 20
 MAX_FAILURES = 10
 
 log = logging.getLogger("tenarai.sync")
 
-Listed = tuple[DriveFile, tuple[str, ...]]  # a file, and the names that lead to it
+Names = tuple[str, ...]
+Listed = tuple[DriveFile, Names]  # a file, and the names that lead to it
 
 
 class DriveSource(Source):
@@ -55,19 +58,21 @@ class DriveSource(Source):
         self.num_threads = settings.drive_threads
         self.folders: dict[str, Folder] = {}
         self._targets: dict[str, str] = {}
+        self._is_in_feed = True
         self._unused: set[str] = set()
         self._num_failed, self._lock = 0, Lock()
         self._state: dict[str, Any] = {}
 
     # ---- gather
 
-    def count_if_unchanged(self, catalogue: Catalogue) -> int | None:
+    def count_if_unchanged(self, catalogue: Catalogue, labels: Labels) -> int | None:
         """Number of files if the changes feed mentions nothing in the tree; its new token is then recorded."""
         memory = Memory.load(catalogue.source_state(self.address))
         settings = self.settings
         if memory is None or not memory.token or memory.is_older_than(settings.drive_full_walk_days):
             return None
-        if (memory.account, memory.max_image_bytes) != (self.drive.account.identity, settings.max_image_bytes):
+        now = (self.drive.account.identity, settings.max_image_bytes, labels.fingerprint)
+        if (memory.account, memory.max_image_bytes, memory.labels) != now:
             return None
         changes = self.drive.changes(memory.token, memory.drive_id)
         if changes is None:
@@ -108,27 +113,33 @@ class DriveSource(Source):
             )
         return root
 
-    def list_files(self) -> list[RemoteFile]:
+    def list_files(self, labels: Labels = BASE_LABELS) -> list[RemoteFile]:
         """Every file that can be used or that people should hear of, by path; none is opened."""
         root = self.find_root()
         token = self.drive.start_token(root.drive_id)  # before the listing: the next night hears of later changes
         with ThreadPoolExecutor(self.num_threads, thread_name_prefix="list") as pool:
-            found, has_digits = self._walk(root, pool)
-            placed = [(file, parts, find_place(parts, has_digits=has_digits)) for file, parts in found]
+            found, refused = self._walk(root, pool)
+            layout = Layout((parts for _file, parts in found), labels, self.name)
+            placed = [(file, parts, layout.find_place(parts)) for file, parts in found]
             contents = self._follow_shortcuts(pool, [file for file, _parts, place in placed if place])
+        placed += [(file, parts, Place(Role.INBOX, reason=reason)) for file, parts, reason in refused]
         files: dict[str, RemoteFile] = {}
         for file, parts, place in sorted(placed, key=lambda one: (to_path(one[1]), one[0].id)):
             if place is not None and file.id not in files:  # one that was moved meanwhile is listed twice
                 files[file.id] = self._describe(file, parts, place, contents.get(file.id))
         self._unused = {file.id for file, _parts, place in placed if place is None} - files.keys()
+        unread = set(layout.find_unread(parts for _file, parts in found))
+        for folder_id, (_parent, parts) in self.folders.items():
+            if len(parts) == 1 and parts[0] in unread:
+                files[folder_id] = name_folder(folder_id, to_path(parts), layout.describe_unread(parts[0]))
         memory = Memory(
-            token=token,
+            token=token if self._is_in_feed else "",
             drive_id=root.drive_id,
             account=self.drive.account.identity,
             max_image_bytes=self.settings.max_image_bytes,
             walked=datetime.now(UTC).isoformat(timespec="seconds"),
             num_seen=len(files),
-            has_digits=has_digits,
+            labels=labels.fingerprint,
             folders=self.folders,
             targets=self._targets,
         )
@@ -139,42 +150,72 @@ class DriveSource(Source):
         """Where the changes feed stood and what was in the tree; without the token if files are still waiting."""
         return self._state if is_complete else {**self._state, "token": ""}
 
-    def _walk(self, root: DriveFile, pool: Executor) -> tuple[list[Listed], bool]:
-        """Files below a folder, one query a folder; loops end."""
-        self.folders = {root.id: Folder("", ())}
+    def _walk(self, root: DriveFile, pool: Executor) -> tuple[list[Listed], list[tuple[DriveFile, Names, str]]]:
+        """Files below a folder, and shortcuts to folders that cannot be followed, with the reason.
+
+        One query a folder. Shortcuts are followed after all real folders, each target once, so loops end.
+        """
+        self.folders, self._targets, self._is_in_feed = {root.id: Folder("", ())}, {}, True
         level, found = [root], list[Listed]()
-        has_digits = False
-        while level:
-            listings = list(pool.map(partial(self._list, root), level))
+        links, refused = deque[Listed](), list[tuple[DriveFile, Names, str]]()
+        has_digits = True
+        while level or links:
+            if not level:
+                shortcut, parts = links.popleft()
+                reason = self._follow_folder(root, shortcut, parts, level)
+                if reason:
+                    refused.append((shortcut, parts, reason))
+                continue
+            listings = list(pool.map(self._list, level))
             if level == [root]:
-                has_digits = has_digits_folder(f.name for f in listings[0] if f.is_folder and not is_litter(f.name))
+                has_digits = has_digits_folder(file.name for file in listings[0] if file.is_folder or file.target_id)
             next_level = []
             for folder, children in zip(level, listings, strict=True):
                 for child in children:
                     parts = (*self.folders[folder.id].parts, child.name)
-                    if not child.is_folder:
+                    if not child.is_folder and child.target_mime != FOLDER:
                         found.append((child, parts))
-                    elif child.id not in self.folders and find_place([*parts, "x.png"], has_digits=has_digits):
+                    elif is_ignored((*parts, "")) or (has_digits and len(parts) > 2 and not is_role(parts[0])):
+                        continue
+                    elif not child.is_folder:
+                        links.append((child, parts))
+                    elif child.id not in self.folders:
                         self.folders[child.id] = Folder(folder.id, parts)
-                        next_level.append(child)
+                        next_level.append(replace(child, resource_key=child.resource_key or folder.resource_key))
             level = next_level
             log.info(_("{folders} folders, {files} files listed", folders=len(self.folders), files=len(found)))
-        return found, has_digits
+        return found, refused
 
-    def _list(self, root: DriveFile, folder: DriveFile) -> list[DriveFile]:
-        key = folder.resource_key or root.resource_key
-        return self.drive.list_folder(folder.id, drive_id=root.drive_id, resource_key=key)
+    def _follow_folder(self, root: DriveFile, shortcut: DriveFile, parts: Names, level: list[DriveFile]) -> str:
+        """Put a shortcut's folder into the next level, or say why it cannot be followed."""
+        self._targets[shortcut.id] = ""  # whatever happens to it is a change
+        if shortcut.target_id in self.folders:
+            return _("it is a shortcut to a folder that is read already: remove it")
+        target = self.drive.find(shortcut.target_id, shortcut.target_key)
+        if target is None or target.trashed or not target.is_folder:
+            return _(
+                "it is a shortcut to a folder that is in the trash, deleted or not shared: share the folder with "
+                "{account}, or move it here",
+                account=self.drive.account.name,
+            )
+        self.folders[target.id] = Folder("", parts)
+        self._is_in_feed &= target.drive_id == root.drive_id
+        level.append(replace(target, resource_key=target.resource_key or shortcut.target_key))
+        return ""
+
+    def _list(self, folder: DriveFile) -> list[DriveFile]:
+        return self.drive.list_folder(folder.id, drive_id=folder.drive_id, resource_key=folder.resource_key)
 
     def _follow_shortcuts(self, pool: Executor, files: Iterable[DriveFile]) -> dict[str, DriveFile | None]:
         """What shortcuts lead to, by the shortcut's id; None for what cannot be seen."""
-        shortcuts = [file for file in files if file.mime == SHORTCUT and file.target_mime != FOLDER]
+        shortcuts = [file for file in files if file.mime == SHORTCUT]
         targets = list(pool.map(lambda file: self.drive.find(file.target_id, file.target_key), shortcuts))
         seen = [target if target and not target.trashed else None for target in targets]
         pairs = list(zip(shortcuts, seen, strict=True))
-        self._targets = {file.target_id: target.stamp if target else "" for file, target in pairs}
+        self._targets |= {file.target_id: target.stamp if target else "" for file, target in pairs}
         return {file.id: target for file, target in pairs}
 
-    def _describe(self, file: DriveFile, parts: tuple[str, ...], place: Place, target: DriveFile | None) -> RemoteFile:
+    def _describe(self, file: DriveFile, parts: Names, place: Place, target: DriveFile | None) -> RemoteFile:
         content = target or file
         return RemoteFile(
             file_id=file.id,
@@ -186,14 +227,12 @@ class DriveSource(Source):
             stamp=content.stamp if content is file else f"{content.id}-{content.stamp}",
             sha256=content.sha256,
             owner=to_text(content.owner),
-            reason=place.reason or self._refuse(file, content),
+            reason=place.reason or self._refuse(content),
             origin=content,
         )
 
-    def _refuse(self, file: DriveFile, content: DriveFile) -> str:
+    def _refuse(self, content: DriveFile) -> str:
         """Why a file's bytes are not downloaded; empty if they are."""
-        if file.mime == SHORTCUT and file.target_mime == FOLDER:
-            return _("it is a shortcut to a folder: move the folder itself here, or put shortcuts to its files")
         if content.mime == SHORTCUT:
             return _(
                 "it is a shortcut to a file that is in the trash, deleted or not shared: share it, or put a copy here"

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, Self
 
 from tenarai.drive import SHORTCUT, DriveFile
 from tenarai.records import Image, State
-from tenarai.sync.layout import find_place, to_text
+from tenarai.sync.layout import is_ignored
+from tenarai.sync.names import to_text
 
-FORMAT = 2
+FORMAT = 3
 SLASH = "∕"  # U+2215 stands for a slash inside a name, so that paths stay readable
 
 
@@ -37,7 +38,7 @@ class Memory:
         max_image_bytes: The limit by which files were refused.
         walked: When the tree was last listed, ISO 8601 in UTC.
         num_seen: Files that it had.
-        has_digits: How it was laid out.
+        labels: Fingerprint of the labels by which files were placed.
         folders: Folders that were listed, by id.
         targets: Stamps of what shortcuts lead to, by id.
     """
@@ -48,7 +49,7 @@ class Memory:
     max_image_bytes: int
     walked: str
     num_seen: int
-    has_digits: bool
+    labels: str
     folders: dict[str, Folder]
     targets: dict[str, str]
 
@@ -89,8 +90,7 @@ class Memory:
             return folder.parent not in file.parents or folder.parts[-1] != file.name
         paths = [(*self.folders[parent].parts, file.name) for parent in file.parents if parent in self.folders]
         if row is None:
-            names = ["x.png"] if file.is_folder else []
-            return any(find_place([*path, *names], has_digits=self.has_digits) for path in paths)
+            return any(not is_ignored((*path, "") if file.is_folder else path) for path in paths)
         if row.state is State.REJECTED or file.mime == SHORTCUT or not file.can_download or file.stamp != row.stamp:
             return True
         return row.path not in map(to_path, paths)

@@ -17,9 +17,11 @@ from tenarai.errors import SettingsError, SourceError
 from tenarai.locale import _
 from tenarai.settings import Settings
 from tenarai.sync.download import FilePostponedError, FileRefusedError
-from tenarai.sync.layout import REPORTS, find_place, has_digits_folder, is_litter, refuse_size, to_text
+from tenarai.sync.labels import BASE_LABELS, Labels
+from tenarai.sync.layout import REPORTS, Layout, Place
+from tenarai.sync.names import is_quiet, refuse_size, to_text
 from tenarai.sync.plan import RemoteFile
-from tenarai.sync.source import Source
+from tenarai.sync.source import Source, name_folder
 
 
 class FolderSource(Source):
@@ -44,20 +46,15 @@ class FolderSource(Source):
         self.root = Path(path).expanduser().absolute()
         self.name = _("the folder {path}", path=str(self.root))
 
-    def list_files(self) -> list[RemoteFile]:
+    def list_files(self, labels: Labels = BASE_LABELS) -> list[RemoteFile]:
         """Every file that can be used or that people should hear of, by path; none is opened."""
-        try:
-            top = [entry.name for entry in os.scandir(self.root) if entry.is_dir() and not is_litter(entry.name)]
-        except OSError as error:
-            raise SourceError(
-                _("the folder {path} cannot be read", path=str(self.root)),
-                expected=_("a folder with images in digits/<label>/, misread/<label>/ or inbox/"),
-                received=error.strerror or str(error),
-                fix=_("check the path and its permissions; if it is on a disk or a share, mount it"),
-            ) from error
-        has_digits = has_digits_folder(top)
-        files = (self._describe(entry, has_digits) for entry in self._walk())
-        return sorted((file for file in files if file is not None), key=lambda file: file.path)
+        entries = {self._split(entry.path): entry for entry in self._walk()}
+        layout = Layout(entries, labels, self.name)
+        found = [
+            self._describe(path, place, entry) for path, entry in entries.items() if (place := layout.find_place(path))
+        ]
+        unread = [name_folder(f"{top}/", top, layout.describe_unread(top)) for top in layout.find_unread(entries)]
+        return sorted([file for file in found if file is not None] + unread, key=lambda file: file.path)
 
     def read(self, file: RemoteFile) -> bytes:
         """A file's bytes, if it did not change while it was read."""
@@ -98,27 +95,27 @@ class FolderSource(Source):
             folder = folders.pop()
             try:
                 entries = list(os.scandir(folder))
-            except FileNotFoundError:
-                continue
             except OSError as error:
+                if isinstance(error, FileNotFoundError) and folder != str(self.root):
+                    continue
                 raise SourceError(
                     _("the folder {path} cannot be read", path=folder),
+                    expected=_("a folder with images in digits/<label>/, misread/<label>/ or inbox/"),
                     received=error.strerror or str(error),
-                    fix=_("give this account read permission; otherwise its files would look deleted"),
+                    fix=_("check the path and its permissions; if it is on a disk or a share, mount it"),
                 ) from error
             for entry in entries:
-                if is_litter(entry.name) or (folder == str(self.root) and entry.name.lower() == REPORTS):
+                if is_quiet(entry.name) or (folder == str(self.root) and entry.name.lower() == REPORTS):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
                 else:
                     yield entry
 
-    def _describe(self, entry: os.DirEntry[str], has_digits: bool) -> RemoteFile | None:
-        parts = [to_text(part) for part in Path(entry.path).relative_to(self.root).parts]
-        place = find_place(parts, has_digits=has_digits)
-        if place is None:
-            return None
+    def _split(self, path: str) -> tuple[str, ...]:
+        return tuple(to_text(path)[len(to_text(str(self.root))) :].replace(os.sep, "/").strip("/").split("/"))
+
+    def _describe(self, parts: tuple[str, ...], place: Place, entry: os.DirEntry[str]) -> RemoteFile | None:
         reason = place.reason or (self._refuse_link(entry) if entry.is_symlink() else "")
         try:
             status = entry.stat(follow_symlinks=not reason)

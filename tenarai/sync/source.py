@@ -13,11 +13,12 @@ from typing import Any, ClassVar
 from tenarai.catalogue import Catalogue
 from tenarai.errors import SourceError
 from tenarai.locale import _
-from tenarai.records import Image, State, SyncResult
+from tenarai.records import Event, EventKind, Image, Role, State, SyncResult
 from tenarai.settings import Settings
 from tenarai.store import Store
 from tenarai.sync.download import Downloads
 from tenarai.sync.guards import check_changes, find_accident
+from tenarai.sync.labels import BASE_LABELS, Labels, clean
 from tenarai.sync.plan import RemoteFile, plan_sync
 
 log = logging.getLogger("tenarai.sync")
@@ -42,7 +43,15 @@ class Source(ABC):
         self.address, self.settings = settings.source, settings
         self.name: str = settings.source
 
-    def sync(self, store: Store, catalogue: Catalogue, run: str, *, accept_changes: bool = False) -> SyncResult:
+    def sync(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        run: str,
+        *,
+        labels: Labels = BASE_LABELS,
+        accept_changes: bool = False,
+    ) -> SyncResult:
         """Bring originals and catalogue up to date with the source.
 
         Originals are stored first, then one transaction updates the catalogue, so a sync that is killed is completed by
@@ -53,6 +62,7 @@ class Source(ABC):
             store: Where originals are kept.
             catalogue: What is known of the source's files.
             run: Name of the run.
+            labels: What the models know of labels. Default: as the base model.
             accept_changes: Accept changes that look like an accident.
 
         Raises:
@@ -61,10 +71,11 @@ class Source(ABC):
             UnusualChangesError: The changes look like an accident; nothing was changed.
             StoreError: Originals or catalogue cannot be written; the catalogue is as the last batch left it.
         """
-        if (num_seen := self.count_if_unchanged(catalogue)) is not None:
+        labels = self._add_own(labels, catalogue)
+        if (num_seen := self.count_if_unchanged(catalogue, labels)) is not None:
             return SyncResult(num_seen=num_seen, shortcut=True)
         known = {row.file_id: row for row in catalogue.images(self.address, states=tuple(State)) if not row.photo_id}
-        files = [_recognise(file, known.get(file.file_id)) for file in self.list_files()]
+        files = [_recognise(file, known.get(file.file_id)) for file in self.list_files(labels)]
         if not files:
             raise SourceError(
                 _("{source} contains no files that can be used", source=self.name),
@@ -92,6 +103,16 @@ class Source(ABC):
         )
         return plan.result(num_downloaded=downloads.num_downloaded, num_bytes=downloads.num_bytes)
 
+    def _add_own(self, labels: Labels, catalogue: Catalogue) -> Labels:
+        """Add the labels that the collection has, and those that a person confirmed."""
+        answers = catalogue.answers(self.address).items()
+        return replace(
+            labels,
+            held=frozenset(label for _role, label in catalogue.count_labels(self.address)),
+            confirmed=frozenset(label for (sha256, label), answer in answers if label and is_confirmed(sha256, answer)),
+            min_new=self.settings.new_label_images,
+        )
+
     def _check(
         self, decide: Any, files: list[RemoteFile], known: Mapping[str, Image], *, accept_changes: bool
     ) -> list[str]:
@@ -109,8 +130,11 @@ class Source(ABC):
     # ---- what the implementations differ in
 
     @abstractmethod
-    def list_files(self) -> list[RemoteFile]:
+    def list_files(self, labels: Labels = BASE_LABELS) -> list[RemoteFile]:
         """Every file that can be used, or that people should hear of, by path; none is opened.
+
+        Args:
+            labels: What is known of labels. Default: as the base model.
 
         Raises:
             SourceError: The source cannot be listed.
@@ -134,7 +158,7 @@ class Source(ABC):
         """The files with the digests of their contents, as far as they can be had without storing anything."""
         return files
 
-    def count_if_unchanged(self, catalogue: Catalogue) -> int | None:
+    def count_if_unchanged(self, catalogue: Catalogue, labels: Labels) -> int | None:
         """Number of files if the source is known to be as it was; None if it must be listed."""
         return None
 
@@ -149,6 +173,22 @@ class Source(ABC):
     def state(self, *, is_complete: bool) -> Mapping[str, Any] | None:
         """What the next sync continues from; None if it needs nothing."""
         return None
+
+
+def confirm_label(catalogue: Catalogue, address: str, label: str, run: str) -> None:
+    """Record that a person wants a label as it is, whatever it looks like."""
+    event = Event(run, EventKind.CONFIRMED, "", "", clean(label), None, None, "")
+    catalogue.apply_sync(address, (), [event])
+
+
+def is_confirmed(sha256: str, answer: EventKind) -> bool:
+    """Whether an answer confirms a label as such, not the label of one image."""
+    return not sha256 and answer is EventKind.CONFIRMED
+
+
+def name_folder(file_id: str, top: str, reason: str) -> RemoteFile:
+    """A top folder that is not read, as one file that cannot be used."""
+    return RemoteFile(file_id, f"{top}/", Role.INBOX, None, size=0, modified="", stamp="", reason=reason)
 
 
 def _recognise(file: RemoteFile, before: Image | None) -> RemoteFile:

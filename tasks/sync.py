@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tenarai.catalogue.repair import fetch_again, find_bad_originals
 from tenarai.errors import TenaraiError
+from tenarai.evaluate.predictions import known_labels
 from tenarai.locale import Message, _, plural
 from tenarai.night import Night
 from tenarai.records import SyncResult
@@ -37,7 +38,8 @@ def sync(night: Night) -> SyncResult:
                 plural("{n} damaged original is fetched again", "{n} damaged originals are fetched again", len(bad))
             )
             fetch_again(night.store, catalogue, bad)
-        result = source.sync(night.store, catalogue, night.run, accept_changes=night.accept_changes)
+        labels = known_labels(night.store)
+        result = source.sync(night.store, catalogue, night.run, labels=labels, accept_changes=night.accept_changes)
         log.info(_summarise(result))
         return result
 

@@ -19,6 +19,7 @@ from tenarai.locale import _
 from tenarai.prepare import NORMALISER_VERSION
 from tenarai.records import ModelInfo, Prediction
 from tenarai.store import Store
+from tenarai.sync.labels import Labels
 
 if TYPE_CHECKING:
     from tenarai.model.bundle import LoadedModel
@@ -33,6 +34,20 @@ def champion_id(store: Store | None) -> str:
 
     promotion = promotions.champion(store) if store else None
     return promotion.model if store and promotion and _fits_normaliser(store, promotion.model) else base_info().id
+
+
+def known_labels(store: Store) -> Labels:
+    """What is known of labels before a sync: those of the champion, and of the base model if they overlap."""
+    from tenarai.model.bundle import base_info, is_base, load_info
+
+    base, promotion = frozenset(base_info().labels), promotions.champion(store)
+    if promotion is None or is_base(promotion.model):
+        return Labels(read=base)
+    try:
+        own = frozenset(load_info(store, promotion.model).labels)
+    except TenaraiError:  # the evaluation reports a damaged champion
+        own = base
+    return Labels(read=own | base if own & base else own, is_promoted=True)
 
 
 def load_model_by_id(store: Store | None, model_id: str) -> LoadedModel:

@@ -79,7 +79,9 @@ def check_source(settings: Settings) -> Check:
         yield Finding("note", text, _("set TENARAI_SOURCE or --source to use your own images"))
     else:
         source = open_source(settings)
-        yield describe_files(source.name, source.list_files())
+        files = source.list_files()
+        yield describe_files(source.name, files)
+        yield from describe_unread(files)
 
 
 def describe_files(where: str, files: Sequence[RemoteFile]) -> Finding:
@@ -102,6 +104,13 @@ def describe_files(where: str, files: Sequence[RemoteFile]) -> Finding:
         return Finding("ok", text)
     text = _("{text}; {n} cannot be used", text=text, n=len(refused))
     return Finding("note", text, _("such as {path!r}: {reason}", path=refused[0].path, reason=refused[0].reason))
+
+
+def describe_unread(files: Sequence[RemoteFile]) -> Check:
+    """What lies at the top of the source and is not read, each with what to do."""
+    for file in files:
+        if file.reason and "/" not in file.path.rstrip("/"):
+            yield Finding("note", _("{path}: {reason}", path=file.path, reason=file.reason))
 
 
 def check_store(settings: Settings) -> Check:

@@ -13,7 +13,7 @@ from tenarai.drive.credentials import Account
 from tenarai.errors import SourceError, TenaraiError
 from tenarai.locale import _
 from tenarai.orchestration.blocks import resolve_secrets
-from tenarai.orchestration.doctor import Check, Finding, describe_files
+from tenarai.orchestration.doctor import Check, Finding, describe_files, describe_unread
 from tenarai.settings import Settings
 from tenarai.sync.drive import DriveSource
 
@@ -35,6 +35,7 @@ def check_drive(settings: Settings) -> Check:
     yield Finding("ok", _("Google Drive answers {who}", who=drive.who()))
     files = source.list_files()
     yield describe_files(source.name, files)
+    yield from describe_unread(files)
     yield _check_reports(settings, drive)
     yield _check_expiry(account)
 

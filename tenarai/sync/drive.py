@@ -20,7 +20,7 @@ from typing import Any
 from tenarai.catalogue import Catalogue
 from tenarai.drive import FOLDER, SHORTCUT, DriveFile, open_drive, parse_address, refuse_file, status_of
 from tenarai.errors import CredentialsError, SettingsError, SourceError
-from tenarai.locale import Message, _, plural
+from tenarai.locale import Message, _, join, plural
 from tenarai.records import Role, State
 from tenarai.settings import Settings
 from tenarai.sync.download import FilePostponedError, FileRefusedError
@@ -263,11 +263,10 @@ class DriveSource(Source):
     def describe_vanished(self, file_ids: Sequence[str]) -> str:
         """What became of the first of the vanished files, for people."""
         fates = Counter(self._find_fates(file_ids[:NUM_LOOKED_AT]).values())
-        said: Message | str = ""
-        for fate, num in fates.items():
-            part = _("{num} {fate}", num=num, fate=fate)
-            said = _("{one}, {two}", one=said, two=part) if said else part
-        return _("of the first {num} looked up: {fates}", num=fates.total(), fates=said) if said else ""
+        if not fates:
+            return ""
+        counts = join(_("{num} {fate}", num=num, fate=fate) for fate, num in fates.items())
+        return _("of the first {num} looked up: {fates}", num=fates.total(), fates=counts)
 
     def advice(self) -> str:
         """What to check when files are missing."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from tenarai.errors import UnusualChangesError
-from tenarai.locale import Message, _, plural
+from tenarai.locale import Message, _, join, plural
 from tenarai.records import EventKind, Role, State
 from tenarai.sync.plan import SyncPlan
 
@@ -65,16 +64,22 @@ def check_changes(plan: SyncPlan, source: Source) -> None:
     raise UnusualChangesError(
         _(
             "{changes} in {source} since the last run; this run stopped and changed nothing",
-            changes=reduce(lambda one, two: _("{one}; {two}", one=one, two=two), found),
+            changes=join(found),
             source=source.name,
         ),
         expected=_("changes to at most half of a small collection and a fifth of a large one"),
-        received=source.describe_vanished([image.file_id for image in plan.vanished]),
+        received=_describe_unread(plan) or source.describe_vanished([image.file_id for image in plan.vanished]),
         fix=_(
             "{advice}. If the change is meant, run once with --accept-changes (in the run form: accept_changes)",
-            advice=source.advice(),
+            advice=source.advice() if plan.vanished else _("undo the change in the folder"),
         ),
     )
+
+
+def _describe_unread(plan: SyncPlan) -> str:
+    """Top folders that are not read and may be what was renamed."""
+    unread = [row.path for row in plan.rows if row.path.endswith("/") and row.state is State.REJECTED]
+    return _("folders that are not read: {paths}", paths=", ".join(unread)) if unread else ""
 
 
 def _is_many(num: int, total: int) -> bool:

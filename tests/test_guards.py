@@ -176,7 +176,7 @@ def test_a_confirmed_name_is_a_label(tmp_path):
 
 ODD = """
 5/b.png; digits (1)/4/a.png; Digit/4/a.png; Inbox 2/a.png; in box/a.png; unsorted/a.png; mis read/4/a.png; sheet/a.jpg;
-Sheets 2024/a.jpg; photos/a.heic; Neuer Ordner/a.png; 新しいフォルダー/a.png; camera/a.jpg; old/digits/4/a.png; 4 (1)/a.png;
+Sheets 24/a.jpg; photos/a.heic; Ordner/a.png; 新しいフォルダー/a.png; camera/a.jpg; old/digits/4/a.png; 4 (1)/a.png;
 backup/x/y/a.png; four/a.png; letters/A/a.png; misreads/4/a.png; videos/a.mp4; zips/a.zip; tables/a.csv; DCIM/100/a.jpg;
 train/4/a.png; test/a.png; scans/a.pdf; Scan.pdf; photos.zip; train.csv; film.mov; page.png; IMG_1.HEIC; letter.docx;
 sound.m4a; 4.jpg; digits.zip; drawing.svg; link.lnk; weights.h5; raw.dng

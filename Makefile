@@ -10,7 +10,7 @@ EXTRAS := dev postgres redis s3 onnx litert tensorboard mlflow  # what the tests
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help nightly up test test-slow test-ui test-services test-jax chaos year bench audit check messages score lock clean
+.PHONY: help nightly up test test-slow test-ui test-services test-jax chaos year bench audit check messages score pretrain lock clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /' | sort
@@ -72,7 +72,10 @@ up: $(READY)  ## Prefect server, pools, deployments and both workers, until Ctrl
 
 score: $(DEV)  ## make score DATA=<folder of <set>/<label>/<file>>: what the base reads, and after some own samples
 	@test -n "$(DATA)" || { echo "make score needs DATA=<folder of sets>, each <set>/<label>/<file>"; exit 2; }
-	@$(BIN)/tenarai score "$(DATA)" $(ARGS)
+	@$(BIN)/python -m benchmarks.base score "$(DATA)" $(ARGS)
+
+pretrain: $(DEV)  ## train the base model, hours on a CPU; ARGS="--mnist mnist.npz --usps usps.npz"
+	@$(BIN)/python -m benchmarks.base pretrain $(ARGS)
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: $(READY)  ## renew both locks from pyproject.toml

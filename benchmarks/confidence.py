@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks.base.score import Writer, load_writers
 from benchmarks.base.strokes import draw_no_digits
+from tenarai.dataset import TrainingSet
 from tenarai.errors import ImageError
 from tenarai.model.augment import STRONG, augment
 from tenarai.model.bundle import LoadedModel, load_base
@@ -45,7 +46,7 @@ def draw_letters(rng: np.random.Generator) -> Iterator[Digits]:
 
 def draw_scribbles(rng: np.random.Generator) -> Iterator[Digits]:
     """Letters, signs and scribbles of the program that also taught the base, in other draws."""
-    yield from draw_no_digits(NUM_EACH, rng, normalise)
+    yield from draw_no_digits(NUM_EACH, rng)
 
 
 def draw_empty_cells(rng: np.random.Generator) -> Iterator[Digits | None]:
@@ -105,17 +106,16 @@ def tell_after_own_samples(writers: list[Writer], each: int, draws: int) -> None
             order = [rng.permutation(np.flatnonzero(targets == k))[:each] for k in range(len(names))]
             mine = np.concatenate(order)
             others = np.setdiff1d(np.arange(len(targets)), mine)
-            trained = train_model(
+            training_set = TrainingSet(
                 writer.digits[mine],
                 targets[mine].astype(np.int64),
                 np.array([str(path) for path in writer.files])[mine],
                 tuple(map(str, names)),
-                TrainingSettings(seed=draw, device="cpu"),
-                normaliser=NORMALISER_VERSION,
-                on_epoch=lambda line: None,
+                NORMALISER_VERSION,
             )
+            trained = train_model(training_set, TrainingSettings(seed=draw, device="cpu"))
             probabilities = trained.network.predict(writer.digits[others], verbose=0)
-            kept = probabilities.max(axis=1) >= trained.unsure_below
+            kept = probabilities.max(axis=1) >= trained.info.unsure_below
             sure, unseen = sure + int(kept.sum()), unseen + len(others)
             wrong += int((probabilities.argmax(axis=1) != targets[others])[kept].sum())
         shown = f"{draws} × {unseen // draws} | {sure / unseen:.1%} | {wrong / sure:.2%} | {ERROR_WHEN_SURE:.0%}"

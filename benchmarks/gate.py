@@ -267,13 +267,10 @@ def _freeze(hand: Hand, rows: NDArray[np.intp], misread: set[int]) -> tuple[Snap
         digits[sha] = Fingerprint(sha, bytes.fromhex(sha), sha)
         where[sha] = row
 
-    def is_near(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> Flags:
-        return np.zeros((len(ours), len(theirs)), bool)
-
     def load_pixels(shas: Sequence[str]) -> Iterator[bytes]:
         return (hand.pixels[where[sha]].tobytes() for sha in shas)
 
-    snapshot = freeze(images, digits, load_pixels, normaliser=1, test_share=0.2, near=is_near).snapshot
+    snapshot = freeze(images, digits, load_pixels, normaliser=1, test_share=0.2).snapshot
     order = np.array([where[sha] for sha in snapshot.sha256.tolist()], np.intp)
     return snapshot, order
 

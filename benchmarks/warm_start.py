@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.base.score import Writer, load_writers
-from tenarai.model.recipes import RECIPES, Rows, TrainingSet, TransferFitter
+from tenarai.dataset import TrainingSet
+from tenarai.model.recipes import EPOCHS_WITHOUT_SPLIT, Rows, TransferFitter
 from tenarai.prepare import NORMALISER_VERSION
 
 WAYS = ("fresh from the base", "from the champion on", "averaged with the champion")
@@ -34,10 +35,10 @@ class WarmFitter(TransferFitter):
     def learn(self, rows: Rows, start: Weights | None = None) -> Weights:
         """Weights of the dense layers after the epochs that few images are given."""
         self.start = start
-        self.fit(rows, None, epochs=RECIPES["transfer"].epochs_without_split, patience=0, say=lambda *_: None)
+        self.fit(rows, epochs=EPOCHS_WITHOUT_SPLIT["transfer"])
         return list(self._head.get_weights())
 
-    def read(self, weights: Weights, rows: Rows) -> NDArray[np.intp]:
+    def read_with(self, weights: Weights, rows: Rows) -> NDArray[np.intp]:
         """(M,) what dense layers of these weights read in rows of the lesson."""
         self._head.set_weights(weights)
         return np.asarray(self._head.predict(self._plain[rows], verbose=0).argmax(axis=1))
@@ -65,8 +66,8 @@ def compare(writer: Writer, each: int, draws: int) -> Iterator[NDArray[np.float6
         champion = fitter.learn(yesterday)
         fresh, warm = fitter.learn(tonight), fitter.learn(tonight, champion)
         averaged = [(ours + theirs) / 2 for ours, theirs in zip(warm, champion, strict=True)]
-        before = fitter.read(champion, unseen) == targets[unseen]
-        after = [fitter.read(weights, unseen) == targets[unseen] for weights in (fresh, warm, averaged)]
+        before = fitter.read_with(champion, unseen) == targets[unseen]
+        after = [fitter.read_with(weights, unseen) == targets[unseen] for weights in (fresh, warm, averaged)]
         yield np.array([[now.mean() - before.mean(), (before & ~now).mean()] for now in after])
 
 

@@ -22,15 +22,15 @@ from benchmarks.base.score import load_writers
 from tenarai.model.augment import GENTLE, augment
 from tenarai.model.batches import one_hot
 from tenarai.model.bundle import load_base
-from tenarai.model.networks import FEATURES, HEAD
-from tenarai.model.recipes import RECIPES, TransferFitter, balance
+from tenarai.model.networks import HEAD, take_convolutions
+from tenarai.model.recipes import EPOCHS_WITHOUT_SPLIT, TransferFitter, balance
 from tenarai.prepare import NORMALISER_VERSION, normalise
 
 Floats = NDArray[np.float32]
 LABELS = tuple("0123456789")
 COPIES = 8
 DROPOUT = 0.3
-EPOCHS = RECIPES["transfer"].epochs_without_split
+EPOCHS = EPOCHS_WITHOUT_SPLIT["transfer"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,10 +125,8 @@ def _write_by_hand(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArr
 
 @cache
 def _base() -> tuple[Any, Head]:
-    import keras
-
     network = load_base(normaliser=NORMALISER_VERSION).network
-    convolutions = keras.Model(network.input, network.get_layer(FEATURES).output)
+    convolutions = take_convolutions(network)
     weights = [array for name in HEAD for array in network.get_layer(name).get_weights()]
     return convolutions, Head(tuple(weights))  # type: ignore[arg-type]
 

@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from tenarai import dataset
 from tenarai.locale import _
 from tenarai.night import Night
-from tenarai.prepare import NORMALISER_VERSION, are_near
+from tenarai.prepare import NORMALISER_VERSION
 from tenarai.records import FreezeResult, Role
 
 
@@ -32,7 +32,6 @@ def freeze(night: Night) -> FreezeResult:
             partial(catalogue.pixels, NORMALISER_VERSION),
             normaliser=NORMALISER_VERSION,
             test_share=night.evaluation.test_share,
-            near=are_near,
         )
         dataset.save_snapshot(night.store, frozen.snapshot)
         info = frozen.snapshot.info

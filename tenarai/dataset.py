@@ -1,12 +1,10 @@
-"""Freeze what the catalogue holds tonight into a snapshot: an immutable file of images, labels and splits.
+"""Snapshots: an immutable file of images, labels and splits that one night trains and evaluates on.
 
-A snapshot is named by its content.
+A snapshot is named by the hash of its content. What keeps the evaluation honest is decided here, before training:
 
-Rules that make an exam honest are kept here, before anything trains:
-
-* The regression set (`misread/`) and its near-duplicates never reach training or test.
-* Whether an image is trained on or examined is decided by the hash of its near-duplicate group, so it never changes
-  sides, whatever else arrives. (One exception: a label whose images would all be held out lends one group to training.)
+* The regression set (`misread/`) and its near-duplicates never reach the training set or the holdout.
+* The hash of an image's near-duplicate group decides its split, so an image never changes sides when others arrive.
+  One exception: a label whose images would all be held out lends one group to the training set.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Any
 from zipfile import BadZipFile
@@ -24,23 +22,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.errors import DatasetError, StoreError
+from tenarai.locale import _
+from tenarai.prepare import are_near
 from tenarai.records import Fingerprint, Image, Rejection, Role, SnapshotInfo
 from tenarai.store import Store
 
 MIN_IMAGES = 5
 CHUNK = 10_000
 TRAIN, TEST, REGRESSION = "train", "test", "regression"
+COLUMNS = ("targets", "splits", "groups", "sha256")
 
-Near = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.bool_]]
-"""Says of (N, 32) and (M, 32) uint8 perceptual hashes which pairs are near-duplicates: (N, M) bool."""
 
-LoadPixels = Callable[[Sequence[str]], Iterable[bytes]]
-"""Gives the 784 bytes of each of these digits, by sha256, in the order asked for."""
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """The images that a model is trained on, and those of the regression set, which it only reads.
+
+    Attributes:
+        pixels: (N, 28, 28) uint8, ink 255 on paper 0.
+        targets: (N,) int64, index into `labels`.
+        groups: (N,) str, near-duplicate groups; a group never lies in two folds.
+        labels: Class names.
+        normaliser: Version of the normaliser that made the pixels.
+        regression: (M, 28, 28) uint8, the regression set. Default: none.
+        snapshot: Id of the snapshot. Default: none.
+    """
+
+    pixels: NDArray[np.uint8]
+    targets: NDArray[np.int64]
+    groups: NDArray[np.str_]
+    labels: tuple[str, ...]
+    normaliser: int
+    regression: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 28, 28), np.uint8))
+    snapshot: str = ""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Manifest:
-    """Which images a snapshot holds, ordered by sha256, without their pixels.
+    """The images of a snapshot, ordered by sha256, without their pixels.
 
     Attributes:
         info: Id, labels and counts.
@@ -75,15 +93,23 @@ class Snapshot(Manifest):
 
     pixels: NDArray[np.uint8]
 
+    def training_set(self) -> TrainingSet:
+        """Copies of what training needs, so that the snapshot's own arrays can be freed."""
+        rows, info = self.rows(TRAIN), self.info
+        regression = self.pixels[self.rows(REGRESSION)]
+        return TrainingSet(
+            self.pixels[rows], self.targets[rows], self.groups[rows], info.labels, info.normaliser, regression, info.id
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
     """A snapshot and what was left out of it.
 
     Attributes:
-        snapshot: The images to learn from and to be examined on.
+        snapshot: The images to train and evaluate on.
         withheld: Paths left out because they are near-duplicates of regression images.
-        conflicts: Files left out because the same picture lies under two labels.
+        conflicts: Files left out because the same picture is filed under two labels.
     """
 
     snapshot: Snapshot
@@ -94,60 +120,61 @@ class Frozen:
 def freeze(
     images: Sequence[Image],
     digits: Mapping[str, Fingerprint],
-    load_pixels: LoadPixels,
+    load_pixels: Callable[[Sequence[str]], Iterable[bytes]],
     *,
     normaliser: int,
     test_share: float,
-    near: Near,
 ) -> Frozen:
     """Freeze labelled images into a snapshot.
 
     Args:
         images: Live catalogue rows; only `digits` and `misread` with a usable digit count.
-        digits: Fingerprints of usable digits by sha256; pixels are only loaded of what is kept.
-        load_pixels: Gives their pixels.
+        digits: Fingerprints of usable digits by sha256.
+        load_pixels: Yields the 784 bytes of each digit in the order of the given sha256s. It is called once, for the
+            images that are kept, so that the pixels of a million images are never held twice.
         normaliser: Version of the normaliser that made them.
         test_share: Share of the groups held out, 0 to 1.
-        near: Decides which perceptual hashes are near-duplicates.
 
     Raises:
-        DatasetError: Fewer than five usable images, or fewer than two labels.
+        DatasetError: There are fewer than five usable images, or fewer than two labels.
     """
     usable = [i for i in images if i.label is not None and i.sha256 in digits]
     misread = _by_content(i for i in usable if i.role is Role.MISREAD)
     labelled = _by_content(i for i in usable if i.role is Role.DIGITS)
     conflicts = _find_conflicts(misread, labelled)
-    unclear = {image.sha256 for image, _ in conflicts}
+    unclear = {rejected.sha256 for rejected, _reason in conflicts}
     regression = {sha: rows[0] for sha, rows in misread.items() if sha not in unclear}
     candidates = {sha: rows[0] for sha, rows in labelled.items() if sha not in unclear}
-    leaks = _find_leaks(candidates, regression, digits, near)
+    leaks = _find_leaks(candidates, regression, digits)
     kept = {sha: image for sha, image in candidates.items() if sha not in leaks}
     _check_enough(kept)
     splits = _split(kept, digits, test_share) | dict.fromkeys(regression, REGRESSION)
-    snapshot = _assemble({**kept, **regression}, splits, digits, load_pixels, normaliser, num_withheld=len(leaks))
+    columns, labels = _make_columns({**kept, **regression}, splits, digits)
+    pixels = _stack_pixels(load_pixels(columns["sha256"].tolist()), len(splits))
+    info = _describe(columns, [pixels], labels, normaliser, len(leaks))
     withheld = sorted(image.path for sha in leaks for image in labelled[sha])
-    return Frozen(snapshot, tuple(withheld), tuple(Rejection(i.path, reason) for i, reason in conflicts))
+    return Frozen(
+        Snapshot(info=info, pixels=pixels, **columns),
+        tuple(withheld),
+        tuple(Rejection(image.path, reason) for image, reason in conflicts),
+    )
 
 
 def save_snapshot(store: Store, snapshot: Snapshot) -> None:
-    """Write a snapshot under its id; what is there already is the same and is left alone."""
-    if store.exists("snapshots", f"{snapshot.info.id}.npz"):
+    """Write a snapshot under its id; an existing file has the same content and is left alone."""
+    info, name = snapshot.info, f"{snapshot.info.id}.npz"
+    if store.exists("snapshots", name):
         return
-    info = snapshot.info
-    columns: dict[str, Any] = {
-        "pixels": snapshot.pixels,
-        "targets": snapshot.targets,
-        "splits": snapshot.splits,
-        "groups": snapshot.groups,
-        "sha256": snapshot.sha256,
+    arrays: dict[str, Any] = {
+        **{column: getattr(snapshot, column) for column in ("pixels", *COLUMNS)},
         "labels": np.array(info.labels, dtype=np.str_),
         "numbers": np.array([info.normaliser, info.num_withheld], dtype=np.int64),
     }
-    store.write_by(lambda file: np.savez(file, **columns), "snapshots", f"{info.id}.npz")
+    store.write_by(lambda file: np.savez(file, **arrays), "snapshots", name)
 
 
 def load_snapshot(store: Store, snapshot_id: str) -> Snapshot:
-    """Read a snapshot and check that its content is the one its id names.
+    """Read a snapshot and check its content against its id.
 
     Raises:
         StoreError: It is missing or was altered.
@@ -158,7 +185,7 @@ def load_snapshot(store: Store, snapshot_id: str) -> Snapshot:
 
 
 def load_manifest(store: Store, snapshot_id: str) -> Manifest:
-    """The same without the pixels: they are checked a few at a time, and never held all at once.
+    """Read a snapshot without its pixels, which are only checked, a megabyte at a time.
 
     Raises:
         StoreError: It is missing or was altered.
@@ -168,13 +195,13 @@ def load_manifest(store: Store, snapshot_id: str) -> Manifest:
 
 
 def sort_labels(labels: Collection[str]) -> tuple[str, ...]:
-    """Labels in the order people expect: numbers by value first, then the rest by code point."""
+    """Sort labels as people expect: numbers by value first, then the rest by code point."""
     return tuple(
         sorted(labels, key=lambda label: (not label.isdecimal(), int(label) if label.isdecimal() else 0, label))
     )
 
 
-def _by_content(images: Any) -> dict[str, list[Image]]:
+def _by_content(images: Iterable[Image]) -> dict[str, list[Image]]:
     found: dict[str, list[Image]] = defaultdict(list)
     for image in sorted(images, key=lambda image: (image.sha256, image.path)):
         found[image.sha256].append(image)
@@ -182,7 +209,7 @@ def _by_content(images: Any) -> dict[str, list[Image]]:
 
 
 def _find_conflicts(*collections: Mapping[str, list[Image]]) -> list[tuple[Image, str]]:
-    """Files whose bytes lie under more than one label; nobody but their owner can say which is right."""
+    """Files whose bytes are filed under more than one label; only their owner knows which is right."""
     everywhere: dict[str, list[Image]] = defaultdict(list)
     for collection in collections:
         for sha, images in collection.items():
@@ -191,23 +218,21 @@ def _find_conflicts(*collections: Mapping[str, list[Image]]) -> list[tuple[Image
     for images in everywhere.values():
         labels = sort_labels({image.label or "" for image in images})
         if len(labels) > 1:
-            reason = f"the same picture lies under {len(labels)} labels ({', '.join(labels)}): keep the right one"
+            reason = _("the same picture is filed under {labels}: keep the right one", labels=", ".join(labels))
             found.extend((image, reason) for image in images)
     return sorted(found, key=lambda pair: pair[0].path)
 
 
 def _find_leaks(
-    candidates: Mapping[str, Image], regression: Mapping[str, Image], digits: Mapping[str, Fingerprint], near: Near
+    candidates: Mapping[str, Image], regression: Mapping[str, Image], digits: Mapping[str, Fingerprint]
 ) -> set[str]:
     """sha256 of the candidates that are copies or near-duplicates of a regression image."""
-    leaks = set(candidates) & set(regression)
     if not candidates or not regression:
-        return leaks
+        return set()
     groups = {digits[sha].group for sha in regression}
     ours, theirs = sorted(candidates), sorted(regression)
-    close = near(_hashes(ours, digits), _hashes(theirs, digits))
-    leaks.update(sha for sha, row in zip(ours, close, strict=True) if row.any() or digits[sha].group in groups)
-    return leaks
+    close = are_near(_hashes(ours, digits), _hashes(theirs, digits))
+    return {sha for sha, row in zip(ours, close, strict=True) if row.any() or digits[sha].group in groups}
 
 
 def _hashes(sha256s: Sequence[str], digits: Mapping[str, Fingerprint]) -> NDArray[np.uint8]:
@@ -218,20 +243,20 @@ def _check_enough(kept: Mapping[str, Image]) -> None:
     counts: dict[str, int] = defaultdict(int)
     for image in kept.values():
         counts[image.label or ""] += 1
-    listed = ", ".join(f"{label}: {counts[label]}" for label in sort_labels(counts)) or "none"
+    listed = ", ".join(f"{label}: {counts[label]}" for label in sort_labels(counts)) or _("none")
     if len(counts) < 2:
         raise DatasetError(
-            "there is nothing to tell apart",
-            expected="usable images under two labels or more, such as digits/0/ and digits/1/",
-            received=f"usable images by label: {listed}",
-            fix="file some images of another character under its own label folder",
+            _("only one label has usable images") if counts else _("no label has usable images"),
+            expected=_("usable images of two labels or more, such as digits/0/ and digits/1/"),
+            received=listed,
+            fix=_("add images of another character in a folder named after it"),
         )
     if len(kept) < MIN_IMAGES:
         raise DatasetError(
-            "there are too few images to learn from",
-            expected=f"at least {MIN_IMAGES} usable labelled images",
+            _("there are too few images to train on"),
+            expected=_("at least {n} usable labelled images", n=MIN_IMAGES),
             received=f"{len(kept)} ({listed})",
-            fix="file more images under digits/<label>/; ten a label make a good start",
+            fix=_("add images to digits/<label>/; ten of each label are a good start"),
         )
 
 
@@ -254,41 +279,36 @@ def _draw(group: str) -> float:
     return int.from_bytes(hashlib.sha256(f"split:{group}".encode()).digest()[:8], "big") / 2**64
 
 
-def _assemble(
-    images: Mapping[str, Image],
-    splits: Mapping[str, str],
-    digits: Mapping[str, Fingerprint],
-    load_pixels: LoadPixels,
-    normaliser: int,
-    *,
-    num_withheld: int,
-) -> Snapshot:
+def _make_columns(
+    images: Mapping[str, Image], splits: Mapping[str, str], digits: Mapping[str, Fingerprint]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The columns of a snapshot in the order of sha256, and its labels."""
     order = sorted(images)
     labels = sort_labels({image.label or "" for image in images.values()})
     index = {label: i for i, label in enumerate(labels)}
-    pixels = np.empty((len(order), 28, 28), dtype=np.uint8)
-    for row, data in enumerate(load_pixels(order)):
-        pixels[row] = np.frombuffer(data, dtype=np.uint8).reshape(28, 28)
-    columns: dict[str, Any] = {
+    return {
         "targets": np.array([index[images[sha].label or ""] for sha in order], dtype=np.int64),
         "splits": np.array([splits[sha] for sha in order], dtype=np.str_),
         "groups": np.array([digits[sha].group for sha in order], dtype=np.str_),
         "sha256": np.array(order, dtype=np.str_),
-    }
-    return Snapshot(info=_describe(columns, [pixels], labels, normaliser, num_withheld), pixels=pixels, **columns)
+    }, labels
+
+
+def _stack_pixels(images: Iterable[bytes], num: int) -> NDArray[np.uint8]:
+    pixels = np.empty((num, 28, 28), dtype=np.uint8)
+    for row, data in enumerate(images):
+        pixels[row] = np.frombuffer(data, dtype=np.uint8).reshape(28, 28)
+    return pixels
 
 
 def _describe(
     columns: Mapping[str, Any], pixels: Iterable[Any], labels: tuple[str, ...], normaliser: int, num_withheld: int
 ) -> SnapshotInfo:
     """Name and counts of a snapshot; its pixels come in pieces."""
-    counts = {split: int((columns["splits"] == split).sum()) for split in (TRAIN, TEST, REGRESSION)}
     return SnapshotInfo(
         id=_content_id(columns, pixels, labels, normaliser),
         labels=labels,
-        num_train=counts[TRAIN],
-        num_test=counts[TEST],
-        num_regression=counts[REGRESSION],
+        **{f"num_{split}": int((columns["splits"] == split).sum()) for split in (TRAIN, TEST, REGRESSION)},
         num_withheld=num_withheld,
         normaliser=normaliser,
     )
@@ -297,7 +317,7 @@ def _describe(
 def _content_id(columns: Mapping[str, Any], pixels: Iterable[Any], labels: tuple[str, ...], normaliser: int) -> str:
     digest = hashlib.sha256(f"snapshot 1, normaliser {normaliser}\0".encode())
     digest.update("\0".join(labels).encode())
-    for name in ("targets", "splits", "groups", "sha256"):
+    for name in COLUMNS:
         for start in range(0, len(columns[name]), CHUNK):  # of a million, the text alone would be 200 MB
             digest.update(b"\0" if start else b"")
             digest.update("\0".join(map(str, columns[name][start : start + CHUNK].tolist())).encode())
@@ -308,10 +328,10 @@ def _content_id(columns: Mapping[str, Any], pixels: Iterable[Any], labels: tuple
 
 @contextmanager
 def _opened(store: Store, snapshot_id: str) -> Iterator[Any]:
-    """The arrays of a snapshot's file, to be read one by one; whatever is wrong with them is told as damage."""
+    """The arrays of a snapshot's file, read one by one; any error is reported as damage."""
     name = f"{snapshot_id}.npz"
     if not store.exists("snapshots", name):
-        store.read("snapshots", name)  # says what is missing, and how to mend it
+        store.read("snapshots", name)  # raises an error that says what is missing, and how to fix it
     try:
         with store.local_copy("snapshots", name) as path, np.load(path, allow_pickle=False) as arrays:
             yield arrays
@@ -320,28 +340,30 @@ def _opened(store: Store, snapshot_id: str) -> Iterator[Any]:
 
 
 def _read_columns(arrays: Any, snapshot_id: str, pixels: Iterable[Any]) -> dict[str, Any]:
-    """Everything but the pixels, which are only looked at to see that the content is the one the id names."""
-    columns = {name: arrays[name] for name in ("targets", "splits", "groups", "sha256")}
+    """Everything but the pixels, which are only used to check the content against the id."""
+    columns = {name: arrays[name] for name in COLUMNS}
     labels = tuple(str(label) for label in arrays["labels"])
     normaliser, num_withheld = (int(n) for n in arrays["numbers"])
     info = _describe(columns, pixels, labels, normaliser, num_withheld)
     if info.id != snapshot_id:
-        raise _damaged(snapshot_id, f"content {info.id}")
+        raise _damaged(snapshot_id, _("content {id}", id=info.id))
     return {"info": info, **columns}
 
 
 def _read_pieces(file: IO[bytes]) -> Iterator[bytes]:
     """The bytes of an array in NumPy's format, a megabyte at a time."""
     if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("pixels in another format than they are written in")
+        raise ValueError("unexpected version of the .npy format")
     np.lib.format.read_array_header_1_0(file)
     yield from iter(partial(file.read, 1 << 20), b"")
 
 
 def _damaged(snapshot_id: str, received: str) -> StoreError:
     return StoreError(
-        f"the snapshot {snapshot_id} is damaged",
-        expected="the content that its name was made from",
+        _("the snapshot {id} is damaged", id=snapshot_id),
+        expected=_("content that matches its name"),
         received=received,
-        fix="delete it and run the night again; it is made anew from the originals",
+        fix=_(
+            "delete snapshots/{id}.npz and run `tenarai nightly` again: it is made from the originals", id=snapshot_id
+        ),
     )

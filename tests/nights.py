@@ -55,8 +55,6 @@ def night(**given):
         "curves": Curves(
             ({"loss": [1, 0.5], "accuracy": [0.5, 0.9], "val_loss": [1, 0.7], "val_accuracy": [0.4, 0.8]},),
             {"loss": [1, 0.4], "accuracy": [0.5, 0.95]},
-            (2,),
-            2,
         ),
         "recipe": "transfer",
         "notes": ("best epoch of each fold: 2",),

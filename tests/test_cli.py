@@ -106,33 +106,6 @@ def test_without_a_store_no_other_model_than_the_base_answers_to_a_name(run, tmp
     assert not (tmp_path / "x.onnx").exists()
 
 
-def test_sets_are_scored_and_what_is_misread_is_drawn(run, tmp_path):
-    fill(tmp_path / "sets" / "ann", num_each=3, under=".")
-    fill(tmp_path / "sets" / "bob", num_each=2, first=20, under=".")
-    sheet = tmp_path / "wrong.png"
-    done = run("score", "--base-only", "--sheet", sheet, tmp_path / "sets")
-    assert done.exit_code == 0, done.output
-    assert "| ann | 30 |" in done.output
-    assert "mean over 2 sets" in done.output
-    assert sheet.read_bytes().startswith(b"\x89PNG")
-
-
-def test_after_some_samples_only_images_that_were_not_drawn_count(tmp_path):
-    from benchmarks.base.score import load_writers, score_folder
-
-    fill(tmp_path / "ann", num_each=3, labels="0147", under=".")
-    scores = score_folder(tmp_path, draws=1, say=lambda line: None)
-    assert set(scores[0].after) == {1, 2}  # three a label: ten cannot be drawn and leave any
-    assert all(0.5 <= share <= 1 for shares in scores[0].after.values() for share in shares)
-    assert [writer.name for writer in load_writers(tmp_path)] == ["ann"]
-
-
-def test_a_folder_without_sets_is_one_clear_message(run, tmp_path):
-    done = run("score", tmp_path / "nothing")
-    assert done.exit_code == 1
-    assert "no sets" in done.output
-
-
 def test_champions_come_and_go_by_hand(prefect, tmp_path):
     store = tmp_path / "store"
     folder = fill(tmp_path / "folder", num_each=8)

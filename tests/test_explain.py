@@ -1,12 +1,15 @@
 """Why an image is read as it is: what it looks like to the model, and where the reading comes from."""
 
+from dataclasses import replace
+
 import cv2
+import keras
 import numpy as np
 import pytest
 
 from tenarai.model.bundle import LoadedModel, load_base
-from tenarai.model.explain import feature_network, find_nearest, map_occlusion
-from tenarai.model.networks import FEATURES, build_cnn, build_head, build_mlp
+from tenarai.model.explain import find_nearest, map_occlusion
+from tenarai.model.networks import HEAD, build_cnn, build_head, build_mlp, build_transfer, take_convolutions
 from tenarai.prepare import NORMALISER_VERSION, normalise
 from tests.collections_of_digits import picture, real_digits
 
@@ -50,23 +53,20 @@ def test_nothing_to_explain_gives_nothing(base):
     assert map_occlusion(base, np.zeros((0, 28, 28), np.uint8)).shape == (0, 14, 14)
 
 
-@pytest.mark.parametrize("build", [build_cnn, build_mlp])
-def test_every_recipes_network_has_features(build, digits, base):
-    network = build(10)
-    assert feature_network(network).predict(digits[0][:3], verbose=0).shape == (3, 128)
-    model = LoadedModel(base.info, network)
+def by_recipe(recipe, base):
+    if recipe == "transfer":
+        convolutions = take_convolutions(base.network)
+        return build_transfer(convolutions, build_head(convolutions.output_shape[-1], 128, 10))
+    return {"mlp": build_mlp, "cnn": build_cnn}[recipe](10)
+
+
+@pytest.mark.parametrize("recipe", ["mlp", "cnn", "transfer"])
+def test_a_model_of_every_recipe_has_features(recipe, digits, base):
+    model = LoadedModel.from_network(replace(base.info, recipe=recipe), by_recipe(recipe, base))
+    assert model.features(digits[0][:3]).shape == (3, 128)
     assert find_nearest(model, digits[0][:3], digits[0], number=1)[:, 0].tolist() == [0, 1, 2]
 
 
-def test_a_fine_tuned_base_has_features_too_also_after_it_was_kept(digits, base, tmp_path):
-    import keras
-
-    keras.utils.clear_session()  # names begin anew in each process: trained in one, explained in another
-    convolutions = keras.Model(base.network.input, base.network.get_layer(FEATURES).output)
-    inputs = keras.Input((28, 28), dtype="uint8")
-    head = build_head(convolutions.output.shape[1], 192, 10)
-    keras.Model(inputs, head(convolutions(inputs, training=False))).save(tmp_path / "model.keras")
-    kept = keras.saving.load_model(tmp_path / "model.keras")
-    keras.utils.clear_session()
-    nearest = find_nearest(LoadedModel(base.info, kept), digits[0][:4], digits[0], number=2)
-    assert nearest[:, 0].tolist() == [0, 1, 2, 3]
+def test_features_are_those_of_keras_last_hidden_layer(digits, base):
+    hidden = keras.Model(base.network.input, base.network.get_layer(HEAD[0]).output)
+    np.testing.assert_allclose(base.features(digits[0]), hidden.predict(digits[0], verbose=0), atol=1e-4)

@@ -270,9 +270,7 @@ def test_an_empty_folder_is_one_clear_message(prefect, tmp_path, store):
         run_night(tmp_path / "empty", store)
 
 
-@pytest.mark.parametrize(
-    ("labels", "num_each", "message"), [("4", 8, "nothing to tell apart"), ("01", 1, "too few images")]
-)
+@pytest.mark.parametrize(("labels", "num_each", "message"), [("4", 8, "only one label"), ("01", 1, "too few images")])
 def test_too_little_to_learn_from_is_one_clear_message_and_loses_nothing(
     prefect, tmp_path, store, labels, num_each, message
 ):

@@ -16,7 +16,6 @@ from tenarai.errors import ModelError
 from tenarai.evaluate import promotions
 from tenarai.evaluate.holdout import count_learned, find_holdout
 from tenarai.night import open_night
-from tenarai.prepare import are_near
 from tenarai.records import Evaluation, Fingerprint, FreezeResult, Image, PairedCounts, Role, SnapshotInfo
 from tenarai.settings import Settings
 from tenarai.store import open_store
@@ -124,9 +123,7 @@ def freeze_some(store, names, relabelled=()):
         images.append(Image("s", sha, f"digits/{label}/{name}", Role.DIGITS, label, sha, 1))
         prints[sha] = Fingerprint(sha, bytes.fromhex(sha), sha)
     blank = [bytes(784)] * len(images)
-    snapshot = freeze(
-        images, prints, lambda shas: blank[: len(shas)], normaliser=1, test_share=0.3, near=are_near
-    ).snapshot
+    snapshot = freeze(images, prints, lambda shas: blank[: len(shas)], normaliser=1, test_share=0.3).snapshot
     save_snapshot(store, snapshot)
     return snapshot
 
@@ -211,18 +208,15 @@ def test_after_a_roll_back_everything_reads_as_before_the_promotion_to_the_bit(s
     from tenarai.evaluate.read import read_files
     from tenarai.model import bundle
     from tenarai.model.networks import build_mlp
-    from tenarai.model.train import Trained
     from tenarai.records import Curves, ModelInfo
     from tenarai.settings import Settings
 
     settings = Settings(store=str(tmp_path / "store"))
     files = [save(tmp_path / f"{n}.png", picture(n)) for n in range(0, 60, 3)]
     base = bundle.base_info()
-    trained = Trained(
-        build_mlp(10), base.labels, "mlp", 1, Curves((), {}, (), 1), np.empty((0, 10), np.float32), {}, 0.8, (), "CPU"
-    )
-    info = ModelInfo("m-1", base.labels, base.normaliser, "", "mlp", {}, {}, 1, (), {}, "", "", "CPU")
-    bundle.save_model(store, info, trained)
+    info = ModelInfo(id="", labels=base.labels, normaliser=base.normaliser, recipe="mlp", epochs=1)
+    trained = bundle.Trained(info, build_mlp(10), Curves((), {}), np.empty((0, 10), np.float32))
+    bundle.save_model(store, "m-1", trained)
 
     def read():
         return json.dumps([result.as_json() for result in read_files(files, settings)])

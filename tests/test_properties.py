@@ -224,9 +224,7 @@ def frozen(collection):
         digits[sha(name)] = Digit(
             sha(name), 1, hashlib.sha256(name.encode()).digest() * 24 + bytes(16), phash, sha(str(like))
         )
-    return freeze(
-        rows, digits, lambda names: (digits[n].pixels for n in names), normaliser=1, test_share=0.25, near=near
-    ).snapshot
+    return freeze(rows, digits, lambda names: (digits[n].pixels for n in names), normaliser=1, test_share=0.25).snapshot
 
 
 @given(collection=collections(), num_later=st.integers(1, 12))

@@ -1,26 +1,32 @@
 """Real tiny trainings: what a model learns, when it stops, what it remembers, and what is refused."""
 
-import json
+import subprocess
+import sys
 import warnings
-from dataclasses import asdict
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tenarai.errors import DatasetError, ImageError, ModelError, NormaliserMismatch, TrainingError
+from tenarai.dataset import TrainingSet
+from tenarai.errors import ModelError, NormaliserMismatch, TrainingError
 from tenarai.evaluate import promotions
 from tenarai.evaluate.predictions import load_champion
+from tenarai.locale import translate
 from tenarai.model import bundle
 from tenarai.model.augment import GENTLE, STRONG, augment
 from tenarai.model.batches import augmented_batches, one_hot
-from tenarai.model.networks import build_mlp
-from tenarai.model.recipes import RECIPES, TrainingSet, TransferFitter
+from tenarai.model.forward import Forward
+from tenarai.model.networks import build_cnn, build_mlp
+from tenarai.model.recipes import RECIPES, TransferFitter
 from tenarai.model.train import choose_device, find_threshold, split_folds, train_model
 from tenarai.prepare import NORMALISER_VERSION, normalise
-from tenarai.records import ModelInfo
 from tenarai.settings import TrainingSettings
 from tenarai.store import open_store
-from tests.collections_of_digits import picture, real_digits
+from tests.collections_of_digits import picture, real_digits, save
+
+PROJECT = Path(__file__).resolve().parents[1]
 
 DIGITS = tuple("0123456789")
 
@@ -33,23 +39,15 @@ def training_set():
     return np.stack([normalise(picture(int(n))) for n in rows]), targets[rows].astype(np.int64)
 
 
-def names(count):
-    return np.array([f"g{n:03}" for n in range(count)])
+def make_set(pixels, targets, labels=DIGITS, regression=None):
+    groups = np.array([f"g{n:03}" for n in range(len(targets))])
+    regression = pixels[:0] if regression is None else regression
+    return TrainingSet(pixels, targets, groups, labels, NORMALISER_VERSION, regression)
 
 
-def learn(training_set, only_read=None, **settings):
-    pixels, targets = training_set
+def learn(training_set, regression=None, **settings):
     chosen = {"folds": 2, "max_epochs": 10, "patience": 3, **settings}
-    return train_model(
-        pixels,
-        targets,
-        names(len(pixels)),
-        DIGITS,
-        TrainingSettings(**chosen),
-        normaliser=NORMALISER_VERSION,
-        only_read=only_read,
-        on_epoch=lambda line: None,
-    )
+    return train_model(make_set(*training_set, regression=regression), TrainingSettings(**chosen))
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +79,7 @@ def test_every_image_is_seen_once_an_epoch_in_another_order(training_set):
     pixels, targets = training_set
     pixels = pixels.copy()
     pixels[:, 0, 0] = np.arange(len(pixels))
-    batches = augmented_batches(pixels, one_hot(targets, 10), how=None, batch=32, seed=0)
+    batches = augmented_batches(pixels, one_hot(targets, 10), augmentation=None, batch=32, seed=0)
     epochs = []
     for _ in range(2):
         epochs.append([int(v) for step in range(len(batches)) for v in batches[step][0][:, 0, 0]])
@@ -111,7 +109,7 @@ def test_near_duplicates_never_lie_on_both_sides_of_a_fold():
 
 
 def test_with_two_images_a_label_there_is_nothing_to_split():
-    assert split_folds(np.repeat(np.arange(10), 2), names(20), 5, seed=0) == []
+    assert split_folds(np.repeat(np.arange(10), 2), np.arange(20).astype(str), 5, seed=0) == []
 
 
 # ---- training
@@ -120,25 +118,17 @@ def test_with_two_images_a_label_there_is_nothing_to_split():
 @pytest.mark.parametrize("recipe", ["mlp", "cnn", "transfer"])
 def test_every_recipe_can_learn_a_few_images_by_heart(training_set, recipe):
     pixels, targets = training_set[0][::8], training_set[1][::8]  # two a label: no split, a fixed number of epochs
-    found = train_model(
-        pixels,
-        targets,
-        names(len(pixels)),
-        DIGITS,
-        TrainingSettings(recipe=recipe, max_epochs=60),
-        normaliser=NORMALISER_VERSION,
-        only_read=training_set[0][1:4],
-        on_epoch=lambda line: None,
-    )
+    given = make_set(pixels, targets, regression=training_set[0][1:4])
+    found = train_model(given, TrainingSettings(recipe=recipe, max_epochs=60))
     assert (found.network.predict(pixels, verbose=0).argmax(axis=1) == targets).mean() >= 0.9
     assert np.isnan(found.out_of_fold).all()
     assert found.seeds.shape == (5, 3, 10)
-    assert "too few to hold some out" in " ".join(found.notes)
+    assert "too few to hold some out" in " ".join(found.info.notes)
 
 
 def test_the_base_model_fine_tuned_reads_held_out_images(trained, training_set):
-    assert trained.metrics["cross_validated_accuracy"] >= 0.95
-    assert trained.metrics["cross_validated_images"] == len(training_set[0])
+    assert trained.info.metrics["cross_validated_accuracy"] >= 0.95
+    assert trained.info.metrics["cross_validated_images"] == len(training_set[0])
     assert trained.out_of_fold.shape == (160, 10)
     np.testing.assert_allclose(trained.out_of_fold.sum(axis=1), 1, atol=1e-3)
 
@@ -147,7 +137,7 @@ def test_early_stopping_finds_an_epoch_on_each_fold_and_the_refit_uses_their_med
     curves = trained.curves
     assert len(curves.folds) == len(curves.best_epochs) == 2
     assert curves.chosen_epoch == int(np.median(curves.best_epochs))
-    assert len(curves.refit["loss"]) == curves.chosen_epoch == trained.epochs
+    assert len(curves.refit["loss"]) == curves.chosen_epoch == trained.info.epochs
     for fold, best in zip(curves.folds, curves.best_epochs, strict=True):
         assert len(fold["val_loss"]) <= min(best + 3, 10)
         assert min(fold["val_loss"]) == fold["val_loss"][best - 1]
@@ -156,32 +146,59 @@ def test_early_stopping_finds_an_epoch_on_each_fold_and_the_refit_uses_their_med
 @pytest.mark.parametrize("recipe", ["mlp", "transfer"])
 def test_without_patience_held_out_images_are_measured_in_every_epoch_and_nothing_stops(training_set, recipe):
     rows = np.random.default_rng(0).permutation(len(training_set[0]))
-    fitter = RECIPES[recipe].prepare(TrainingSet(*training_set, names(160), DIGITS, NORMALISER_VERSION), 0)
-    fit = fitter.fit(rows[:40], rows[40:], epochs=12, patience=None, say=lambda epoch, logs: None)
+    fitter = RECIPES[recipe](make_set(*training_set), 0)
+    fit = fitter.fit(rows[:40], rows[40:], epochs=12)
     assert {len(fit.history[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")} == {12}
     right = (fit.probabilities.argmax(axis=1) == training_set[1][rows[40:]]).mean()
     assert right == pytest.approx(fit.history["val_accuracy"][-1], abs=1e-6)  # the last epoch's weights, not the best
 
 
 def test_the_base_can_be_fine_tuned_on_the_images_as_they_are(training_set):
-    fitter = TransferFitter(TrainingSet(*training_set, names(160), DIGITS, NORMALISER_VERSION), 0, how=None)
+    fitter = TransferFitter(make_set(*training_set), 0, augmentation=None)
     rows = np.arange(160)
-    fit = fitter.fit(rows, None, epochs=12, patience=0, say=lambda epoch, logs: None)
+    fit = fitter.fit(rows, epochs=12)
     assert fit.history["accuracy"][-1] == 1.0
 
 
+def test_small_heads_are_fitted_as_keras_fit_would_to_the_bit(training_set):
+    rows = np.random.default_rng(1).permutation(160)
+    fitter = TransferFitter(make_set(*training_set), 0)
+    ours = fitter.fit(rows[:110], rows[110:], epochs=4)
+
+    def fit_with_keras(network, batches, watched, epochs, callbacks):
+        network.fit(batches, epochs=epochs, validation_data=watched, callbacks=callbacks, verbose=0)
+        return network.history.history
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tenarai.model.recipes._fit_small", fit_with_keras)
+        theirs = fitter.fit(rows[:110], rows[110:], epochs=4)
+    np.testing.assert_array_equal(ours.probabilities, theirs.probabilities)
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        np.testing.assert_allclose(ours.history[name], theirs.history[name], rtol=1e-5)
+
+
+def test_early_stopping_ends_the_fit_of_a_small_head_and_restores_its_best_weights(training_set):
+    rows = np.random.default_rng(2).permutation(160)
+    fitter = TransferFitter(make_set(*training_set), 0)
+    fit = fitter.fit(rows[:40], rows[40:], epochs=60, patience=2)
+    losses = fit.history["val_loss"]
+    assert len(losses) == int(np.argmin(losses)) + 3 < 60
+    own = fit.probabilities[np.arange(120), training_set[1][rows[40:]]]
+    assert -np.log(own).mean() == pytest.approx(min(losses), abs=1e-4)
+
+
 def test_of_more_images_than_fit_into_memory_each_epoch_learns_another_part_and_all_are_read(training_set, monkeypatch):
-    given = TrainingSet(*training_set, names(160), DIGITS, NORMALISER_VERSION)
+    given = make_set(*training_set)
     rows = np.arange(160)
     whole = TransferFitter(given, 0)
     monkeypatch.setattr(TransferFitter, "BUDGET", 40 * TransferFitter.COPIES * whole._copies[0].features[0].nbytes)
     fitter = TransferFitter(given, 0)
     assert {copy.features.shape for copy in fitter._copies} == {(40, whole._copies[0].features.shape[1])}
     assert len({row for copy in fitter._copies for row in copy.rows.tolist()}) > 140
-    fit = fitter.fit(rows[::2], rows[1::2], epochs=4, patience=4, say=lambda epoch, logs: None)
+    fit = fitter.fit(rows[::2], rows[1::2], epochs=4, patience=4)
     assert fit.probabilities.shape == (80, 10)
     assert (fit.probabilities.argmax(axis=1) == given.targets[1::2]).mean() > 0.9
-    np.testing.assert_allclose(fitter.read(given.pixels[1::2]), fit.probabilities, atol=1e-5)
+    np.testing.assert_allclose(fitter.predict(given.pixels[1::2]), fit.probabilities, atol=1e-5)
 
 
 def test_a_network_fed_from_0_to_255_is_another_than_one_fed_from_0_to_1(training_set):
@@ -194,14 +211,9 @@ def test_a_network_fed_from_0_to_255_is_another_than_one_fed_from_0_to_1(trainin
 
 def test_a_fit_leaves_nothing_behind_for_the_next_one(training_set):
     pixels, targets = training_set[0][::4], training_set[1][::4]
-    fitter = RECIPES["transfer"].prepare(
-        TrainingSet(pixels, targets, names(len(pixels)), DIGITS, NORMALISER_VERSION), 0
-    )
+    fitter = RECIPES["transfer"](make_set(pixels, targets), 0)
     everything = np.arange(len(pixels))
-    histories = [
-        fitter.fit(rows, None, epochs=3, patience=0, say=lambda *_: None).history
-        for rows in (everything, everything[:20], everything)
-    ]
+    histories = [fitter.fit(rows, epochs=3).history for rows in (everything, everything[:20], everything)]
     assert histories[0] == histories[2]
     assert histories[0] != histories[1]
 
@@ -209,12 +221,12 @@ def test_a_fit_leaves_nothing_behind_for_the_next_one(training_set):
 def test_labels_without_a_pattern_are_not_learned(training_set):
     pixels, targets = training_set
     shuffled = np.random.default_rng(0).permutation(targets)
-    assert learn((pixels, shuffled), recipe="mlp", max_epochs=6).metrics["cross_validated_accuracy"] < 0.3
+    assert learn((pixels, shuffled), recipe="mlp", max_epochs=6).info.metrics["cross_validated_accuracy"] < 0.3
 
 
 def test_the_same_images_and_seed_make_the_same_model_whatever_is_only_read(training_set):
     first = learn(training_set, recipe="mlp", max_epochs=3)
-    second = learn(training_set, recipe="mlp", max_epochs=3, only_read=training_set[0][:7])
+    second = learn(training_set, recipe="mlp", max_epochs=3, regression=training_set[0][:7])
     assert first.seeds.shape == (2, 0, 10)
     assert second.seeds.shape == (2, 7, 10)
     np.testing.assert_allclose(second.seeds.sum(axis=2), 1, atol=1e-4)
@@ -226,21 +238,16 @@ def test_labels_need_not_be_digits(training_set):
     pixels, targets = training_set
     kana = ("あ", "い", "う")
     keep = targets < 3
-    found = train_model(
-        pixels[keep],
-        targets[keep],
-        names(int(keep.sum())),
-        kana,
-        TrainingSettings(recipe="transfer", folds=2, max_epochs=15),
-        normaliser=NORMALISER_VERSION,
-        on_epoch=lambda line: None,
-    )
-    assert found.labels == kana
-    assert found.metrics["cross_validated_accuracy"] >= 0.9
+    given = make_set(pixels[keep], targets[keep], kana)
+    found = train_model(given, TrainingSettings(recipe="transfer", folds=2, max_epochs=15))
+    assert found.info.labels == kana
+    assert found.info.metrics["cross_validated_accuracy"] >= 0.9
 
 
 def test_auto_says_why_it_chose(training_set):
-    assert learn(training_set, recipe="auto", max_epochs=4).notes[0].startswith("transfer, since")
+    assert (
+        learn(training_set, recipe="auto", max_epochs=4).info.notes[0].startswith("transfer, since 16 images a label")
+    )
 
 
 def test_a_gpu_that_is_asked_for_and_not_there_is_one_clear_message():
@@ -248,8 +255,8 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_one_clear_message():
 
     if keras.distribution.list_devices("gpu"):
         pytest.skip("this machine has a GPU")
-    with pytest.raises(TrainingError, match="no GPU is visible"):
-        choose_device("gpu")
+    with pytest.raises(TrainingError, match="no GPU is visible"), choose_device("gpu"):
+        pass
 
 
 @pytest.mark.parametrize("seen", [["gpu:0", "gpu:1"], ["cpu:0", "gpu:0", "gpu:1"]])  # as JAX and as TensorFlow tell it
@@ -288,44 +295,78 @@ def test_sure_readings_are_wrong_at_most_as_often_as_promised():
 @pytest.fixture
 def kept(tmp_path, trained):
     store = open_store(str(tmp_path / "store"))
-    info = ModelInfo(
-        "m-1", trained.labels, NORMALISER_VERSION, "s-1", "transfer", {}, {}, trained.epochs, (), {}, "", "", "CPU"
-    )
-    return store, bundle.save_model(store, info, trained)
+    return store, bundle.save_model(store, "m-1", trained)
 
 
-def test_a_kept_model_reads_as_the_trained_one_did(kept, trained, training_set):
+def load(store):
+    return bundle.load_model(store, "m-1", normaliser=NORMALISER_VERSION)
+
+
+def test_a_saved_model_predicts_as_the_trained_one_did(kept, trained, training_set):
     store, info = kept
-    loaded = bundle.load_model(store, "m-1", normaliser=NORMALISER_VERSION)
+    loaded = load(store)
     assert loaded.info == info
-    np.testing.assert_allclose(
-        loaded.predict(training_set[0]), trained.network.predict(training_set[0], verbose=0), atol=1e-5
-    )
+    assert loaded.forward is not None
+    for predict in (loaded.predict, lambda pixels: loaded.network.predict(pixels, verbose=0)):
+        np.testing.assert_allclose(
+            predict(training_set[0]), trained.network.predict(training_set[0], verbose=0), atol=1e-5
+        )
     assert bundle.load_out_of_fold(store, "m-1").shape == (160, 10)
-    assert bundle.load_curves(store, "m-1").chosen_epoch == trained.epochs
+    assert bundle.load_seeds(store, "m-1").shape == (2, 0, 10)
+    assert bundle.load_curves(store, "m-1") == trained.curves
 
 
-def test_a_kept_model_is_loaded_without_a_warning(kept):
+def test_the_notes_of_a_saved_model_can_be_shown_in_another_language(kept):
+    note = bundle.load_info(kept[0], "m-1").notes[-1]
+    assert note.template.startswith("sure of {sure}")
+    assert note.fields["num"] == 160
+    assert translate(note, "en") == str(note)
+
+
+def test_a_saved_network_is_loaded_without_a_warning(kept):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        bundle.load_model(kept[0], "m-1", normaliser=NORMALISER_VERSION)
+        load(kept[0]).network  # noqa: B018
 
 
-def test_reading_with_another_normaliser_is_refused(kept):
-    with pytest.raises(NormaliserMismatch, match="another normaliser"):
+def test_another_version_of_the_normaliser_is_refused(kept):
+    with pytest.raises(NormaliserMismatch, match="another version of the normaliser"):
         bundle.load_model(kept[0], "m-1", normaliser=NORMALISER_VERSION + 1)
 
 
-def test_an_altered_model_is_refused_before_it_is_opened(kept):
-    store, _ = kept
-    data = bytearray(store.read("models", "m-1", "model.keras"))
+FILES = ["model.keras", "weights.npz", "history.json", "out_of_fold.npy", "seeds.npy", "card.md"]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["flipped", "empty", "gone"])
+def test_damage_in_any_file_of_a_model_is_named_and_the_model_refused(kept, name, damage):
+    store, info = kept
+    assert sorted(info.digests) == sorted(FILES)
+    data = bytearray(store.read("models", "m-1", name))
     data[len(data) // 2] ^= 1
-    store.write(bytes(data), "models", "m-1", "model.keras")
-    with pytest.raises(ModelError, match="damaged"):
-        bundle.load_model(store, "m-1", normaliser=NORMALISER_VERSION)
+    if damage == "gone":
+        store.path("models", "m-1", name).unlink()
+    else:
+        store.write(b"" if damage == "empty" else bytes(data), "models", "m-1", name)
+    with pytest.raises(ModelError, match=rf"m-1/{name} is missing or damaged.*Fix:"):
+        load(store)
 
 
-def test_a_model_that_carries_code_is_refused_though_its_checksum_fits(kept):
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("history.json", bundle.load_curves),
+        ("out_of_fold.npy", bundle.load_out_of_fold),
+        ("seeds.npy", bundle.load_seeds),
+    ],
+)
+def test_what_is_loaded_alone_is_checked_too(kept, name, read):
+    kept[0].write(b"{}", "models", "m-1", name)
+    with pytest.raises(ModelError, match=f"{name} is missing or damaged"):
+        read(kept[0], "m-1")
+
+
+def test_a_network_that_carries_code_is_refused_though_its_digest_fits(kept):
     import hashlib
 
     import keras
@@ -334,23 +375,72 @@ def test_a_model_that_carries_code_is_refused_though_its_checksum_fits(kept):
     evil = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.Lambda(lambda x: x[:, :10])])
     data = bundle._network_bytes(evil)
     store.write(data, "models", "m-1", "model.keras")
-    store.write_json(
-        {**asdict(info), "weights_sha256": hashlib.sha256(data).hexdigest()}, "models", "m-1", "model.json"
-    )
+    digests = {**info.digests, "model.keras": hashlib.sha256(data).hexdigest()}
+    store.write_json(bundle.to_record(replace(info, digests=digests)), "models", "m-1", "model.json")
     with pytest.raises(ModelError, match="damaged"):
-        bundle.load_model(store, "m-1", normaliser=NORMALISER_VERSION)
+        load(store).network  # noqa: B018
 
 
-@pytest.mark.parametrize("record", ["[]", "{}", '{"id": 1}', "null", '{"labels": 3}'])
+@pytest.mark.parametrize("record", ["[]", "{}", '{"id": 1}', "null", '{"labels": 3}', "", "{"])
 def test_a_record_that_makes_no_sense_is_one_clear_message(kept, record):
     kept[0].write(record.encode(), "models", "m-1", "model.json")
-    with pytest.raises(ModelError, match="damaged"):
+    with pytest.raises(ModelError, match=r"model\.json is missing or damaged"):
         bundle.load_info(kept[0], "m-1")
 
 
 def test_a_model_that_is_not_there_is_one_clear_message(kept):
     with pytest.raises(ModelError, match="no model"):
         bundle.load_info(kept[0], "m-2")
+
+
+# ---- predicting without Keras
+
+
+@pytest.mark.parametrize("build", [build_mlp, build_cnn])
+def test_numpy_predicts_what_keras_predicts(build, training_set):
+    network = build(7)
+    found = Forward(network.name, network.get_weights()).predict(training_set[0])
+    np.testing.assert_allclose(found, network.predict(training_set[0], verbose=0), atol=1e-5)
+
+
+def test_of_no_images_nothing_is_predicted(kept):
+    assert load(kept[0]).predict(np.empty((0, 28, 28), np.uint8)).shape == (0, 10)
+
+
+def test_a_model_that_numpy_does_not_predict_alike_is_read_with_keras(kept, training_set, monkeypatch, caplog):
+    expected = load(kept[0]).predict(training_set[0])
+    monkeypatch.setattr("tenarai.model.forward.EPSILON", 0.1)  # as if batch normalisation were computed otherwise
+    loaded = load(kept[0])
+    assert loaded.forward is None
+    assert "m-1 is read with Keras" in caplog.text
+    np.testing.assert_allclose(loaded.predict(training_set[0]), expected, atol=1e-5)
+
+
+def test_a_model_is_saved_without_numpy_weights_where_those_would_predict_otherwise(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr("tenarai.model.forward.EPSILON", 0.1)
+    store = open_store(str(tmp_path / "store"))
+    assert "weights.npz" not in bundle.save_model(store, "m-2", trained).digests
+    assert bundle.load_model(store, "m-2", normaliser=NORMALISER_VERSION).forward is None
+
+
+READ = """
+import sys
+from tenarai.evaluate.read import read_files
+from tenarai.settings import Settings
+from pathlib import Path
+settings = Settings(_env_file=None, store=sys.argv[1])
+(found,) = read_files([Path(sys.argv[2])], settings, model=sys.argv[3] or None)
+assert found.reading.label == "4", found
+sys.exit("keras" in sys.modules or "tensorflow" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("model", ["", "m-1"])
+def test_an_image_is_read_without_importing_keras(kept, tmp_path, model):
+    _, targets = real_digits()
+    file = save(tmp_path / "4.png", picture(int(np.flatnonzero(targets == 4)[0])))
+    command = [sys.executable, "-c", READ, kept[0].address, str(file), model]
+    assert subprocess.run(command, cwd=PROJECT, check=False).returncode == 0
 
 
 # ---- the base model
@@ -364,13 +454,13 @@ def test_where_an_earlier_base_was_put_back_todays_base_reads(tmp_path):
 
 
 def test_the_shipped_base_is_small_and_reads_digits_it_was_never_shown(training_set):
-    assert (bundle._base() / "weights.npz").stat().st_size <= 3_000_000
+    assert (bundle.BASE_FOLDER / "weights.npz").stat().st_size <= 3_000_000
     base = bundle.load_base(normaliser=NORMALISER_VERSION)
     assert (base.predict(training_set[0]).argmax(axis=1) == training_set[1]).mean() >= 0.95
 
 
 def test_the_card_says_data_licence_recipe_and_scores():
-    card = (bundle._base() / "card.md").read_text(encoding="utf-8")
+    card = (bundle.BASE_FOLDER / "card.md").read_text(encoding="utf-8")
     info = bundle.base_info()
     assert card == bundle.write_card(info)
     for word in ("MNIST", "epochs", "accuracy", "images", "free"):
@@ -378,79 +468,8 @@ def test_the_card_says_data_licence_recipe_and_scores():
     assert info.normaliser == NORMALISER_VERSION
 
 
-@pytest.fixture
-def small_mnist(tmp_path, training_set):
-    images, targets = real_digits()
-    rows = np.random.default_rng(0).permutation(len(images))
-    ink = np.stack([np.kron(np.clip(images[n] * 16, 0, 255).astype(np.uint8), np.ones((3, 3), np.uint8)) for n in rows])
-    path = tmp_path / "mnist.npz"
-    labels = targets[rows].astype(np.uint8)
-    np.savez(path, x_train=ink[:300], y_train=labels[:300], x_test=ink[600:700], y_test=labels[600:700])
-    return path
-
-
-def test_a_small_base_is_built_from_data_by_the_command_and_its_card_tells_of_it(small_mnist, tmp_path, monkeypatch):
-    from benchmarks.base import collection, pretrain
-
-    monkeypatch.setattr("benchmarks.base.training.BATCH", 16)  # enough steps for batch normalisation to settle
-    monkeypatch.setattr(collection, "STROKES_EACH", 10)
-    monkeypatch.setattr(collection, "NO_DIGITS", 30)
-    lines = []
-    info = pretrain.pretrain_base(small_mnist, None, tmp_path / "base", epochs=8, seed=0, say=lines.append)
-    assert info.metrics["MNIST test: images"] == 100
-    assert info.metrics["MNIST test: accuracy"] > 0.5
-    assert "300 training images" in (tmp_path / "base" / "card.md").read_text(encoding="utf-8")
-    assert json.loads((tmp_path / "base" / "model.json").read_text())["id"] == info.id
-
-
-def test_going_on_from_the_shipped_base_forgets_nothing_and_its_card_tells_what_it_went_on_from(
-    small_mnist, tmp_path, monkeypatch
-):
-    from benchmarks.base import collection, pretrain
-
-    monkeypatch.setattr(collection, "STROKES_EACH", 10)
-    monkeypatch.setattr(collection, "NO_DIGITS", 30)
-    base = bundle.base_info().id
-    info = pretrain.pretrain_base(
-        small_mnist, None, tmp_path / "base", epochs=1, seed=0, share=0.5, go_on=True, say=lambda line: None
-    )
-    assert info.id != base
-    assert info.metrics["MNIST test: accuracy"] > 0.9  # one epoch on 150 images: it knew that before
-    card = (tmp_path / "base" / "card.md").read_text(encoding="utf-8")
-    assert "150 training images" in card
-    assert f"went on from {base}" in card
-
-
-def test_a_digit_that_is_put_on_paper_by_program_is_still_read(training_set):
-    from benchmarks.base.paper import photograph
-
-    rng, base = np.random.default_rng(0), bundle.load_base(normaliser=NORMALISER_VERSION)
-    digits = np.stack([normalise_or_blank(photograph(digit, rng)) for digit in training_set[0]])
-    read = np.where(digits.any(axis=(1, 2)), base.predict(digits).argmax(axis=1), -1)  # refused is not read
-    assert (read == training_set[1]).mean() >= 0.8
-
-
-def normalise_or_blank(picture):
-    try:
-        return normalise(picture)
-    except ImageError:
-        return np.zeros((28, 28), np.uint8)
-
-
-def test_the_same_seed_takes_the_same_photograph_and_another_seed_another(training_set):
-    from benchmarks.base.paper import photograph
-
-    first, again, other = (photograph(training_set[0][0], np.random.default_rng(seed)) for seed in (3, 3, 4))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", None])
-def test_a_file_that_is_no_data_set_is_one_clear_message(tmp_path, content):
-    from benchmarks.base.collection import load_npz
-
-    path = tmp_path / "mnist.npz"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(DatasetError, match="no data set"):
-        load_npz(path)
+def test_a_damaged_package_is_one_clear_message(tmp_path, monkeypatch):
+    (tmp_path / "weights.npz").write_bytes(b"")
+    monkeypatch.setattr(bundle, "BASE_FOLDER", tmp_path)
+    with pytest.raises(ModelError, match=r"weights\.npz is missing or damaged.*install Tenarai again"):
+        bundle.load_base(normaliser=NORMALISER_VERSION)

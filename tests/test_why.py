@@ -12,14 +12,21 @@ from tenarai.dataset import freeze, save_snapshot
 from tenarai.evaluate import promotions
 from tenarai.evaluate.changes import find_changes
 from tenarai.model.challenger import name_challenger, train_challenger
-from tenarai.prepare import NORMALISER_VERSION, are_near, normalise
+from tenarai.prepare import NORMALISER_VERSION, normalise
 from tenarai.records import Change, Fingerprint, Image, ModelInfo, Role
 from tenarai.settings import TrainingSettings
 from tenarai.store import open_store
 from tests.collections_of_digits import picture, real_digits
 
 INFO = ModelInfo(
-    "m-1", ("4", "9"), 1, "s-1", "mlp", {"seed": 0, "recipe": "auto"}, {"keras": "3"}, 1, (), {}, "", "", ""
+    id="m-1",
+    labels=("4", "9"),
+    normaliser=1,
+    recipe="mlp",
+    epochs=1,
+    snapshot="s-1",
+    parameters={"seed": 0, "recipe": "auto"},
+    versions={"keras": "3"},
 )
 BEFORE = {"a": "4", "b": "4", "c": "9"}
 
@@ -69,7 +76,6 @@ def store(tmp_path_factory):
             lambda shas: [pixels[sha] for sha in shas],
             normaliser=NORMALISER_VERSION,
             test_share=0.3,
-            near=are_near,
         ).snapshot
         save_snapshot(store, snapshot)
         training = TrainingSettings(recipe="mlp", folds=2, patience=1, **settings)

@@ -1,1 +1,1 @@
-"""How the base model is made and measured; a maintainer's tools."""
+"""How the base model is trained and measured: maintainers' tools, which are not shipped."""

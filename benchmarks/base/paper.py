@@ -1,8 +1,7 @@
-"""Digits put on paper and photographed by program, so that the base learns what the normaliser makes of real pictures.
+"""Simulated photos of digits on paper, so that the base is trained on what the normaliser makes of real photos.
 
-MNIST comes clean and centred. People's pictures come with shadows, ruled or squared paper, frames, grain, blur and JPEG
-blocks, and each leaves its trace in the normalised digit. Every picture made here goes through the normaliser that
-reading uses.
+MNIST is clean and centred. People's photos have shadows, ruled or squared paper, frames, noise, blur and JPEG blocks,
+and each leaves traces in the normalised digit. Every picture made here goes through the normaliser.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ Picture = NDArray[np.uint8]
 
 
 def photograph(digit: Picture, rng: np.random.Generator) -> Picture:
-    """Put a digit on paper and take its picture.
+    """Simulate a photo of a digit on paper.
 
     Args:
         digit: (H, W) uint8, ink 255 on 0, as MNIST has them.
@@ -86,7 +85,7 @@ def _frame(page: NDArray[np.float32], side: int, rng: np.random.Generator) -> No
 
 
 def _light(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Light falling from one side, and now and then a shadow with an edge: `shape` float32, 0 to 1."""
+    """Light from one side, and sometimes a shadow with an edge: `shape` float32, 0 to 1."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32) / max(shape)
     angle = rng.uniform(0, 2 * np.pi)
     across = np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tenarai.dataset import TrainingSet
 from tenarai.errors import DatasetError, ImageError
 from tenarai.prepare import NORMALISER_VERSION, decode, normalise
 from tenarai.records import Score
@@ -69,6 +70,12 @@ class WriterScore:
     def right(self) -> NDArray[np.bool_]:
         """(N,) bool, whether the base read what was written."""
         return np.asarray(self.read == self.writer.labels)
+
+    def as_json(self) -> dict[str, object]:
+        """The counts of the set, and the shares after some samples."""
+        after = {str(k): [round(share, 4) for share in shares] for k, shares in self.after.items()}
+        counts = {"set": self.writer.name, "images": len(self.read), "right": int(self.right.sum())}
+        return {**counts, "unreadable": len(self.writer.problems), "after": after}
 
 
 def score_folder(folder: Path, *, draws: int, say: Say, few_shot: bool = True) -> list[WriterScore]:
@@ -151,20 +158,19 @@ def _learn(writer: Writer, samples_each: int, draws: int) -> Iterator[float]:
         mine = np.concatenate([rng.permutation(np.flatnonzero(targets == k))[:samples_each] for k in range(len(names))])
         others = np.setdiff1d(np.arange(len(targets)), mine)
         groups = np.array([str(path) for path in writer.files])[mine]
-        trained = train_model(
+        training_set = TrainingSet(
             writer.digits[mine],
             targets[mine].astype(np.int64),
             groups,
             tuple(str(name) for name in names),
-            TrainingSettings(seed=draw, device="cpu"),
-            normaliser=NORMALISER_VERSION,
-            on_epoch=lambda line: None,
+            NORMALISER_VERSION,
         )
+        trained = train_model(training_set, TrainingSettings(seed=draw, device="cpu"))
         read = trained.network.predict(writer.digits[others], verbose=0).argmax(axis=1)
         yield float((read == targets[others]).mean())
 
 
-def as_table(scores: Sequence[WriterScore], draws: int) -> str:
+def as_table(scores: Sequence[WriterScore]) -> str:
     """The scores as a markdown table, with the pooled row and the mean over sets."""
     tried = [k for k in SAMPLES_EACH if any(k in score.after for score in scores)]
     lines = [
@@ -190,9 +196,7 @@ def as_table(scores: Sequence[WriterScore], draws: int) -> str:
         f"of these {int((sure & ~right).sum())} wrong; {int((~sure & ~right).sum())} of the misread called unsure.",
     ]
     if tried:
-        lines.append(
-            f"After some samples: mean over {draws} draws, each on the images not drawn; ±: their standard deviation."
-        )
+        lines.append("After some samples: mean over the draws, each on the images not drawn; ±: standard deviation.")
     return "\n".join(lines)
 
 

@@ -1,20 +1,19 @@
 """Digits drawn by program: shapes common on people's own paper and rare in MNIST, and shapes that are no digit at all.
 
 MNIST is American handwriting. A flagged or serifed 1, a crossed or hooked 7, an open 4, a slashed 0 or a hooked 9 are rare in
-it. Here each style is a few control points in a unit box, jittered, bent into curves and drawn with a pen of random width.
+it. Here each style is a few control points in a unit box, jittered, joined by curves and drawn with a pen of random width.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tenarai.prepare import normalise
+
 Point = tuple[float, float]
 Style = tuple[tuple[Point, ...], ...]  # strokes of control points; a stroke of two is straight, others are curved
-Normalise = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 STYLES: dict[str, tuple[Style, ...]] = {
     "0": (
@@ -115,14 +114,13 @@ NO_DIGITS: tuple[Style, ...] = (
 )
 
 
-def draw_digits(label: str, num: int, rng: np.random.Generator, normalise: Normalise) -> NDArray[np.uint8]:
+def draw_digits(label: str, num: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Draw a digit in styles that MNIST lacks.
 
     Args:
         label: 0 to 9.
         num: How many.
         rng: Source of all randomness.
-        normalise: (H, W) uint8, dark ink on light paper → (28, 28) uint8; the one that reading uses.
 
     Returns:
         (num, 28, 28) uint8.
@@ -131,8 +129,8 @@ def draw_digits(label: str, num: int, rng: np.random.Generator, normalise: Norma
     return np.stack([normalise(_draw(styles[rng.integers(len(styles))], rng)) for _ in range(num)])
 
 
-def draw_no_digits(num: int, rng: np.random.Generator, normalise: Normalise) -> NDArray[np.uint8]:
-    """Draw letters, signs, boxes and scribbles: (num, 28, 28) uint8; what a recogniser of digits should be unsure of."""
+def draw_no_digits(num: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw letters, signs, boxes and scribbles: (num, 28, 28) uint8; a model should be unsure of them."""
     return np.stack(
         [
             normalise(_draw(NO_DIGITS[rng.integers(len(NO_DIGITS))] if rng.random() < 0.55 else _scribble(rng), rng))

@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -111,15 +110,15 @@ def freeze(place: Path) -> None:
 
 def train(place: Path) -> None:
     """Compute the features of `transfer`, fit one epoch, and read every 50th image, held out."""
-    from tenarai.model.challenger import load_training_set
+    from tenarai.dataset import load_snapshot
     from tenarai.model.recipes import RECIPES
 
     night = open_night(place)
-    training_set = load_training_set(night.store, find_snapshot(night))
-    fitter = RECIPES["transfer"].prepare(training_set, 0)
+    training_set = load_snapshot(night.store, find_snapshot(night)).training_set()
+    fitter = RECIPES["transfer"](training_set, 0)
     everything = np.arange(len(training_set.pixels))
     part = everything % 50 == 0
-    fit = fitter.fit(everything[~part], everything[part], epochs=1, patience=1, say=lambda epoch, logs: None)
+    fit = fitter.fit(everything[~part], everything[part], epochs=1)
     assert len(fit.probabilities) == part.sum()
 
 
@@ -127,22 +126,19 @@ def examine(place: Path) -> None:
     """The whole exam, suspects included; only the models' reading is made up: right in 97 %."""
     from tenarai.dataset import TRAIN, load_snapshot
     from tenarai.evaluate.compare import compare
-    from tenarai.model.bundle import LoadedModel, load_base, save_model
-    from tenarai.model.train import Trained
+    from tenarai.model.bundle import LoadedModel, Trained, load_base, save_model
     from tenarai.prepare import NORMALISER_VERSION
     from tenarai.records import Curves, ModelInfo
 
     night = open_night(place)
     snapshot = load_snapshot(night.store, find_snapshot(night))
     base, info, rows = load_base(normaliser=NORMALISER_VERSION), snapshot.info, snapshot.rows(TRAIN)
-    folds, curves = read(snapshot.pixels[rows]), Curves((), {}, (), 1)
-    trained = Trained(base.network, LABELS, "transfer", 1, curves, folds, {}, 0.8, (), "CPU")
-    told: dict[str, Any] = {"parameters": {}, "versions": {}, "metrics": {}, "notes": (), "epochs_by_fold": ()}
+    folds = read(snapshot.pixels[rows])
     model = ModelInfo(
-        id=MODEL, labels=LABELS, normaliser=NORMALISER_VERSION, snapshot=info.id, recipe="transfer", epochs=1,
-        weights_sha256="", created="2026-01-01T02:00:00+00:00", device="CPU", unsure_below=0.8, **told,
-    )  # fmt: skip
-    save_model(night.store, model, trained)
+        id="", labels=LABELS, normaliser=NORMALISER_VERSION, recipe="transfer", epochs=1, snapshot=info.id
+    )
+    trained = Trained(model, base.network, Curves((), {}), folds)
+    save_model(night.store, MODEL, trained)
     del snapshot, folds, trained
     with patch.object(LoadedModel, "predict", lambda self, pixels: read(pixels)), night.catalogue() as catalogue:
         examined = compare(night.store, catalogue, night.settings.source, info.id, MODEL)

@@ -12,14 +12,16 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import cv2
+import keras
 import numpy as np
 from sklearn.datasets import load_digits
 
 from benchmarks.speed.measure import Row, side_by_side
+from tenarai.dataset import TrainingSet
 from tenarai.evaluate.read import read_files
 from tenarai.model.bundle import load_base
 from tenarai.model.networks import build_cnn, build_mlp
-from tenarai.model.recipes import RECIPES, TrainingSet
+from tenarai.model.recipes import RECIPES
 from tenarai.prepare import NORMALISER_VERSION
 from tenarai.sample import draw, draw_page
 from tenarai.settings import Settings
@@ -40,19 +42,14 @@ def make_lesson(num: int) -> TrainingSet:
 def fit_ours(name: str, training_set: TrainingSet) -> list[float]:
     """Moments at which the epochs ended, as both others tell them."""
     ends: list[float] = []
-    RECIPES[name].prepare(training_set, 0, how=None).fit(
-        np.arange(len(training_set.pixels)),
-        None,
-        epochs=EPOCHS,
-        patience=0,
-        say=lambda epoch, logs: ends.append(time.perf_counter()),
-    )
+    note = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()))
+    fitter = RECIPES[name](training_set, 0, augmentation=None)
+    fitter.fit(np.arange(len(training_set.pixels)), epochs=EPOCHS, callbacks=[note])
     return ends
 
 
 def fit_by_hand(name: str, training_set: TrainingSet) -> list[float]:
     """The same network, batches and optimiser in a `tf.function` and nothing else."""
-    import keras
     import tensorflow as tf
 
     build, batch = BUILD[name]
@@ -84,7 +81,6 @@ def fit_by_hand(name: str, training_set: TrainingSet) -> list[float]:
 
 def fit_as_in_the_article(folder: Path, num: int) -> list[float]:
     """`ImageDataGenerator` with `rescale` and a `preprocessing_function`, files read anew in each epoch, and `fit`."""
-    import keras
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
     generator = ImageDataGenerator(rescale=1 / 255, preprocessing_function=lambda image: 255.0 - image)

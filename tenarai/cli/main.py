@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from benchmarks.base.commands import pretrain, score
 from tenarai.cli.champions import models, promote, rollback, why
 from tenarai.cli.exports import export
 from tenarai.cli.help import TranslatedGroup
@@ -29,7 +28,7 @@ SECTIONS = {
     _("Every day"): (nightly, read, sheet, confirm_label),
     _("Set up"): (connect, doctor, up, deploy, notify),
     _("Models"): (models, why, rollback, promote, export),
-    _("Experiments"): (study, score, pretrain),
+    _("Experiments"): (study,),
 }
 
 

@@ -1,11 +1,12 @@
-"""Models as they lie in a store, and the base model as it ships.
+"""Models in a store, and the base model in the package.
 
-models/<id>/model.keras       the network, loaded in Keras' safe mode, after its checksum
+models/<id>/model.keras       the network; Keras opens it in safe mode
+models/<id>/weights.npz       its weights, check digits and Keras' probabilities for them: read without Keras
 models/<id>/history.json      learning curves
-models/<id>/out_of_fold.npy   (N, K) float32: each training image read by a fold model that never saw it
-models/<id>/seeds.npy         (S, M, K) float32: the regression images, each read by the S fold models
-models/<id>/card.md           the same for people
-models/<id>/model.json        `ModelInfo`; written last, so a folder that has it is complete
+models/<id>/out_of_fold.npy   (N, K) float32: each training image, predicted by the fold model that never saw it
+models/<id>/seeds.npy         (S, M, K) float32: the regression set, predicted by the S fold models
+models/<id>/card.md           what the model is, for people
+models/<id>/model.json        `ModelInfo` with the digests of the other files; written last: the model is complete
 """
 
 from __future__ import annotations
@@ -13,72 +14,122 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import cache
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.errors import ModelError, NormaliserMismatch, StoreError
+from tenarai.locale import _, from_json, to_json
+from tenarai.model.forward import Forward
 from tenarai.records import Curves, ModelInfo
 from tenarai.store import Store
 
-if TYPE_CHECKING:
-    from tenarai.model.train import Trained
-
+log = logging.getLogger("tenarai.model")
 BATCH = 256
+TOLERANCE = 1e-5  # largest difference between two probabilities that count as equal
+NUM_PROBED = 10  # check digits that are saved with a model and predicted whenever it is loaded
+BASE_FOLDER: Any = files("tenarai.model") / "base"
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A model ready to read.
+    """A model ready to predict.
 
     Attributes:
         info: What it is.
-        network: `keras.Model`, (N, 28, 28) uint8 → (N, K) float32.
+        load_network: Loads the `keras.Model`; called at most once, and not at all where `forward` suffices.
+        forward: Predicts without Keras; None where it does not agree with Keras.
     """
 
     info: ModelInfo
-    network: Any
+    load_network: Callable[[], Any]
+    forward: Forward | None
+
+    @classmethod
+    def from_network(cls, info: ModelInfo, network: Any) -> LoadedModel:
+        """A model whose network is at hand: its forward pass in NumPy is compared with Keras' on the check digits."""
+        pixels = check_digits()
+        forward = _open_forward(info, network.get_weights(), pixels, _predict_with_keras(network, pixels))
+        return cls(info, lambda: network, forward)
+
+    @cached_property
+    def network(self) -> Any:
+        """The `keras.Model`, (N, 28, 28) uint8 → (N, K) float32."""
+        return self.load_network()
 
     def predict(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities of each label.
+        """Predict the probability of each label.
 
         Args:
-            pixels: (N, 28, 28) uint8, ink 255 on paper 0, made by the normaliser the model remembers.
+            pixels: (N, 28, 28) uint8, ink 255 on paper 0, made by the normaliser that the model names.
 
         Returns:
             (N, K) float32, rows summing to 1, columns as `info.labels`.
         """
         if not len(pixels):
             return np.empty((0, len(self.info.labels)), dtype=np.float32)
-        return np.asarray(self.network.predict(pixels, batch_size=BATCH, verbose=0), dtype=np.float32)
+        return self.forward.predict(pixels) if self.forward else _predict_with_keras(self.network, pixels)
+
+    def features(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N, 28, 28) uint8 → (N, F) float32, the last hidden layer; the probabilities where only Keras predicts."""
+        return self.forward.features(pixels) if self.forward else self.predict(pixels)
 
 
-def save_model(store: Store, info: ModelInfo, trained: Trained) -> ModelInfo:
-    """Keep a trained model under `info.id`; `model.json` comes last.
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """The result of a training.
+
+    Attributes:
+        info: What it is; `save_model` adds id and digests.
+        network: `keras.Model`, (N, 28, 28) uint8 → (N, K) float32, calibrated.
+        curves: Learning curves of the folds and of the final fit.
+        out_of_fold: (N, K) float32, each training image predicted by a model that never saw it; NaN without a split.
+        seeds: (S, M, K) float32, the regression set predicted by S models, each trained without another part.
+    """
+
+    info: ModelInfo
+    network: Any
+    curves: Curves
+    out_of_fold: NDArray[np.float32]
+    seeds: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 0), np.float32))
+
+
+def save_model(store: Store, model_id: str, trained: Trained) -> ModelInfo:
+    """Save a trained model; `model.json` comes last.
 
     Returns:
-        The record with the checksum of the weights filled in.
+        Its record with id and digests.
     """
-    data = _network_bytes(trained.network)
-    info = ModelInfo(**{**asdict(info), "weights_sha256": hashlib.sha256(data).hexdigest()})
-    store.write(data, "models", info.id, "model.keras")
-    store.write_json(asdict(trained.curves), "models", info.id, "history.json")
-    store.write(_array_bytes(trained.out_of_fold), "models", info.id, "out_of_fold.npy")
-    store.write(_array_bytes(trained.seeds), "models", info.id, "seeds.npy")
-    store.write(write_card(info).encode(), "models", info.id, "card.md")
-    store.write_json(asdict(info), "models", info.id, "model.json")
+    info, network = replace(trained.info, id=model_id), trained.network
+    contents = {
+        "model.keras": _network_bytes(network),
+        "history.json": json.dumps(asdict(trained.curves)).encode(),
+        "out_of_fold.npy": _array_bytes(trained.out_of_fold),
+        "seeds.npy": _array_bytes(trained.seeds),
+        "card.md": write_card(info).encode(),
+    }
+    if LoadedModel.from_network(info, network).forward:
+        pixels = check_digits()[:NUM_PROBED]
+        contents["weights.npz"] = pack_weights(
+            network.get_weights(), pixels=pixels, expected=_predict_with_keras(network, pixels)
+        )
+    for name, data in contents.items():
+        store.write(data, "models", model_id, name)
+    info = replace(info, digests={name: hashlib.sha256(data).hexdigest() for name, data in contents.items()})
+    store.write_json(to_record(info), "models", model_id, "model.json")
     return info
 
 
 def load_info(store: Store, model_id: str) -> ModelInfo:
-    """What a model is, without loading it; the base model's record by its id.
+    """Load the record of a model; for any id of a base model, that of today's base.
 
     Raises:
         ModelError: There is no such model, or its record is damaged.
@@ -87,20 +138,23 @@ def load_info(store: Store, model_id: str) -> ModelInfo:
         return base_info()
     if not store.exists("models", model_id, "model.json"):
         raise ModelError(
-            f"there is no model {model_id!r} in the store {store.address}",
-            expected="an id that `tenarai models` lists",
-            fix="check the id, or restore the store from a backup",
+            _("there is no model {id} in the store {store}", id=model_id, store=store.address),
+            expected=_("an id that `tenarai models` lists"),
+            fix=_("check the id"),
         )
-    return _parse_info(store.read_json("models", model_id, "model.json"), model_id)
+    try:
+        return _parse_info(store.read_json("models", model_id, "model.json"))
+    except (StoreError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise _damaged(_address(store, model_id, "model.json"), str(error)) from error
 
 
 def load_model(store: Store, model_id: str, *, normaliser: int) -> LoadedModel:
-    """Load a model of the store after checking its record, checksum, labels and normaliser.
+    """Load a model of the store after checking all of its files.
 
     Args:
-        store: Where it lies.
-        model_id: Its id.
-        normaliser: Version of the normaliser that makes the digits to be read.
+        store: The store.
+        model_id: The model's id.
+        normaliser: Version of the normaliser that makes the digits to predict.
 
     Raises:
         ModelError: It is missing, damaged or altered.
@@ -108,60 +162,55 @@ def load_model(store: Store, model_id: str, *, normaliser: int) -> LoadedModel:
     """
     info = load_info(store, model_id)
     _check_normaliser(info, normaliser)
-    try:
-        data = store.read("models", model_id, "model.keras")
-    except StoreError as error:
-        raise _damaged(model_id, error.received) from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != info.weights_sha256:
-        raise _damaged(model_id, f"sha256 {found[:12]}… instead of {info.weights_sha256[:12]}…")
-    return LoadedModel(info, _network_from_bytes(data, info))
+    forward = None
+    for name in info.digests:
+        data = _read(store, info, name)
+        if name == "weights.npz":
+            forward = _open_weights(info, data)
+    return LoadedModel(info, lambda: _load_network(store, info), forward)
 
 
 def load_curves(store: Store, model_id: str) -> Curves:
-    """Learning curves of a model.
+    """Load the learning curves of a model.
 
     Raises:
-        StoreError: They are missing or damaged.
+        ModelError: They are missing or damaged.
     """
-    found = store.read_json("models", model_id, "history.json")
-    return Curves(tuple(found["folds"]), found["refit"], tuple(found["best_epochs"]), found["chosen_epoch"])
+    found = json.loads(_read(store, load_info(store, model_id), "history.json"))
+    return Curves(tuple(found["folds"]), found["refit"])
 
 
 def load_out_of_fold(store: Store, model_id: str) -> NDArray[np.float32]:
-    """(N, K) float32: the training images of its snapshot, each read by a fold model that never saw it; NaN without.
+    """Load a model's out-of-fold predictions of its training set; see `Trained`.
 
     Raises:
-        StoreError: They are missing.
+        ModelError: They are missing or damaged.
     """
-    return np.asarray(np.load(io.BytesIO(store.read("models", model_id, "out_of_fold.npy")), allow_pickle=False))
+    return _load_array(store, model_id, "out_of_fold.npy")
 
 
 def load_seeds(store: Store, model_id: str) -> NDArray[np.float32]:
-    """(S, M, K) float32: the regression images of its snapshot, read by S models of the same recipe, each of which
-    learned without another part of the images; (0, 0, 0) of a model that was kept before there were any.
+    """Load the fold models' predictions of the regression set; see `Trained`.
 
     Raises:
-        StoreError: They cannot be read.
+        ModelError: They are missing or damaged.
     """
-    if not store.exists("models", model_id, "seeds.npy"):
-        return np.empty((0, 0, 0), dtype=np.float32)
-    return np.asarray(np.load(io.BytesIO(store.read("models", model_id, "seeds.npy")), allow_pickle=False))
+    return _load_array(store, model_id, "seeds.npy")
 
 
 @cache
 def base_info() -> ModelInfo:
-    """What the shipped base model is; needs no Keras."""
-    return _parse_info(json.loads((_base() / "model.json").read_bytes()), "base")
+    """The record of the base model in the package."""
+    return _parse_info(json.loads((BASE_FOLDER / "model.json").read_bytes()))
 
 
 def is_base(model_id: str) -> bool:
-    """Whether an id names the base model: today's, or one that shipped earlier, in whose place today's reads."""
+    """Whether an id is that of the base model: today's, or that of an earlier release, which today's replaces."""
     return model_id.startswith("base-")
 
 
 def load_base(*, normaliser: int) -> LoadedModel:
-    """The shipped base model, champion zero.
+    """Load the base model, champion zero.
 
     Raises:
         ModelError: The package is damaged.
@@ -169,39 +218,31 @@ def load_base(*, normaliser: int) -> LoadedModel:
     """
     info = base_info()
     _check_normaliser(info, normaliser)
-    data = (_base() / "weights.npz").read_bytes()
-    if hashlib.sha256(data).hexdigest() != info.weights_sha256:
-        raise _damaged(info.id, "weights that its record does not know")
-    from tenarai.model.networks import build_base
-
-    network = build_base(len(info.labels))
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        network.set_weights([arrays[name].astype(np.float32) for name in arrays.files])
-    return LoadedModel(info, network)
+    data = _read(None, info, "weights.npz")  # float16; the check digits are in a file beside it
+    digits = _load_arrays(_read(None, info, "digits.npz"))
+    return LoadedModel(info, lambda: _build_base(info, data), _open_weights(info, data, digits))
 
 
-def save_base(folder: Path, network: Any, info: ModelInfo) -> ModelInfo:
-    """Write base weights as float16, their record and their card into a folder.
+def check_digits() -> NDArray[np.uint8]:
+    """(100, 28, 28) uint8, ten of each digit, drawn by program: what models are compared on."""
+    return np.asarray(_load_arrays(_read(None, base_info(), "digits.npz"))["pixels"])
 
-    float16 halves the size and moves probabilities by less than 1e-3.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
+
+def pack_weights(weights: Iterable[NDArray[Any]], **arrays: Any) -> bytes:
+    """Weights in Keras' order, and other arrays by name, as the bytes of an `.npz` file."""
     buffer = io.BytesIO()
-    weights: Sequence[NDArray[Any]] = network.get_weights()
-    halves: dict[str, Any] = {f"w{n:02}": array.astype(np.float16) for n, array in enumerate(weights)}
-    np.savez_compressed(buffer, **halves)
-    digest = hashlib.sha256(buffer.getvalue()).hexdigest()
-    info = ModelInfo(**{**asdict(info), "id": f"base-{digest[:8]}", "weights_sha256": digest})
-    (folder / "weights.npz").write_bytes(buffer.getvalue())
-    (folder / "card.md").write_text(write_card(info), encoding="utf-8")
-    (folder / "model.json").write_text(
-        json.dumps(asdict(info), indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
-    return info
+    arrays |= {f"w{number:02}": array for number, array in enumerate(weights)}
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def to_record(info: ModelInfo) -> dict[str, Any]:
+    """A model's record as plain values for `model.json`."""
+    return {**asdict(info), "notes": [to_json(note) for note in info.notes]}
 
 
 def write_card(info: ModelInfo) -> str:
-    """The model's card: what it is, what it learned from, what it is worth, on how many images."""
+    """Write the model's card: what it is, what it was trained on, and how good it is on how many images."""
     metrics = [
         f"| {name} | {value:,.0f} |" if value.is_integer() and value > 1 else f"| {name} | {value:.4g} |"
         for name, value in sorted(info.metrics.items())
@@ -209,32 +250,29 @@ def write_card(info: ModelInfo) -> str:
     lines = [
         f"# {info.id}",
         "",
-        f"Reads: {', '.join(info.labels)}. Recipe: {info.recipe}, {info.epochs} epochs.",
-        f"Made {info.created} on {info.device}.",
+        f"Labels: {', '.join(info.labels)}. Recipe: {info.recipe}, {info.epochs} epochs.",
+        f"Trained {info.created} on {info.device}.",
         f"Normaliser version {info.normaliser}; snapshot {info.snapshot or 'none (shipped)'}.",
-        f"Readings less probable than {info.unsure_below:.3f} are called unsure.",
+        f"Predictions with a confidence below {info.unsure_below:.3f} are called unsure.",
         "",
-        "| measured | value |",
+        "| metric | value |",
         "| --- | --- |",
         *metrics,
         "",
         *[f"* {note}" for note in info.notes],
         "",
-        f"Meant for pictures of one handwritten character each, laid out by normaliser version {info.normaliser} as",
-        "(28, 28) uint8, ink 255 on paper 0. Whatever it is shown, it reads as one of its labels. What it is worth was",
-        "measured on the images named above; on other people's writing, expect less.",
+        "Input: one handwritten character, normalised to (28, 28) uint8, ink 255 on paper 0. The model predicts one",
+        "of its labels for any input. The metrics hold for the images named above; expect less on other people's.",
         "",
-        "Trained with: "
-        + (", ".join(f"{name} {value}" for name, value in sorted(info.parameters.items())) or "unknown"),
+        "Parameters: " + (", ".join(f"{name} {value}" for name, value in sorted(info.parameters.items())) or "unknown"),
         "Versions: " + ", ".join(f"{name} {version}" for name, version in sorted(info.versions.items())),
-        f"sha256 of the weights: {info.weights_sha256}",
         "",
     ]
     return "\n".join(lines)
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides a training's outcome."""
+    """Versions of what decides the result of a training."""
     from importlib.metadata import PackageNotFoundError, version
 
     import keras
@@ -243,41 +281,118 @@ def versions() -> dict[str, str]:
     for name in ("tenarai", found["backend"]):
         try:
             found[name] = version(name)
-        except PackageNotFoundError:  # run from a source tree without installing it
+        except PackageNotFoundError:  # a source tree that is not installed
             found[name] = "source tree"
     return found
 
 
-def _base() -> Any:
-    return files("tenarai.model") / "base"
-
-
-def _parse_info(found: Any, model_id: str) -> ModelInfo:
-    try:
-        fields = dict(found)
-        for name in ("labels", "epochs_by_fold", "notes"):
-            fields[name] = tuple(fields[name])
-        return ModelInfo(**fields)
-    except (TypeError, ValueError, KeyError) as error:
-        raise _damaged(model_id, f"a record that does not fit ({error})") from error
+def _parse_info(found: Mapping[str, Any]) -> ModelInfo:
+    fields = dict(found)
+    fields["notes"] = tuple(from_json(note) for note in fields["notes"])
+    for name in ("labels", "epochs_by_fold"):
+        fields[name] = tuple(fields[name])
+    return ModelInfo(**fields)
 
 
 def _check_normaliser(info: ModelInfo, normaliser: int) -> None:
     if info.normaliser != normaliser:
         raise NormaliserMismatch(
-            f"the model {info.id} was trained with another normaliser",
-            expected=f"version {normaliser}",
-            received=f"version {info.normaliser}",
-            fix="run a night: it trains a challenger with today's normaliser",
+            _("the model {id} was trained with another version of the normaliser", id=info.id),
+            expected=_("version {version}", version=normaliser),
+            received=_("version {version}", version=info.normaliser),
+            fix=_("run `tenarai nightly`: it trains a new model with today's normaliser"),
         )
 
 
-def _damaged(model_id: str, received: str) -> ModelError:
+def _read(store: Store | None, info: ModelInfo, name: str) -> bytes:
+    """A file of a model, or without a store of the base model, checked against its digest."""
+    place = _address(store, info.id, name)
+    try:
+        data = store.read("models", info.id, name) if store else bytes((BASE_FOLDER / name).read_bytes())
+    except (StoreError, OSError) as error:
+        raise _damaged(place, getattr(error, "received", "") or str(error)) from error
+    expected, found = info.digests.get(name, ""), hashlib.sha256(data).hexdigest()
+    if found != expected:
+        raise _damaged(place, f"sha256 {found[:12]}…", expected=f"sha256 {expected[:12]}…")
+    return data
+
+
+def _address(store: Store | None, model_id: str, name: str) -> str:
+    return f"{store.address.rstrip('/')}/models/{model_id}/{name}" if store else str(BASE_FOLDER / name)
+
+
+def _damaged(place: str, received: str, *, expected: str = "") -> ModelError:
     return ModelError(
-        f"the model {model_id} is damaged and was not loaded",
+        _("the model file {path} is missing or damaged", path=place),
+        expected=expected,
         received=received,
-        fix="restore it from a backup, or put an earlier champion back with `tenarai rollback`",
+        fix=_("restore it from a copy of the store, or go back to an earlier model with `tenarai rollback`")
+        if "/models/" in place
+        else _("install Tenarai again"),
     )
+
+
+def _load_arrays(data: bytes) -> dict[str, NDArray[Any]]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _load_array(store: Store, model_id: str, name: str) -> NDArray[np.float32]:
+    data = _read(store, load_info(store, model_id), name)
+    return np.asarray(np.load(io.BytesIO(data), allow_pickle=False), dtype=np.float32)
+
+
+def _open_weights(info: ModelInfo, data: bytes, probe: Mapping[str, NDArray[Any]] | None = None) -> Forward | None:
+    """The forward pass of weights in a file, checked on the probe beside them or on another one."""
+    arrays = _load_arrays(data)
+    probe = probe or arrays
+    weights = [arrays[name] for name in sorted(arrays) if name.startswith("w")]
+    return _open_forward(info, weights, probe["pixels"], probe["expected"])
+
+
+def _open_forward(
+    info: ModelInfo, weights: Iterable[NDArray[Any]], pixels: NDArray[np.uint8], expected: NDArray[np.float32]
+) -> Forward | None:
+    """The forward pass in NumPy, or None where it does not predict what Keras predicts."""
+    try:
+        forward = Forward(info.recipe, weights)
+        difference = float(np.abs(forward.predict(pixels) - expected).max())
+    except ValueError as error:
+        log.warning("%s is read with Keras: %s", info.id, error)
+        return None
+    if difference > TOLERANCE:
+        log.warning("%s is read with Keras: without it, probabilities differ by %.2g", info.id, difference)
+        return None
+    return forward
+
+
+def _load_network(store: Store, info: ModelInfo) -> Any:
+    data = _read(store, info, "model.keras")
+    import keras
+
+    place = _address(store, info.id, "model.keras")
+    with TemporaryDirectory(prefix="tenarai-") as folder:
+        path = Path(folder) / "model.keras"
+        path.write_bytes(data)
+        try:
+            network = keras.saving.load_model(path, compile=False, safe_mode=True)
+        except Exception as error:  # Keras raises many kinds of exceptions on a file it does not trust or understand
+            raise _damaged(place, f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
+    if tuple(network.input_shape[1:]) != (28, 28) or network.output_shape[-1] != len(info.labels):
+        raise _damaged(place, f"{network.input_shape} → {network.output_shape}")
+    return network
+
+
+def _build_base(info: ModelInfo, data: bytes) -> Any:
+    from tenarai.model.networks import build_base
+
+    network = build_base(len(info.labels))
+    network.set_weights([array.astype(np.float32) for array in _load_arrays(data).values()])
+    return network
+
+
+def _predict_with_keras(network: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.asarray(network.predict(pixels, batch_size=BATCH, verbose=0), dtype=np.float32)
 
 
 def _network_bytes(network: Any) -> bytes:
@@ -285,22 +400,6 @@ def _network_bytes(network: Any) -> bytes:
         path = Path(folder) / "model.keras"
         network.save(path)
         return path.read_bytes()
-
-
-def _network_from_bytes(data: bytes, info: ModelInfo) -> Any:
-    import keras
-
-    with TemporaryDirectory(prefix="tenarai-") as folder:
-        path = Path(folder) / "model.keras"
-        path.write_bytes(data)
-        try:
-            network = keras.saving.load_model(path, compile=False, safe_mode=True)
-        except Exception as error:
-            # Keras raises many kinds on a file it does not trust or understand; each means: not this model
-            raise _damaged(info.id, f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
-    if tuple(network.input_shape[1:]) != (28, 28) or network.output_shape[-1] != len(info.labels):
-        raise _damaged(info.id, f"a network {network.input_shape} → {network.output_shape}")
-    return network
 
 
 def _array_bytes(array: NDArray[np.float32]) -> bytes:

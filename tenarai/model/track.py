@@ -1,151 +1,185 @@
-"""What a training tells other tools: TensorBoard while it runs, MLflow when it is done; nothing unless asked for.
+"""What follows a training: a log line an epoch, TensorBoard and MLflow, each a Keras callback.
 
-Neither package is imported before it is needed, and trouble with either never ends a training: it is said, and the
-training goes on without.
+TensorBoard and MLflow are imported only where the settings name them. Trouble with either is logged and never ends a
+training.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from tenarai.errors import SettingsError
+from tenarai.locale import _
 from tenarai.records import ModelInfo
 from tenarai.settings import Settings
 
 log = logging.getLogger("tenarai.train")
 EXPERIMENT = "tenarai"
-MAX_METRICS = 1000  # MLflow takes no more at once
-
-Watch = Callable[[str, int, Mapping[str, float]], None]
-"""Takes the name of a fit such as `transfer, fold 1/5`, the epoch from 0, and its numbers by name."""
+MAX_METRICS = 1000  # that MLflow accepts at once
 
 
-class Tracker:
-    """Hears how a training goes on. Opened with `open_tracker`.
+class Tracker(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+    """A Keras callback that follows all fits of a training.
 
     Attributes:
-        watch: Takes the numbers of each epoch; None where nobody asked, so that a training pays nothing.
+        fit: Name of the current fit, such as `transfer, fold 1 of 5`; set before each.
     """
 
-    def __init__(self, settings: Settings, model: str) -> None:
-        """Open what the settings name.
-
-        Raises:
-            SettingsError: A package is missing.
-        """
-        self._model = model
-        self._board = _Board(Path(settings.tensorboard) / model) if settings.tensorboard else None
-        self._uri = settings.mlflow
-        self._epochs: list[tuple[str, int, float, int]] = []
-        if self._uri:
-            _import("mlflow")
-        self.watch: Watch | None = self._hear if settings.tensorboard or settings.mlflow else None
+    fit: str = ""
 
     def finish(self, info: ModelInfo) -> None:
-        """Tell what came out of it."""
-        if not self._uri:
-            return
-        os.environ.setdefault(
-            "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2"
-        )  # a server that is down must not hold up the night
-        try:
-            _tell_mlflow(self._uri, info, self._epochs)
-        except Exception as error:  # noqa: BLE001 - MLflow's stores raise of all kinds; the model is kept whatever they say
-            log.warning("MLflow at %s was not told of %s: %s", self._uri, self._model, error)
+        """Called once the model is saved."""
 
-    def close(self) -> None:
-        """Let go of the log files."""
-        if self._board:
-            self._board.close()
 
-    def _hear(self, fit: str, epoch: int, numbers: Mapping[str, float]) -> None:
+class EpochLog(Tracker):
+    """Logs a line an epoch.
+
+    Args:
+        say: Receives each line.
+    """
+
+    def __init__(self, say: Callable[[str], object]) -> None:
+        """Keep where to log."""
+        super().__init__()
+        self._say = say
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Log loss and accuracy."""
+        shown = {name: f"{value:.3f}" for name, value in (logs or {}).items()}
+        numbers = {"fit": self.fit, "epoch": epoch + 1, "loss": shown["loss"], "accuracy": shown["accuracy"]}
+        line = _("{fit}, epoch {epoch}: loss {loss}, accuracy {accuracy}", **numbers)
+        if "val_accuracy" in shown:
+            held_out = shown["val_accuracy"]
+            line = _(
+                "{fit}, epoch {epoch}: loss {loss}, accuracy {accuracy}, held out {held_out}",
+                held_out=held_out,
+                **numbers,
+            )
+        self._say(line)
+
+
+class TensorBoardLog(Tracker):
+    """Writes the curves of each fit into a folder for TensorBoard.
+
+    Args:
+        folder: One folder a fit is made in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Import TensorBoard.
+
+        Raises:
+            SettingsError: Its package is missing.
+        """
+        super().__init__()
+        self._summary, self._folder = _import("tensorboard.summary"), folder
+        self._writers: dict[str, Any] = {}
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Write the epoch's numbers."""
+        with _logged("TensorBoard", self._folder):
+            if self.fit not in self._writers:
+                self._writers[self.fit] = self._summary.Writer(str(self._folder / _plain(self.fit)))
+            for name, value in (logs or {}).items():
+                self._writers[self.fit].add_scalar(name, float(value), step=epoch + 1)
+
+    def finish(self, info: ModelInfo) -> None:
+        """Close the log files."""
+        with _logged("TensorBoard", self._folder):
+            for writer in self._writers.values():
+                writer.close()
+
+
+class MLflowRun(Tracker):
+    """Logs the training as one MLflow run once the model is saved: settings, curves, metrics.
+
+    Args:
+        address: The tracking server or folder.
+    """
+
+    def __init__(self, address: str) -> None:
+        """Import MLflow.
+
+        Raises:
+            SettingsError: Its package is missing.
+        """
+        super().__init__()
+        self._mlflow, self._address = _import("mlflow"), address
+        self._epochs: list[tuple[str, float, int, int]] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Remember the epoch's numbers."""
         now = int(time.time() * 1000)
-        self._epochs += [(f"{_plain(fit)}/{name}", epoch + 1, float(value), now) for name, value in numbers.items()]
-        if self._board:
-            self._board.add(fit, epoch + 1, numbers)
+        self._epochs += [
+            (f"{_plain(self.fit)}/{name}", float(value), now, epoch + 1) for name, value in (logs or {}).items()
+        ]
+
+    def finish(self, info: ModelInfo) -> None:
+        """Log the run."""
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a server that is down must not delay the night
+        with _logged("MLflow", self._address):
+            from mlflow.entities import Metric, Param, RunTag
+
+            client = self._mlflow.MlflowClient(tracking_uri=self._address)
+            found = client.get_experiment_by_name(EXPERIMENT)
+            experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
+            run = client.create_run(experiment, run_name=info.id).info.run_id
+            now = int(time.time() * 1000)
+            metrics = [*self._epochs, *((name, float(v), now, info.epochs) for name, v in sorted(info.metrics.items()))]
+            parameters = [Param(name, str(value)) for name, value in sorted(info.parameters.items())]
+            facts = {"snapshot": info.snapshot, "recipe chosen": info.recipe, "device": info.device, **info.versions}
+            client.log_batch(run, params=parameters, tags=[RunTag(name, value) for name, value in facts.items()])
+            for start in range(0, len(metrics), MAX_METRICS):
+                client.log_batch(run, metrics=[Metric(*metric) for metric in metrics[start : start + MAX_METRICS]])
+            client.set_terminated(run)
+
+
+def open_trackers(settings: Settings, model: str) -> list[Tracker]:
+    """The trackers that the settings name.
+
+    Raises:
+        SettingsError: A package is missing.
+    """
+    found: list[Tracker] = []
+    if settings.tensorboard:
+        found.append(TensorBoardLog(Path(settings.tensorboard) / model))
+    if settings.mlflow:
+        found.append(MLflowRun(settings.mlflow))
+    return found
 
 
 @contextmanager
-def open_tracker(settings: Settings, model: str) -> Iterator[Tracker]:
-    """A tracker for the training of a model, closed at the end.
-
-    Raises:
-        SettingsError: The settings name a tool whose package is missing.
-    """
-    tracker = Tracker(settings, model)
+def _logged(name: str, place: object) -> Iterator[None]:
     try:
-        yield tracker
-    finally:
-        tracker.close()
-
-
-class _Board:
-    """TensorBoard's log of one model: a folder a fit."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._summary = folder, _import("tensorboard.summary", package="tensorboard")
-        self._writers: dict[str, Any] = {}
-        self._is_broken = False
-
-    def add(self, fit: str, epoch: int, numbers: Mapping[str, float]) -> None:
-        """Write the numbers of an epoch; trouble is said once, and nothing is written from then on."""
-        if self._is_broken:
-            return
-        try:
-            if fit not in self._writers:
-                self._writers[fit] = self._summary.Writer(str(self._folder / _plain(fit)))
-            for name, value in numbers.items():
-                self._writers[fit].add_scalar(name, float(value), step=epoch)
-        except Exception as error:  # noqa: BLE001 - its writer raises TensorFlow's kinds where that is installed
-            self._is_broken = True
-            log.warning("TensorBoard's log %s cannot be written: %s", self._folder, error)
-
-    def close(self) -> None:
-        """Write what is waiting."""
-        for writer in self._writers.values():
-            writer.close()
-
-
-def _tell_mlflow(uri: str, info: ModelInfo, epochs: list[tuple[str, int, float, int]]) -> None:
-    """One MLflow run a model: its settings, its curves, its numbers."""
-    from mlflow import MlflowClient
-    from mlflow.entities import Metric, Param, RunTag
-
-    client = MlflowClient(tracking_uri=uri)
-    found = client.get_experiment_by_name(EXPERIMENT)
-    experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
-    run = client.create_run(experiment, run_name=info.id).info.run_id
-    now = int(time.time() * 1000)
-    metrics = [Metric(name, value, at, epoch) for name, epoch, value, at in epochs]
-    metrics += [Metric(name, float(value), now, info.epochs) for name, value in sorted(info.metrics.items())]
-    parameters = [Param(name, str(value)) for name, value in sorted(info.parameters.items())]
-    facts = {"snapshot": info.snapshot, "recipe chosen": info.recipe, "device": info.device, **info.versions}
-    client.log_batch(run, params=parameters, tags=[RunTag(name, value) for name, value in facts.items()])
-    for start in range(0, len(metrics), MAX_METRICS):
-        client.log_batch(run, metrics=metrics[start : start + MAX_METRICS])
-    client.set_terminated(run)
+        yield
+    except Exception as error:  # noqa: BLE001 - both raise all kinds, and no training may end because of them
+        log.warning(_("{name} cannot write to {place}: {error}", name=name, place=str(place), error=str(error)))
 
 
 def _plain(fit: str) -> str:
-    """A fit's name as both tools and every disk take it: `transfer, fold 1/5` → `transfer-fold-1-of-5`."""
-    return fit.replace("/", "-of-").replace(", ", "-").replace(" ", "-")
+    """A fit's name as both tools and every disk accept it: `transfer, fold 1 of 5` → `transfer-fold-1-of-5`."""
+    return "-".join(re.findall(r"\w+", fit))
 
 
-def _import(module: str, *, package: str = "") -> Any:
-    from importlib import import_module
-
-    name = package or module
+def _import(module: str) -> Any:
+    package = module.partition(".")[0]
     try:
         return import_module(module)
     except ImportError as error:
         raise SettingsError(
-            f"{name} is asked for, but its package is not installed",
+            _("the settings name {package}, which is not installed", package=package),
             received=str(error),
-            fix=f"pip install 'tenarai[{name}]', or leave TENARAI_{name.upper()} empty",
+            fix=_(
+                "pip install 'tenarai[{package}]', or leave TENARAI_{name} empty", package=package, name=package.upper()
+            ),
         ) from error

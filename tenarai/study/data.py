@@ -23,7 +23,6 @@ from tenarai.evaluate.inbox import soften
 from tenarai.locale import _, plural
 from tenarai.prepare import (
     NORMALISER_VERSION,
-    are_near,
     decode,
     has_dark_ink,
     prepare_images,
@@ -187,7 +186,6 @@ def load_data(
                 lambda sha256s: catalogue.pixels(NORMALISER_VERSION, sha256s),
                 normaliser=NORMALISER_VERSION,
                 test_share=0.2,
-                near=are_near,
             ).snapshot
         rows = np.flatnonzero(snapshot.splits != REGRESSION)
         others = [_read_plainly(decode(store.original(sha256))) for sha256 in snapshot.sha256[rows].tolist()]

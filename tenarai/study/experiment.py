@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tenarai.dataset import TrainingSet
 from tenarai.errors import TrainingError
 from tenarai.locale import _
 from tenarai.settings import TrainingSettings
@@ -96,20 +97,20 @@ class Experiment:
         batch = len(train) if trial.recipe == "article" else 0
         fitter = self._fitter(trial.recipe, trial.reading, trial.augmented, trial.seed, batch)
         watched = held_out if len(held_out) else None
-        fit = fitter.fit(train, watched, epochs=trial.epochs, patience=None, say=lambda epoch, logs: None)
+        fit = fitter.fit(train, watched, epochs=trial.epochs)
         return fitter.network(1.0), fit.history
 
     def _make_fitter(self, recipe: str, reading: str, augmented: bool, seed: int, batch: int) -> Fitter:
         from tenarai.model.augment import GENTLE
         from tenarai.model.networks import build_mlp
-        from tenarai.model.recipes import RECIPES, NetworkFitter, TrainingSet
+        from tenarai.model.recipes import RECIPES, NetworkFitter
 
         data = self._data
         images = TrainingSet(data.readings[reading], data.targets, data.groups, data.labels, data.normaliser)
         if recipe == "article":
             scale = 1.0 if reading == RAW else 1 / 255
-            return NetworkFitter(images, seed, build=lambda k: build_mlp(k, scale=scale), how=None, batch=batch)
-        return RECIPES[recipe].prepare(images, seed, how=GENTLE if augmented else None)
+            return NetworkFitter(images, seed, build=lambda k: build_mlp(k, scale=scale), batch=batch)
+        return RECIPES[recipe](images, seed, augmentation=GENTLE if augmented else None)
 
     def _stop_early(self, trial: Trial, train: Rows, held_out: Rows) -> tuple[Any, History]:
         """As a night trains: folds of the training images find the number of epochs, then all of them are learned."""
@@ -117,10 +118,13 @@ class Experiment:
 
         data = self._data
         trained = train_model(
-            data.readings[trial.reading][train],
-            data.targets[train],
-            data.groups[train],
-            data.labels,
+            TrainingSet(
+                data.readings[trial.reading][train],
+                data.targets[train],
+                data.groups[train],
+                data.labels,
+                data.normaliser,
+            ),
             TrainingSettings(
                 recipe=trial.recipe,  # type: ignore[arg-type]
                 max_epochs=trial.epochs,
@@ -129,8 +133,6 @@ class Experiment:
                 seed=trial.seed,
                 device="cpu",
             ),
-            normaliser=data.normaliser,
-            on_epoch=lambda line: None,
         )
         return trained.network, trained.curves.refit
 

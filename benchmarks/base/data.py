@@ -1,4 +1,4 @@
-"""What the base model learns from and is measured on: MNIST, USPS, the same photographed by program, drawn strokes.
+"""What the base model is trained and measured on: MNIST, USPS, both as simulated photos, drawn strokes.
 
 Every image goes through the normaliser that reading uses.
 """
@@ -17,10 +17,11 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.base.paper import photograph
+from benchmarks.base.strokes import draw_digits, draw_no_digits
 from tenarai.errors import DatasetError, ImageError
 from tenarai.prepare import normalise
 
-Say = Callable[[str], None]
 Digits = NDArray[np.uint8]
 Targets = NDArray[np.int64]
 
@@ -28,7 +29,7 @@ LABELS = tuple("0123456789")
 STROKES_EACH = 1500  # drawn digits a label
 NO_DIGITS = 4000  # drawn letters, signs and scribbles
 CHUNK = 500  # pictures a process makes at a time
-PHOTOGRAPHED = 0.5  # share of the training images that are also put on paper and photographed by program
+PHOTOGRAPHED = 0.5  # share of the training images of which a simulated photo is made, too
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,57 +41,56 @@ class Collection:
     notes: tuple[str, ...]
 
 
-def gather(mnist: Path | None, usps: Path | None, *, seed: int, say: Say, share: float = 1.0) -> Collection:
-    """Everything that the base learns from and is measured on, normalised as every picture is.
+def gather(mnist: Path | None, usps: Path | None, *, seed: int, share: float = 1.0) -> Collection:
+    """Gather what the base is trained and measured on, normalised as every picture is.
 
     Args:
         mnist, usps: As in `pretrain_base`.
         seed: Of the drawn strokes.
-        say: Receives progress.
-        share: Part of the training images that is used, 0 to 1; test images are always used all.
+        share: Share of the training images to use, 0 to 1; test images are always used all.
     """
     sources = load_sources(mnist, usps)
     pixels, targets, notes = [], [], []
     for name, arrays in sources.items():
         count = round(share * len(arrays["x_train"]))
         x, y = arrays["x_train"][:count], arrays["y_train"][:count].astype(np.int64)
-        say(f"normalising {count} training images of {name}")
+        print(f"normalising {count} training images of {name}")
         again = np.sort(np.random.default_rng([seed, 2]).permutation(count)[: round(PHOTOGRAPHED * count)])
         plain = _normalise_all(x)
-        say(f"photographing {len(again)} of them")
+        print(f"photographing {len(again)} of them")
         seen, kept = _photograph_all(x[again], seed)
         pixels += [plain, seen]
         targets += [y, y[again][kept]]
         notes.append(f"{name}: {count} training images")
-        notes.append(f"{name}: {len(seen)} of them put on paper and photographed by program")
-    say("drawing strokes")
+        notes.append(f"{name}: {len(seen)} of them as simulated photos")
+    print("drawing strokes")
     each, none = max(10, round(share * STROKES_EACH)), max(20, round(share * NO_DIGITS))
     drawn = _map_chunks(_draw_chunk, [(k, n, [seed, 1, int(k), at]) for k in LABELS for at, n in _portions(each)])
     labels = np.repeat(np.arange(len(LABELS)), each)
     nothing = _map_chunks(_scribble_chunk, [(n, [seed, 4, at]) for at, n in _portions(none)])
-    notes.append(f"drawn by program: {len(drawn)} digits in styles rare in MNIST, {len(nothing)} things that are none")
+    notes.append(f"drawn by program: {len(drawn)} digits in styles rare in MNIST, {len(nothing)} other things")
     notes.append(
         "MNIST (LeCun, Cortes and Burges) and USPS (Hull, 1994) are free for research; the weights hold no image"
     )
     x = np.concatenate([*pixels, drawn, nothing])
     y = np.concatenate([*targets, labels, np.full(len(nothing), -1)]).astype(np.int64)
-    return Collection((x, y), gather_tests(sources, say), tuple(notes))
+    return Collection((x, y), gather_tests(sources), tuple(notes))
 
 
 def load_sources(mnist: Path | None, usps: Path | None) -> dict[str, dict[str, NDArray[np.uint8]]]:
     """The arrays of MNIST and, where it is there, of USPS.
 
     Raises:
-        DatasetError: A file is no such data set, or MNIST cannot be fetched.
+        DatasetError: A file is no such data set, or MNIST cannot be downloaded.
     """
     return {"MNIST": load_npz(mnist) if mnist else _fetch_mnist()} | ({"USPS": load_npz(usps)} if usps else {})
 
 
-def gather_tests(sources: dict[str, dict[str, NDArray[np.uint8]]], say: Say) -> dict[str, tuple[Digits, Targets]]:
+def gather_tests(sources: dict[str, dict[str, NDArray[np.uint8]]]) -> dict[str, tuple[Digits, Targets]]:
     """The test images of each source, normalised, and their labels: none of them is ever trained on."""
     tests = {}
     for name, arrays in sources.items():
-        say(f"normalising {len(arrays['x_test'])} test images of {name}")
+        print(f"normalising {len(arrays['x_test'])} test images of {name}")
         tests[f"{name} test"] = (_normalise_all(arrays["x_test"]), arrays["y_test"].astype(np.int64))
     return tests
 
@@ -107,10 +107,10 @@ def load_npz(path: Path) -> dict[str, NDArray[np.uint8]]:
             found = {name: arrays[name] for name in names}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise DatasetError(
-            f"{path} is no data set that can be learned from",
+            f"{path} is no data set that can be used",
             expected=f"an .npz file with the arrays {', '.join(names)}",
             received=str(error),
-            fix="pass Keras' mnist.npz, or leave --mnist out to have it fetched",
+            fix="pass Keras' mnist.npz, or leave --mnist out, and Keras downloads it",
         ) from error
     if found["x_train"].ndim != 3 or found["x_train"].dtype != np.uint8:
         raise DatasetError(
@@ -128,7 +128,9 @@ def _fetch_mnist() -> dict[str, NDArray[np.uint8]]:
         (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
     except Exception as error:  # Keras raises a bare Exception when a download fails
         raise DatasetError(
-            "MNIST could not be fetched", received=str(error), fix="fetch mnist.npz elsewhere and pass --mnist FILE"
+            "MNIST could not be downloaded",
+            received=str(error),
+            fix="download mnist.npz elsewhere and pass --mnist FILE",
         ) from error
     return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
 
@@ -151,8 +153,6 @@ def _photograph_all(images: Digits, seed: int) -> tuple[Digits, NDArray[np.bool_
 
 
 def _photograph_chunk(images: Digits, seed: list[int]) -> Digits:
-    from benchmarks.base.paper import photograph
-
     rng = np.random.default_rng(seed)
     return np.stack([_normalise_or_blank(photograph(image, rng)) for image in images])
 
@@ -165,15 +165,11 @@ def _normalise_or_blank(picture: Digits) -> Digits:
 
 
 def _draw_chunk(label: str, num: int, seed: list[int]) -> Digits:
-    from benchmarks.base.strokes import draw_digits
-
-    return draw_digits(label, num, np.random.default_rng(seed), normalise)
+    return draw_digits(label, num, np.random.default_rng(seed))
 
 
 def _scribble_chunk(num: int, seed: list[int]) -> Digits:
-    from benchmarks.base.strokes import draw_no_digits
-
-    return draw_no_digits(num, np.random.default_rng(seed), normalise)
+    return draw_no_digits(num, np.random.default_rng(seed))
 
 
 def _portions(total: int) -> list[tuple[int, int]]:

@@ -283,7 +283,7 @@ def _decide(evidence: Evidence, settings: GateSettings) -> Decision:
     evaluation = Evaluation(
         "base-1", "m-1", pairs=evidence.pairs, regression=tuple(cases), num_learned=evidence.learned
     )
-    return decide(evaluation, settings)
+    return decide(evaluation, settings, None)
 
 
 def main() -> None:

@@ -130,13 +130,14 @@ class GateSettings(_Form):
         gt=0,
         lt=0.5,
         title="Risk of a wrong promotion",
-        description="Significance level of the one-sided mid-p test on won and lost images.",
+        description="Chance that any promotion as better, in the whole life of the collection, is wrong; 0 to 1.",
     )
     when_unsure: Literal["keep", "grown", "promote"] = Field(
         "grown",
-        title="When the evidence is thin",
-        description="keep: the champion stays. grown: a challenger that learned from a quarter more images takes over, "
-        "unless it reads fewer right by more than one. promote: any challenger that is ahead takes over.",
+        title="When there is no proof",
+        description="keep: the champion stays. grown: a challenger takes over that learned from a quarter more images "
+        "and is at most 2 % worse (95 % sure), or from twice as many and is behind by at most one image. promote: any "
+        "challenger that is ahead takes over.",
     )
     protect_regression_set: bool = Field(
         True,

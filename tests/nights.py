@@ -35,7 +35,9 @@ def night(**given):
         "created": "2026-01-02T02:00:00+00:00",
         "source": "folder:/photos",
         "store": "/store",
-        "decision": Decision("promoted", "better", {"won": 9, "lost": 1, "num_images": 20, "p": 0.01}),
+        "decision": Decision(
+            "promoted", "better", {"won": 9, "lost": 1, "num_images": 20, "p": 0.01, "risk": 0.05, "look": 3}
+        ),
         "champion": "m-1",
         "before": "base-1",
         "challenger": "m-1",

@@ -8,25 +8,10 @@ from hypothesis import strategies as st
 from tenarai.errors import ModelError, StoreError
 from tenarai.evaluate import promotions
 from tenarai.evaluate.compare import count_confusion, pair_up
-from tenarai.evaluate.gate import decide, mid_p_value
 from tenarai.evaluate.predictions import to_predictions
 from tenarai.evaluate.regression import judge_regression, new_stories, tell_stories
-from tenarai.records import Case, CaseStory, Evaluation, Image, PairedCounts, Prediction, Role, Score
-from tenarai.settings import GateSettings
+from tenarai.records import CaseStory, Evaluation, Image, PairedCounts, Prediction, Role, Score
 from tenarai.store import open_store
-
-GATE = GateSettings()
-
-
-def verdict(pairs, regression=(), gate=GATE, *, learned=(0, 0), is_first=False):
-    return decide(
-        Evaluation("base-1", "m-1", pairs=pairs, regression=regression, num_learned=learned, is_first=is_first), gate
-    )
-
-
-def case(status):
-    return Case("misread/4/a.png", "a" * 64, "4", Prediction("4", 0.9, False), Prediction("5", 0.8, False), status)
-
 
 # ---- counting
 
@@ -144,112 +129,6 @@ def test_an_image_that_was_filed_anew_under_another_label_begins_another_life():
     )
     (told,) = tell_stories(Evaluation("c", regression=cases), [record], "n2", promoted=False)
     assert told.story == CaseStory("open", "n2", "c")
-
-
-# ---- the gate
-
-
-@pytest.mark.parametrize(
-    ("won", "lost", "p"), [(0, 0, 0.5), (1, 0, 0.25), (5, 0, 1 / 64), (9, 2, 0.0192871), (3, 3, 0.5)]
-)
-def test_mid_p_is_that_of_the_binomial(won, lost, p):
-    assert mid_p_value(won, lost) == pytest.approx(p, abs=1e-6)
-
-
-@given(st.integers(0, 60), st.integers(0, 60))
-def test_mid_p_of_winning_and_of_losing_sum_to_one(won, lost):
-    assert mid_p_value(won, lost) + mid_p_value(lost, won) == pytest.approx(1)
-
-
-def test_a_clearly_better_challenger_is_promoted():
-    assert verdict(PairedCounts(9, 1, 80, 10), (), GATE).verdict == "promoted"
-
-
-def test_being_as_accurate_is_not_enough():
-    decision = verdict(PairedCounts(3, 3, 90, 4), (), GATE)
-    assert decision.verdict == "kept"
-    assert "not enough evidence" in decision.reason
-
-
-def test_a_worse_challenger_is_kept_out_and_the_reason_says_worse():
-    decision = verdict(PairedCounts(0, 8, 80, 2), (), GATE)
-    assert decision.verdict == "kept"
-    assert decision.reason.startswith("worse")
-
-
-def test_a_lost_regression_image_outweighs_everything_and_is_named():
-    decision = verdict(PairedCounts(20, 0, 80, 0), (case("newly misread"),), GATE)
-    assert decision.verdict == "kept"
-    assert "misread/4/a.png" in decision.reason
-    assert (
-        verdict(
-            PairedCounts(20, 0, 80, 0), (case("newly misread"),), GateSettings(protect_regression_set=False)
-        ).verdict
-        == "promoted"
-    )
-
-
-def test_a_lucky_guess_that_is_lost_is_told_and_does_not_outweigh_the_rest():
-    right, wrong = Prediction("4", 0.49, True), Prediction("5", 0.8, False)
-    guess = Case("misread/4/a.png", "a" * 64, "4", right, wrong, "newly misread")
-    assert verdict(PairedCounts(9, 1, 80, 10), (guess,), GATE).verdict == "promoted"
-    assert verdict(PairedCounts(9, 1, 80, 10), (guess, case("newly misread")), GATE).cause == "loses"
-
-
-def test_a_decision_tells_its_cause_and_what_its_sentence_mentions():
-    better = verdict(PairedCounts(9, 1, 80, 10), (), GATE)
-    assert better.cause == "better"
-    assert (better.facts["won"], better.facts["lost"], better.facts["num_images"]) == (9, 1, 100)
-    assert better.facts["p"] == pytest.approx(mid_p_value(9, 1))
-    loses = verdict(PairedCounts(9, 1, 80, 10), (case("newly misread"), case("newly misread")), GATE)
-    assert (loses.cause, loses.facts["path"], loses.facts["read_as"], loses.facts["num_more"]) == (
-        "loses",
-        "misread/4/a.png",
-        "5",
-        1,
-    )
-    assert verdict(PairedCounts(0, 8, 80, 2), (), GATE).cause == "worse"
-    assert verdict(PairedCounts(1, 1, 80, 2), (), GATE).cause == "unsure"
-    assert verdict(PairedCounts(2, 1, 80, 2), (), GateSettings(when_unsure="promote")).cause == "bold"
-
-
-def test_the_first_model_for_labels_that_nobody_could_read_is_promoted_without_a_test():
-    decision = verdict(PairedCounts(1, 0, 0, 1), (), GATE, is_first=True)
-    assert (decision.verdict, decision.cause) == ("promoted", "first")
-
-
-def test_when_unsure_a_challenger_that_learned_from_notably_more_takes_over_unless_it_is_behind():
-    for pairs, learned, expected in [
-        (PairedCounts(0, 0, 90, 3), (100, 125), "promoted"),
-        (PairedCounts(1, 2, 90, 3), (100, 125), "promoted"),
-        (PairedCounts(0, 2, 90, 3), (100, 125), "kept"),
-        (PairedCounts(0, 0, 90, 3), (100, 124), "kept"),
-        (PairedCounts(0, 0, 9, 0), (0, 20), "promoted"),
-        (PairedCounts(0, 0, 9, 0), (0, 19), "kept"),
-        (PairedCounts(0, 8, 90, 3), (0, 100), "kept"),
-    ]:
-        assert verdict(pairs, (), GATE, learned=learned).verdict == expected, (pairs, learned)
-    grown = verdict(PairedCounts(1, 1, 90, 3), (), GATE, learned=(100, 125))
-    assert (grown.cause, grown.facts["num_learned"], grown.facts["num_learned_before"]) == ("grown", 125, 100)
-    assert verdict(PairedCounts(1, 1, 90, 3), (), GateSettings(when_unsure="keep"), learned=(0, 99)).verdict == "kept"
-    assert verdict(PairedCounts(0, 0, 90, 3), (case("newly misread"),), GATE, learned=(0, 99)).cause == "loses"
-
-
-def test_when_unsure_may_promote_but_never_what_fixed_nothing_and_won_nothing():
-    bold = GateSettings(when_unsure="promote")
-    assert verdict(PairedCounts(2, 1, 90, 3), (), bold).verdict == "promoted"
-    assert verdict(PairedCounts(1, 1, 90, 3), (case("fixed"),), bold).verdict == "promoted"
-    assert verdict(PairedCounts(1, 1, 90, 3), (), bold).verdict == "kept"
-
-
-def test_the_gate_promotes_an_equal_challenger_at_most_as_often_as_its_risk_allows():
-    rng = np.random.default_rng(0)
-    promoted = 0
-    for _ in range(2000):
-        differing = rng.binomial(60, 0.2)
-        won = rng.binomial(differing, 0.5)
-        promoted += verdict(PairedCounts(won, differing - won, 48, 0), (), GATE).verdict == "promoted"
-    assert promoted / 2000 <= GATE.alpha + 0.015
 
 
 # ---- the title

@@ -89,7 +89,7 @@ def crown(store, model, snapshot=""):
 def test_a_night_that_was_killed_after_it_crowned_goes_on_and_crowns_nobody_twice(tmp_path):
     night = open_night(Settings(source="folder:/photos", store=str(tmp_path / "store")))
     frozen = FreezeResult(SnapshotInfo("s-1", ("4", "9"), 80, 20, 0, 0, 1), True, "f", (), (), 100)
-    examined = Evaluation("base-1", "m-1", "s-1", pairs=PairedCounts(9, 1, 80, 10))
+    examined = Evaluation("base-1", "m-1", "s-1", pairs=PairedCounts(9, 0, 80, 10), num_evidence=100)
     first = decide.fn(night, frozen, examined)
     assert first.verdict == "promoted"
     assert decide.fn(night, frozen, examined) == first
@@ -105,7 +105,7 @@ def test_a_rolled_back_model_is_kept_out_under_any_name_on_the_same_snapshot(tmp
     night = open_night(Settings(source="folder:/photos", store=str(tmp_path / "store")), force=True)
     frozen = FreezeResult(SnapshotInfo("s-1", ("4", "9"), 80, 20, 0, 0, 1), True, "f", (), (), 100)
     for challenger, verdict in (("m-1", "promoted"), ("m-seed-2", "kept")):
-        examined = Evaluation("base-1", challenger, "s-1", pairs=PairedCounts(9, 1, 80, 10))
+        examined = Evaluation("base-1", challenger, "s-1", pairs=PairedCounts(9, 0, 80, 10))
         decision = decide.fn(night, frozen, examined)
         assert decision.verdict == verdict
         if verdict == "promoted":

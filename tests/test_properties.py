@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tenarai.catalogue import open_catalogue
 from tenarai.dataset import freeze
 from tenarai.errors import DatasetError, ImageError
-from tenarai.evaluate.gate import decide
+from tenarai.evaluate.gate import decide, level_of
 from tenarai.prepare import decode, normalise
 from tenarai.records import (
     Case,
@@ -21,6 +21,7 @@ from tenarai.records import (
     EventKind,
     Fingerprint,
     Image,
+    Look,
     PairedCounts,
     Prediction,
     Role,
@@ -261,7 +262,8 @@ def relapse():
 
 
 def verdict(pairs, alpha=0.05):
-    return decide(Evaluation("b", "m", pairs=pairs), GateSettings(alpha=alpha)).verdict
+    look = Look(1, level_of(1, alpha), "b", "m", pairs.num_images, "transfer")
+    return decide(Evaluation("b", "m", pairs=pairs), GateSettings(alpha=alpha), look).verdict
 
 
 @given(won=counts, lost=counts, rest=counts)
@@ -276,10 +278,11 @@ def test_winning_more_or_losing_less_never_costs_a_promotion(won, lost, rest):
     assert not (promoted(won, lost) and promoted(lost, won))
 
 
-@given(won=counts, lost=counts, when_unsure=st.sampled_from(["keep", "promote"]))
-def test_no_counts_outweigh_a_relapse_of_the_regression_set(won, lost, when_unsure):
-    gate = GateSettings(when_unsure=when_unsure)
-    decision = decide(Evaluation("b", "m", pairs=PairedCounts(won, lost, 50, 5), regression=(relapse(),)), gate)
+@given(won=counts, lost=counts, when_unsure=st.sampled_from(["keep", "grown", "promote"]), now=st.integers(0, 400))
+def test_no_counts_outweigh_a_relapse_of_the_regression_set(won, lost, when_unsure, now):
+    gate, look = GateSettings(when_unsure=when_unsure), Look(1, 0.05, "b", "m", 100, "transfer")
+    pairs = PairedCounts(won, lost, 50, 5)
+    decision = decide(Evaluation("b", "m", pairs=pairs, regression=(relapse(),), num_learned=(50, now)), gate, look)
     assert decision.verdict == "kept"
     assert "misread/4/a.png" in decision.reason
 

@@ -77,7 +77,7 @@ def test_names_of_files_are_text_and_nothing_else(report):
 def test_the_verdict_comes_first_and_the_numbers_say_on_how_many_images(report):
     text = re.sub(r"<style>.*?</style>", "", html(report), flags=re.S)
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
-    assert text.index("won 9, lost 1") < text.index("95.0 %")
+    assert text.index("won 9 and lost 1") < text.index("95.0 %")
     assert "19 of 20" in text
 
 
@@ -144,7 +144,11 @@ def test_both_languages_have_the_same_texts_with_the_same_places():
 @pytest.mark.parametrize("cause", CAUSES)
 def test_every_cause_the_gate_may_give_has_its_sentence(language, cause):
     facts = {"won": 3, "lost": 1, "num_images": 90, "p": 0.0312, "path": "misread/4/a.png", "model": "m-1"}
-    facts |= {"read_as": "9"} | {"num_learned": 60, "num_learned_before": 40, "num_more": 2}
+    facts |= {"read_as": "9", "bound": 0.019, "risk": 0.05, "look": 3} | {
+        "num_learned": 60,
+        "num_learned_before": 40,
+        "num_more": 2,
+    }
     reason = make_view(night(decision=Decision("kept", cause, facts)), language).because()
     assert len(reason) > 10
     assert "{" not in reason

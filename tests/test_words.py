@@ -105,31 +105,6 @@ def test_a_night_tells_its_progress_in_japanese(line, said):
     assert translate(line, "ja") == said
 
 
-def test_the_gates_sentences_have_their_japanese():
-    from tenarai.evaluate.gate import decide
-    from tenarai.records import Case, Evaluation, PairedCounts, Prediction
-    from tenarai.settings import GateSettings
-
-    lost = Case("misread/4/a.png", "a", "4", Prediction("4", 0.9, False), Prediction("9", 0.8, False), "newly misread")
-    many, few = PairedCounts(30, 1, 100, 3), PairedCounts(1, 0, 100, 3)
-    decisions = [
-        decide(
-            Evaluation("b", "m", pairs=pairs, regression=regression, is_first=is_first), GateSettings(when_unsure=when)
-        )
-        for pairs, regression, is_first, when in [
-            (many, (), False, "grown"),
-            (PairedCounts(1, 30, 100, 3), (), False, "grown"),
-            (few, (), False, "grown"),
-            (few, (), False, "promote"),
-            (few, (lost,), False, "grown"),
-            (few, (lost, lost), False, "grown"),
-            (few, (), True, "grown"),
-        ]
-    ]
-    for decision in decisions:
-        assert "枚で" in translate(decision.reason, "ja"), decision.reason
-
-
 def test_commands_speak_the_language_that_is_set(tmp_path, monkeypatch):
     monkeypatch.setenv("TENARAI_LANGUAGE", "ja")
     done = CliRunner().invoke(main, ["models", "--store", str(tmp_path / "nowhere")])

@@ -14,9 +14,11 @@ from tenarai.evaluate.holdout import (
     best_labels,
     count_learned,
     cross_fit,
+    find_chosen,
     find_fresh_rows,
     find_holdout,
     groups_trained_on,
+    is_chosen,
     load_opponent,
 )
 from tenarai.evaluate.predictions import (
@@ -49,7 +51,7 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
     from tenarai.model.bundle import load_curves, load_out_of_fold, load_seeds
 
     snapshot = load_snapshot(store, snapshot_id)
-    nights = catalogue.nights(source)
+    nights, chosen = catalogue.nights(source), find_chosen(catalogue, source)
     champion, notes = load_opponent(store, challenger_id)
     challenger = load_model_by_id(store, challenger_id)
     info, labels = challenger.info, snapshot.info.labels
@@ -60,10 +62,10 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
     theirs, ours = Predictions.of(champion, snapshot.pixels), Predictions.of(challenger, snapshot.pixels)
     honest = cross_fit(snapshot, ours.probabilities, load_out_of_fold(store, challenger_id))
     honest_labels = best_labels(honest, info.labels)
-    rows, more_notes = find_holdout(store, snapshot, champion.info, honest_labels)
+    rows, more_notes = find_holdout(store, snapshot, champion.info, honest_labels, chosen)
     before, now = theirs.labels[rows] == truth[rows], honest_labels[rows] == truth[rows]
     differ = rows[before != now]
-    fresh = find_fresh_rows(store, nights, snapshot)
+    fresh = find_fresh_rows(store, nights, snapshot, chosen)
     misread = fresh[theirs.labels[fresh] != truth[fresh]]
     honest_reads = to_predictions(honest[differ], info.labels, info.unsure_below)
     return Evaluation(
@@ -74,6 +76,7 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
         challenger_score=Score.of(int(now.sum()), len(rows)),
         pairs=pair_up(before, now),
         disputed=_list_cases(images, snapshot, differ, theirs.rows(differ), honest_reads),
+        num_evidence=int((~is_chosen(snapshot, chosen) & (snapshot.splits != REGRESSION)).sum()),
         num_learned=count_learned(store, nights, champion.info, snapshot),
         is_first=not set(champion.info.labels) & set(labels),
         fresh=Score.of(len(fresh) - len(misread), len(fresh)),

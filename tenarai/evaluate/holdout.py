@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tenarai.catalogue import Catalogue
 from tenarai.dataset import REGRESSION, TEST, TRAIN, Manifest, Snapshot, load_manifest
 from tenarai.errors import NormaliserMismatch, StoreError
 from tenarai.evaluate import promotions
 from tenarai.evaluate.predictions import load_model_by_id
 from tenarai.locale import _, plural
-from tenarai.records import ModelInfo
+from tenarai.records import EventKind, ModelInfo, Role
 from tenarai.store import Store
 
 if TYPE_CHECKING:
@@ -66,16 +67,28 @@ def best_labels(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> 
 
 
 def find_holdout(
-    store: Store, snapshot: Snapshot, champion: ModelInfo, challenger_labels: NDArray[np.str_]
+    store: Store,
+    snapshot: Snapshot,
+    champion: ModelInfo,
+    challenger_labels: NDArray[np.str_],
+    chosen: Collection[str] = (),
 ) -> tuple[NDArray[np.intp], tuple[str, ...]]:
     """Rows on which champion and challenger can be compared, and notes.
 
     These are the test images, which nobody is trained on, and training images that are new to the champion, which fold
-    models read for the challenger. An image that the champion learned under another label counts: since its owner
-    corrected the label, the champion is behind. Images that decided for a model that a person rolled back do not count
-    a second time.
+    models read for the challenger, as far as nobody chose them by looking at a model. Images that decided for a model
+    that a person rolled back do not count a second time.
+
+    Args:
+        store: Holds the snapshots.
+        snapshot: Tonight's.
+        champion: The model that is compared.
+        challenger_labels: (N,) str, what the challenger reads; empty where it has no honest prediction.
+        chosen: sha256 of images that are no evidence, as `find_chosen` finds them.
     """
-    readable = (snapshot.splits == TEST) | ((snapshot.splits == TRAIN) & (challenger_labels != ""))
+    readable = ~is_chosen(snapshot, chosen) & (snapshot.splits == TEST) | (
+        (snapshot.splits == TRAIN) & (challenger_labels != "")
+    )
     rows = readable & ~_is_in(snapshot, _pairs_trained_on(store, champion))
     left = rows & ~_is_in(snapshot, {pair for found in _undone_snapshots(store) for pair in _pairs(found)})
     if num_spent := int(rows.sum() - left.sum()):
@@ -86,6 +99,23 @@ def find_holdout(
         )
         return np.flatnonzero(left), (note,)
     return np.flatnonzero(left), ()
+
+
+def find_chosen(catalogue: Catalogue, source: str) -> frozenset[str]:
+    """sha256 of images that a person labelled after looking at what a model read: trained on, but never evidence.
+
+    These are images that lay in the inbox, which shows first what the champion is least sure of, and images that were
+    relabelled. Where a whole folder was renamed, no label of that name is left, and nobody chose its images.
+    """
+    events = catalogue.events(source)
+    labels = {label for role, label in catalogue.count_labels(source) if role is Role.DIGITS}
+    return frozenset(
+        event.sha256
+        for event in events
+        if _lay_in_inbox(event.path)
+        or _lay_in_inbox(event.old_path or "")
+        or (event.kind is EventKind.RELABELLED and event.old_label in labels)
+    )
 
 
 def count_learned(store: Store, nights: Nights, champion: ModelInfo, snapshot: Snapshot) -> tuple[int, int]:
@@ -108,14 +138,24 @@ def groups_trained_on(store: Store, model: ModelInfo) -> frozenset[str]:
     return frozenset(group for group, _label in _pairs_trained_on(store, model))
 
 
-def find_fresh_rows(store: Store, nights: Nights, snapshot: Snapshot) -> NDArray[np.intp]:
-    """Labelled images that no earlier night had: the champion's predictions of them are an honest test at no cost."""
+def find_fresh_rows(store: Store, nights: Nights, snapshot: Snapshot, chosen: Collection[str] = ()) -> NDArray[np.intp]:
+    """Labelled images that no earlier night had, and that nobody chose: an honest test of the champion at no cost."""
     last = next((str(record["snapshot"]) for record in reversed(nights) if record.get("snapshot")), "")
     known: set[str] = set()
     with suppress(StoreError):  # an old snapshot may have been deleted; then every image counts as fresh
         known = set(load_manifest(store, last).sha256.tolist()) if last else set()
     is_fresh = np.array([sha not in known for sha in snapshot.sha256.tolist()], dtype=bool)
-    return np.flatnonzero(is_fresh & (snapshot.splits != REGRESSION))
+    return np.flatnonzero(is_fresh & (snapshot.splits != REGRESSION) & ~is_chosen(snapshot, chosen))
+
+
+def is_chosen(snapshot: Manifest, chosen: Collection[str]) -> NDArray[np.bool_]:
+    """(N,) bool, images that were chosen, and their near-duplicates."""
+    groups = set(snapshot.groups[np.isin(snapshot.sha256, list(chosen))].tolist())
+    return np.isin(snapshot.groups, list(groups))
+
+
+def _lay_in_inbox(path: str) -> bool:
+    return path.split("/")[0].strip().lower() == Role.INBOX.value
 
 
 def _pairs(snapshot: Manifest) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,9 @@
-"""The history of champions: promoting and rolling back.
+"""The history of champions, promoting and rolling back; and the looks at the evidence, counted for life.
 
-It is one file, replaced as a whole: killed anywhere, there is exactly one champion, the old or the new one.
+    champion.json   every promotion and rollback
+    looks.json      every look; written before its verdict is acted on, and kept whatever happens to champions
+
+Both are replaced as a whole: killed anywhere, there is exactly one champion, the old or the new one.
 """
 
 from __future__ import annotations
@@ -8,22 +11,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from tenarai.errors import ModelError, StoreError
-from tenarai.evaluate.gate import decide
+from tenarai.evaluate.gate import decide, take_look
 from tenarai.locale import _, dump
-from tenarai.records import Decision, Evaluation, Promotion
+from tenarai.records import Decision, Evaluation, Look, Promotion
 from tenarai.settings import GateSettings
 from tenarai.store import Store
 
 HISTORY = "champion.json"
+LOOKS = "looks.json"
+
+_T = TypeVar("_T")
 
 
 def settle(
     store: Store, nights: Sequence[Mapping[str, Any]], evaluation: Evaluation, settings: GateSettings
 ) -> Decision:
-    """Let the gate decide on a challenger, and promote it if the gate says so.
+    """Count tonight's look, let the gate decide on a challenger, and promote it if the gate says so.
 
     A challenger that is champion already was promoted by a night that was killed before it finished, or is the outcome
     of settings that were used before.
@@ -41,7 +47,11 @@ def settle(
     is_champion = promotion is not None and promotion.model == challenger
     if is_champion and any(record.get("challenger") == challenger for record in nights):
         return Decision("nothing new", "reads already", {"model": challenger})
-    decision = decide(evaluation, settings)
+    looks = read_looks(store)
+    look = take_look(evaluation, settings, looks)
+    if look and look not in looks:
+        store.write_json([asdict(item) for item in (*looks, look)], LOOKS)
+    decision = decide(evaluation, settings, look)
     if is_champion:
         return decision if decision.verdict == "promoted" else Decision("promoted", "resumed", {"model": challenger})
     if decision.verdict == "promoted":
@@ -56,17 +66,16 @@ def history(store: Store) -> tuple[Promotion, ...]:
     Raises:
         StoreError: The history is damaged.
     """
-    if not store.exists(HISTORY):
-        return ()
-    found = store.read_json(HISTORY)
-    try:
-        return tuple(Promotion(**line) for line in found)
-    except TypeError as error:
-        raise StoreError(
-            _("{file} in the store {store} is damaged", file=HISTORY, store=store.address),
-            received=str(error),
-            fix=_("restore it from a copy of the store"),
-        ) from error
+    return _read(store, HISTORY, Promotion)
+
+
+def read_looks(store: Store) -> tuple[Look, ...]:
+    """All looks at the evidence, oldest first.
+
+    Raises:
+        StoreError: The file is damaged.
+    """
+    return _read(store, LOOKS, Look)
 
 
 def champion(store: Store) -> Promotion | None:
@@ -171,3 +180,16 @@ def _replay(promotions: Sequence[Promotion]) -> tuple[tuple[Promotion, ...], tup
         undone = [other for other in undone if other.model != promotion.model]
         standing.append(promotion)
     return tuple(standing), tuple(undone)
+
+
+def _read(store: Store, file: str, record: type[_T]) -> tuple[_T, ...]:
+    if not store.exists(file):
+        return ()
+    try:
+        return tuple(record(**line) for line in store.read_json(file))
+    except TypeError as error:
+        raise StoreError(
+            _("{file} in the store {store} is damaged", file=file, store=store.address),
+            received=str(error),
+            fix=_("restore it from a copy of the store"),
+        ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tenarai.records.decision import CAUSES, Decision
+from tenarai.records.decision import CAUSES, Decision, Look
 from tenarai.records.evaluation import (
     Case,
     CaseStory,
@@ -50,6 +50,7 @@ __all__ = [
     "Fingerprint",
     "FreezeResult",
     "Image",
+    "Look",
     "ModelInfo",
     "NightReport",
     "PairedCounts",

@@ -1,4 +1,4 @@
-"""What the gate decides, and the one table that words its causes: in the report, the log and the Prefect UI."""
+"""What the gate decides, the one table that words its causes, and the looks that it has taken."""
 
 from __future__ import annotations
 
@@ -27,52 +27,52 @@ class Cause(NamedTuple):
 VERDICTS = (N_("promoted"), N_("kept"), N_("nothing new"))
 
 CAUSES = {
-    "first": Cause(
-        "promoted, the first to read these labels",
-        N_("first to read these labels (won {won}, lost {lost} of {num_images} images, p = {p:.2g})"),
-    ),
+    "first": Cause("promoted, the first to read these labels", N_("it is the first to read these labels")),
     "better": Cause(
         "promoted",
-        N_("better on images neither was trained on (won {won}, lost {lost} of {num_images} images, p = {p:.2g})"),
+        N_(
+            "better: it won {won} and lost {lost} of {num_images} images that neither model was trained on. "
+            "In this collection's whole life, the chance that even one promotion with this word is wrong "
+            "is at most {risk:.0%}; this was look {look}"
+        ),
     ),
     "grown": Cause(
         "promoted, having learned from more",
         N_(
-            "not shown to be worse, and learned from {num_learned} images instead of {num_learned_before} "
-            "(won {won}, lost {lost} of {num_images} images, p = {p:.2g})"
+            "not proven better, but it learned from {num_learned} images instead of {num_learned_before}, and on "
+            "{num_images} images that neither model was trained on it is at most {bound:.1%} worse (95 % sure; "
+            "won {won}, lost {lost})"
+        ),
+    ),
+    "doubled": Cause(
+        "promoted, having learned from more",
+        N_(
+            "no proof, but it learned from {num_learned} images instead of {num_learned_before}, and is behind by at "
+            "most one of {num_images} images (won {won}, lost {lost})"
         ),
     ),
     "bold": Cause(
         "promoted, though unsure",
-        N_(
-            "not shown to be worse, and promoting when unsure is set "
-            "(won {won}, lost {lost} of {num_images} images, p = {p:.2g})"
-        ),
+        N_("no proof, but it won {won} and lost {lost} of {num_images} images, and the settings ask for no more"),
     ),
     "loses": Cause(
         "kept, a regression image would be lost",
-        N_(
-            "loses regression image {path}, read as {read_as} "
-            "(won {won}, lost {lost} of {num_images} images, p = {p:.2g})"
-        ),
-        N_(
-            "loses regression image {path}, read as {read_as} and {num_more} more "
-            "(won {won}, lost {lost} of {num_images} images, p = {p:.2g})"
-        ),
+        N_("the new model would misread {path}, which the champion reads: it reads {read_as}"),
+        N_("the new model would misread {path}, which the champion reads, and {num_more} more: it reads {read_as}"),
     ),
     "worse": Cause(
         "kept, the challenger is worse",
-        N_("worse (won {won}, lost {lost} of {num_images} images, p = {p:.2g})"),
+        N_("the new model is worse: it won {won} and lost {lost} of {num_images} images"),
     ),
     "unsure": Cause(
         "kept, not enough evidence",
-        N_("not enough evidence (won {won}, lost {lost} of {num_images} images, p = {p:.2g})"),
+        N_("not enough evidence: the new model won {won} and lost {lost} of {num_images} images"),
     ),
     "rolled back": Cause(
         "kept, the challenger was rolled back by hand",
         N_("{model} was rolled back by hand; only a person can promote it again"),
     ),
-    "resumed": Cause("promoted", N_("{model} was promoted before its night was interrupted")),
+    "resumed": Cause("promoted", N_("{model} was promoted by a night that was interrupted")),
     "unchanged": Cause("nothing new", N_("no image or setting changed since last night")),
     "reads already": Cause("nothing new", N_("{model} was trained before and is the champion already")),
     "unlabelled": Cause("nothing new, nothing is labelled yet", N_("no labelled images yet")),
@@ -109,3 +109,23 @@ class Decision:
     def state(self) -> str:
         """Name of the finished run's state: the verdict, with its cause where that says more."""
         return f"Completed: {CAUSES[self.cause].state}"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at whether a challenger is better. Looks are counted over the whole life of a collection.
+
+    Attributes:
+        number: 1 for the first.
+        level: Level of its test; the levels of all looks sum to the gate's `alpha`.
+        champion, challenger: Ids of the models compared.
+        num_images: Images of the collection that nobody chose by looking at a model.
+        recipe: How the challenger was trained.
+    """
+
+    number: int
+    level: float
+    champion: str
+    challenger: str
+    num_images: int
+    recipe: str

@@ -178,6 +178,7 @@ class Evaluation:
         champion_score, challenger_score: On the same images; None on a night without a challenger.
         pairs: The same images, counted as pairs.
         disputed: Those that only one of the two reads correctly, the lost ones first.
+        num_evidence: Images of the collection that nobody chose by looking at a model.
         num_learned: From how many of the owner's images champion and challenger learned.
         is_first: Whether the champion knows none of the labels.
         fresh: Champion's score on tonight's new labelled images, before training on them (test-then-train).
@@ -198,6 +199,7 @@ class Evaluation:
     challenger_score: Score | None = None
     pairs: PairedCounts | None = None
     disputed: tuple[Case, ...] = ()
+    num_evidence: int = 0
     num_learned: tuple[int, int] = (0, 0)
     is_first: bool = False
     fresh: Score | None = None

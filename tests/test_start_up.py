@@ -15,6 +15,13 @@ for package in (flows, tasks, tenarai):
         if module.name not in TRAINING:
             importlib.import_module(module.name)
 """
+READ_MISSING = """
+from tenarai.cli.main import main
+try:
+    main(["read", "missing.png"])
+except SystemExit as end:
+    assert end.code == 1
+"""
 TRAINING = {f"tenarai.model.{name}" for name in ("batches", "networks", "recipes", "track", "train")}
 
 
@@ -33,6 +40,8 @@ def test_no_module_but_those_that_train_imports_keras_before_it_is_used():
 @pytest.mark.parametrize(
     ("code", "unneeded"),
     [
+        (READ_MISSING, {"numpy", "cv2", "sqlalchemy", "keras"}),
+        ("import tenarai.evaluate.read", {"prefect", "sqlalchemy", "keras", "sklearn"}),
         ("import tenarai.cli.main", {"prefect", "numpy", "cv2", "sqlalchemy"}),
         ("import tenarai.sync, tenarai.prepare, tenarai.dataset, tenarai.report", {"prefect", "sklearn", "google"}),
     ],

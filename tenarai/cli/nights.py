@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tenarai.cli.options import read_settings, say, source_option, store_option, write_file
+from tenarai.errors import SettingsError
+from tenarai.locale import _
 
 if TYPE_CHECKING:
     from tenarai.settings import Settings
@@ -57,6 +59,8 @@ def nightly(
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE…")
 def read(store: str | None, as_json: bool, model: str | None, explain: Path | None, images: tuple[Path, ...]) -> None:
     """What the champion reads in IMAGE…, and how sure it is."""
+    if not any(image.exists() for image in images):  # before NumPy and the like are imported
+        raise SettingsError(_("{file} does not exist", file=str(images[0])), fix=_("check the path"))
     from tenarai.evaluate.read import read_files
     from tenarai.report.stage_sheet import draw_readings
 

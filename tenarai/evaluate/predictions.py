@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tenarai.catalogue import Catalogue
 from tenarai.errors import ModelError, TenaraiError
 from tenarai.evaluate import promotions
 from tenarai.locale import _
 from tenarai.prepare import NORMALISER_VERSION
 from tenarai.records import ModelInfo, Prediction
 from tenarai.store import Store
-from tenarai.sync.labels import Labels
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # reading an image needs neither SQLAlchemy nor Keras
+    from tenarai.catalogue import Catalogue
     from tenarai.model.bundle import LoadedModel
+    from tenarai.sync.labels import Labels
 
 
 def champion_id(store: Store | None) -> str:
@@ -39,6 +39,7 @@ def champion_id(store: Store | None) -> str:
 def known_labels(store: Store) -> Labels:
     """What is known of labels before a sync: those of the champion, and of the base model if they overlap."""
     from tenarai.model.bundle import base_info, is_base, load_info
+    from tenarai.sync.labels import Labels
 
     base, promotion = frozenset(base_info().labels), promotions.champion(store)
     if promotion is None or is_base(promotion.model):

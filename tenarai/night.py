@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
+from tenarai.address import normalise_address
 from tenarai.catalogue import Catalogue, hold_store, locate_catalogue, open_catalogue
 from tenarai.errors import SettingsError
 from tenarai.locale import _
@@ -118,24 +119,11 @@ def open_night(settings: Settings, *, run_id: str = "", **options: Any) -> Night
         SettingsError: An address or the time zone is invalid.
         StoreError: The store cannot be opened.
     """
-    settings = name_drive_by_id(settings)
+    settings = settings.model_copy(update={"source": normalise_address(settings.source)})
     now = datetime.now(UTC)  # names of nights sort by time, even when the clocks are put back
     run = f"{now:%Y%m%d-%H%M%S}-{(run_id or uuid.uuid4().hex)[:4]}"
     created = local_time(settings, now).isoformat(timespec="seconds")
     return Night(run, created, settings, open_store(settings.store), **options)
-
-
-def name_drive_by_id(settings: Settings) -> Settings:
-    """Replace a Drive folder's link by its id, which the catalogue goes by.
-
-    Raises:
-        SettingsError: The link holds no folder's id.
-    """
-    if not settings.source.startswith("drive:"):
-        return settings
-    from tenarai.drive import canonical_address
-
-    return settings.model_copy(update={"source": canonical_address(settings.source)})
 
 
 def name_tonight() -> str:

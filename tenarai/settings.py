@@ -42,8 +42,10 @@ class Settings(BaseSettings):
         description="Path of a service-account or authorised-user JSON file, `block:<name>` of a Prefect Secret block "
         "with its content, or the JSON itself. Empty: Google's application default credentials.",
     )
-    drive_requests_per_second: float = Field(
-        20.0, gt=0, le=1000, description="Ceiling on Drive requests, all threads together."
+    drive_quota_per_minute: int = Field(
+        300_000,
+        ge=1000,
+        description="Google's quota units a minute that all threads together may use; Google allows 325,000 a user.",
     )
     drive_threads: int = Field(8, ge=1, le=64, description="Parallel downloads from Drive.")
     drive_first_wait: float = Field(

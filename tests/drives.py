@@ -10,7 +10,7 @@ from tenarai.drive import Drive, open_drive
 from tenarai.settings import Settings
 from tests.stand_in import StandInDrive
 
-IMPATIENT = {"drive_first_wait": 0.005, "drive_requests_per_second": 1000}
+IMPATIENT = {"drive_first_wait": 0.005, "drive_quota_per_minute": 10**8}
 
 
 def settings_for(server: StandInDrive, place: Path, key: dict[str, Any] | None = None, **given: Any) -> Settings:

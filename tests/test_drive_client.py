@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tenarai.drive import parse_address, refuse_file, status_of
+from tenarai.address import normalise_address, parse_drive_address
+from tenarai.drive import explain_file, status_of
 from tenarai.drive.faults import Fault, asked_wait, judge
-from tenarai.drive.pace import Pace
+from tenarai.drive.sending import Cost, Pace
 from tenarai.errors import CredentialsError, SettingsError, SourceError
 from tests.drives import client_for
 from tests.stand_in import ANN, FAULTS, ROBOT, StandInDrive
@@ -78,7 +79,7 @@ def test_any_other_file_that_never_arrives_as_listed_is_refused_and_only_it(serv
     file = server.tree.put("a.png", b"half a pic", listed_data=b"half a picture and the rest")
     with pytest.raises(SourceError, match="cannot be downloaded") as caught:
         drive.download(drive.get(file.id))
-    assert refuse_file(caught.value) == "it does not arrive as Google Drive lists it: upload it again"
+    assert explain_file(caught.value) == "it does not arrive as Google Drive lists it: upload it again"
 
 
 def test_eight_tries_are_enough_for_anybody(server, drive):
@@ -95,7 +96,7 @@ REFUSALS = [
     (403, "insufficientPermissions", CredentialsError, "tenarai connect"),
     (403, "insufficientFilePermissions", SourceError, "as Editor"),
     (403, "storageQuotaExceeded", SourceError, "shared drive.*OAuth.*report.html"),
-    (403, "domainPolicy", SourceError, "tenarai doctor"),
+    (403, "domainPolicy", SourceError, "administrator"),
     (401, "authError", CredentialsError, "tenarai doctor"),
 ]
 
@@ -179,13 +180,23 @@ def test_a_pace_lets_nobody_go_before_its_turn(monkeypatch):
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     monkeypatch.setattr("time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
-    pace = Pace(10)
+    pace = Pace(600)
     for _ in range(21):
-        pace.wait()
+        pace.wait(1)
     assert 101.8 <= now[0] <= 102.1
     pace.hold(5)
-    pace.wait()
+    pace.wait(1)
     assert 106.8 <= now[0] <= 107.1
+
+
+def test_the_pace_follows_googles_quota_units(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    pace = Pace(300_000)
+    for cost in [Cost.DOWNLOAD] * 1000 + [Cost.LIST] * 1000 + [Cost.GET] * 1000:
+        pace.wait(cost)
+    assert now[0] - 100 == pytest.approx(60 * 305_000 / 300_000, rel=0.01)
 
 
 def test_what_is_not_visible_is_none_and_what_is_trashed_says_so(server, drive):
@@ -284,7 +295,7 @@ def test_an_app_that_may_only_touch_its_own_files_touches_no_other(server, tmp_p
 def test_a_service_account_has_no_space_in_my_drive_but_on_a_shared_one(server, tmp_path):
     robot = client_for(server, tmp_path, write=True)
     server.tree.root.shares[ROBOT] = "writer"
-    with pytest.raises(SourceError, match="no space of its own in My Drive"):
+    with pytest.raises(SourceError, match="no storage in My Drive"):
         robot.create("r.html", server.tree.root.id, b"x", "text/html", {})
     shared = server.tree.add_shared_drive("team", robot="writer")
     assert robot.create("r.html", shared.id, b"x", "text/html", {}).drive_id == shared.id
@@ -303,10 +314,17 @@ def test_the_account_knows_its_name(server, drive, writer):
         ("drive:https://drive.google.com/drive/folders/1aB", ("1aB", "")),
         ("drive:https://drive.google.com/drive/u/0/folders/1aB?resourcekey=0-xy&usp=sharing", ("1aB", "0-xy")),
         ("drive:https://drive.google.com/open?id=1aB", ("1aB", "")),
+        ("drive:https://drive.google.com/drive/folders/1aB/view", ("1aB", "")),
+        ("drive:https://drive.google.com/drive/folders/1aB/?usp=drive_link", ("1aB", "")),
+        ("drive:https://drive.google.com/drive/mobile/folders/1aB/2cD?usp=x", ("1aB", "")),
+        ("drive:1aB/", ("1aB", "")),
+        ("drive:drive.google.com/drive/folders/1aB", ("1aB", "")),
+        ("drive:1aB?resourcekey=0-xy", ("1aB", "0-xy")),
+        ("'drive:1aB'", ("1aB", "")),
     ],
 )
 def test_a_folder_is_named_by_its_id_or_its_link(source, folder):
-    assert parse_address(source) == folder
+    assert parse_drive_address(source) == folder
 
 
 @pytest.mark.parametrize(
@@ -314,7 +332,30 @@ def test_a_folder_is_named_by_its_id_or_its_link(source, folder):
 )
 def test_an_address_without_a_folder_says_how_to_find_it(source):
     with pytest.raises(SettingsError, match="copy its link"):
-        parse_address(source)
+        parse_drive_address(source)
+
+
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("https://drive.google.com/drive/folders/1aB/view", "drive:1aB"),
+        ("drive.google.com/drive/u/0/folders/1aB?resourcekey=0-xy", "drive:1aB?resourcekey=0-xy"),
+        ("Drive: 1aB/", "drive:1aB"),
+        ("folder:/photos/", "folder:/photos"),
+        ("FOLDER:'/my photos'", "folder:/my photos"),
+        ('"folder:/photos"', "folder:/photos"),
+        ("folder:~/photos", "folder:~/photos"),
+        ("file:///my%20photos", "folder:/my photos"),
+    ],
+)
+def test_an_address_is_known_in_one_form_however_it_is_written(written, address):
+    assert normalise_address(written) == address
+    assert normalise_address(address) == address
+
+
+def test_a_path_without_a_scheme_says_what_to_write(tmp_path):
+    with pytest.raises(SettingsError, match=f"set TENARAI_SOURCE or --source to folder:{tmp_path}"):
+        normalise_address(str(tmp_path))
 
 
 def test_errors_of_drive_bear_their_status(server, drive):

@@ -4,11 +4,13 @@ import json
 import logging
 import traceback
 
+import google.auth.exceptions
 import pytest
 from pydantic import SecretStr
 
 from tenarai.drive import open_drive
 from tenarai.drive.credentials import find_account, to_account
+from tenarai.drive.faults import explain
 from tenarai.errors import CredentialsError, TenaraiError
 from tests.drives import client_for, settings_for
 from tests.stand_in import ROBOT, StandInDrive
@@ -95,6 +97,29 @@ def test_a_permission_that_ended_says_why_it_may_end_every_week(server, tmp_path
     server.people.refresh_tokens.clear()
     with pytest.raises(CredentialsError, match=r"expired or revoked.*tenarai connect.*7 days.*Publish app"):
         drive.get(server.tree.root.id)
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        ("invalid_grant: Invalid grant: account not found", "deleted or disabled: create a new"),
+        ("invalid_grant: Robot is disabled.", "deleted or disabled: create a new"),
+        ("deleted_client: The OAuth client was deleted.", "create a new one, and run `tenarai connect --client"),
+        ("invalid_grant: invalid_rapt", "new login"),
+        (
+            "Reauthentication is needed. Run `gcloud auth application-default login`",
+            "run `tenarai connect` again",
+        ),
+        ("invalid_grant: Token has been expired or revoked.", "Publish app"),
+        ("invalid_grant: Invalid JWT Signature.", "machine's clock"),
+        ("invalid_scope: Bad Request", "allow what it asks for"),
+        ("something new", "tenarai doctor"),
+    ],
+)
+def test_the_advice_fits_googles_reason(words, fix):
+    error = explain(google.auth.exceptions.RefreshError(words), "it cannot be read", "Ann")
+    assert fix in error.fix
+    assert "gcloud" not in str(error)
 
 
 def test_a_clock_that_is_off_is_named(server, tmp_path):

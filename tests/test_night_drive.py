@@ -23,7 +23,7 @@ def empty(tmp_path, monkeypatch):
         use(drive, tmp_path, monkeypatch, drive.people.authorised_user(WRITE))
         monkeypatch.setenv("TENARAI_DRIVE_API_ROOT", drive.root)
         monkeypatch.setenv("TENARAI_DRIVE_FIRST_WAIT", "0.01")
-        monkeypatch.setenv("TENARAI_DRIVE_REQUESTS_PER_SECOND", "1000")
+        monkeypatch.setenv("TENARAI_DRIVE_QUOTA_PER_MINUTE", "100000000")
         yield drive
 
 

@@ -89,7 +89,7 @@ def test_a_few_files_that_cannot_be_had_wait_for_the_next_night(desk, server):
     server.faults.plan("5xx", times=8, match=f"{broken.id}?supportsAllDrives=true&alt=media")
     desk.night()
     assert desk.labels() == {"digits/4/a.png": "4"}
-    assert "digits/4/broken.png cannot be downloaded tonight; it waits for the next night" in desk.words
+    assert desk.rejections() == {"digits/4/broken.png": "it cannot be downloaded now; the next night tries again"}
     assert not desk.night().shortcut
     assert desk.labels() == {"digits/4/a.png": "4", "digits/4/broken.png": "4"}
     assert desk.night().shortcut
@@ -123,6 +123,61 @@ def test_what_no_trying_mends_stops_the_night_at_once(desk, server, reason, kind
         desk.night()
     assert server.count() < 40
     assert desk.state() == {}
+
+
+OF_ONE_FILE = [
+    (403, "downloadQuotaExceeded", "downloaded too often"),
+    (403, "quotaExceeded", "downloaded too often"),
+    (403, "abuse", "malware or spam"),
+    (403, "cannotDownloadAbusiveFile", "malware or spam"),
+    (403, "cannotDownloadFile", "owner does not allow"),
+    (403, "forbidden", "403 forbidden"),
+    (403, "domainPolicy", "organisation"),
+    (403, "insufficientFilePermissions", "share the file itself"),
+    (400, "badRequest", "400 badRequest"),
+    (451, "unavailableForLegalReasons", "451"),
+    (503, "backendError", "cannot be downloaded now"),
+]
+
+
+@pytest.mark.parametrize(("status", "reason", "words"), OF_ONE_FILE)
+def test_what_concerns_one_file_of_thirteen_leaves_the_other_twelve(desk, server, status, reason, words):
+    files = [desk.put(f"digits/4/{number:02}.png", str(number)) for number in range(13)]
+    see = server.api._see
+
+    def refuse(request, file_id, **options):
+        if request.query.get("alt") == "media" and file_id == files[7].id:
+            raise Refused(status, reason, "Google's own words")
+        return see(request, file_id, **options)
+
+    server.api._see = refuse
+    desk.night()
+    assert len(desk.labels()) == 12
+    ((path, said),) = desk.rejections().items()
+    assert path == "digits/4/07.png"
+    assert words in said
+    server.api._see = see
+    waits = "next night" in said
+    assert desk.night().shortcut is not waits  # what waits is asked for again, what is refused is not
+    assert len(desk.labels()) == (13 if waits else 12)
+
+
+def test_a_known_file_that_cannot_be_had_again_stays_as_it_was(desk, server):
+    file = desk.put("digits/4/a.png", "old")
+    desk.night()
+    desk.tree.edit(file, "new")
+    see = server.api._see
+
+    def refuse(request, file_id, **options):
+        if request.query.get("alt") == "media":
+            raise Refused(403, "downloadQuotaExceeded", "too often")
+        return see(request, file_id, **options)
+
+    server.api._see = refuse
+    assert desk.night().num_differences == 0
+    assert desk.labels() == {"digits/4/a.png": "4"}
+    server.api._see = see
+    assert desk.night().num_changed == 1
 
 
 def test_a_file_that_vanishes_while_it_is_read_waits_for_the_next_night(desk, server):

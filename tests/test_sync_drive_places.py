@@ -58,6 +58,69 @@ def test_a_shortcut_to_a_file_elsewhere_follows_its_edits_and_its_end(desk):
     assert desk.labels() == {"digits/4/a.png": "4"}
 
 
+def test_a_shortcut_to_a_folder_is_followed(desk, server):
+    shared = desk.tree.add_folder("Ann's fours", desk.tree.my_drive, shares={ROBOT: "reader"})
+    four = desk.tree.add_file("a.png", shared, "four")
+    inner = desk.tree.add_folder("more", shared)
+    desk.tree.add_file("b.png", inner, "another four")
+    shortcut = desk.tree.add_shortcut("4", desk.tree.folder("digits"), shared)
+    desk.put("digits/7/c.png", "seven")
+    desk.night()
+    assert desk.labels() == {"digits/4/a.png": "4", "digits/4/more/b.png": "4", "digits/7/c.png": "7"}
+    assert desk.night().shortcut
+    desk.tree.edit(four, "edited")
+    assert desk.night().num_changed == 1
+    desk.tree.add_file("new.png", inner, "new")
+    assert desk.night().num_added == 1
+    desk.tree.rename(shortcut, "9")
+    assert desk.night().num_relabelled == 3
+    desk.tree.trash(shortcut)
+    desk.night()
+    assert desk.labels() == {"digits/7/c.png": "7"}
+
+
+@pytest.mark.parametrize("name", ["digits", "inbox"])
+def test_a_shortcut_may_be_a_top_folder(desk, name):
+    shared = desk.tree.add_folder("mine", desk.tree.my_drive, shares={ROBOT: "reader"})
+    desk.tree.add_file("a.png", desk.tree.add_folder("4", shared), "four")
+    desk.tree.add_shortcut(name, desk.tree.root, shared)
+    desk.put("misread/4/b.png", "b")
+    desk.night()
+    assert desk.labels() == {"misread/4/b.png": "4", f"{name}/4/a.png": "4" if name == "digits" else None}
+
+
+def test_a_shortcut_to_a_folder_that_leads_in_a_circle_or_nowhere_is_refused_as_such(desk, server):
+    digits = desk.tree.folder("digits")
+    desk.put("digits/4/a.png", "a")
+    hidden = desk.tree.add_folder("private", desk.tree.my_drive)
+    desk.tree.add_shortcut("again", digits, desk.tree.folder("digits/4"))
+    desk.tree.add_shortcut("up", digits, desk.tree.root)
+    desk.tree.add_shortcut("7", digits, hidden)
+    desk.night()
+    assert desk.labels() == {"digits/4/a.png": "4"}
+    reasons = desk.rejections()
+    assert reasons.keys() == {"digits/again", "digits/up", "digits/7"}
+    assert "read already" in reasons["digits/again"]
+    assert "read already" in reasons["digits/up"]
+    assert f"not shared: share the folder with {ROBOT}" in reasons["digits/7"]
+    assert desk.night().shortcut
+
+
+def test_a_folder_beside_digits_is_named_and_a_change_of_its_name_is_noticed(desk):
+    desk.put("digits/4/a.png", "a")
+    desk.put("Inbox 2/b.png", "b")
+    desk.put("unsorted/deep/down/c.png", "c")
+    desk.tree.folder("Digit")
+    desk.put("private/letter.txt", "not yours")
+    desk.night()
+    assert desk.labels() == {"digits/4/a.png": "4"}
+    assert desk.rejections().keys() == {"Inbox 2/", "Digit/", "unsorted/"}
+    assert "if it is inbox/, rename it" in desk.rejections()["Inbox 2/"]
+    desk.tree.rename(desk.tree.folder("Inbox 2"), "inbox")
+    desk.night()
+    assert desk.labels() == {"digits/4/a.png": "4", "inbox/b.png": None}
+
+
 def test_what_has_no_bytes_is_rejected_each_with_its_reason(desk, server):
     folder = desk.tree.folder("digits/4")
     private = desk.tree.add_file("diary.png", desk.tree.my_drive, "secret")
@@ -80,7 +143,7 @@ def test_what_has_no_bytes_is_rejected_each_with_its_reason(desk, server):
         "digits/unlabelled.png": "in digits/ itself",
         "stray.jpg": "outside of the folders that are read",
         "digits/4/drawing": "a Google drawing, not a picture",
-        "digits/4/to a folder": "a shortcut to a folder",
+        "digits/4/to a folder": "a shortcut to a folder that is read already",
         "digits/4/to a secret.png": "in the trash, deleted or not shared",
     }
     reasons = desk.rejections()
@@ -104,7 +167,7 @@ def test_a_file_that_google_will_not_hand_out_is_rejected_and_the_others_are_tak
     server.api._see = see
     desk.night()
     assert desk.labels() == {"digits/4/good.png": "4"}
-    assert desk.rejections() == {"digits/4/bad.png": "Google takes it for malware or spam and does not hand it out"}
+    assert "malware or spam" in desk.rejections()["digits/4/bad.png"]
 
 
 def test_a_file_without_a_sha256_in_the_list_is_checked_by_md5_and_known_again(desk):
@@ -281,16 +344,6 @@ def test_without_credentials_nothing_is_touched(desk, monkeypatch, tmp_path):
             settings=desk.settings.model_copy(update={"drive_credentials": SecretStr(str(tmp_path / "nowhere.json"))})
         )
     assert desk.images() == {}
-
-
-def test_a_folder_named_by_its_link_is_the_same_source(monkeypatch):
-    from tenarai.night import name_drive_by_id
-    from tenarai.settings import Settings
-
-    link = "drive:https://drive.google.com/drive/u/1/folders/1aB?resourcekey=0-xy"
-    assert name_drive_by_id(Settings(source=link)).source == "drive:1aB?resourcekey=0-xy"
-    assert name_drive_by_id(Settings(source="drive:1aB")).source == "drive:1aB"
-    assert name_drive_by_id(Settings(source="folder:/x")).source == "folder:/x"
 
 
 def test_an_owner_is_known_by_name(desk):

@@ -44,7 +44,7 @@ class Server:
             source=f"drive:{self.folder}",
             drive_api_root=told["root"],
             drive_credentials=self.key,
-            drive_requests_per_second=1000,
+            drive_quota_per_minute=10**8,
             drive_threads=THREADS,
         )
 

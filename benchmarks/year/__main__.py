@@ -117,7 +117,7 @@ def _set_environment(drive: StandInDrive, out: Path) -> None:
         "TENARAI_DRIVE_API_ROOT": drive.root,
         "TENARAI_DRIVE_CREDENTIALS": str(key),
         "TENARAI_DRIVE_FIRST_WAIT": "0.005",
-        "TENARAI_DRIVE_REQUESTS_PER_SECOND": "1000",
+        "TENARAI_DRIVE_QUOTA_PER_MINUTE": "100000000",
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
     }
 

@@ -1,14 +1,15 @@
-"""Google Drive, as the rooms that sync and publish see it: list, download, changes, create, update, trash.
+"""Google Drive for the sync and for sending reports: list, download, changes, create, update, trash.
 
-`credentials` finds out who asks, `faults` which failures pass by themselves, `sending` puts each request through one
-retry layer and one shared pace, `client` says what can be asked, `files` what is known of a file.
+`credentials` finds the account, `sending` sends each request through one retry layer and one shared pace, `faults` says
+which failures pass, which concern one file, and what a person can do, `client` has the requests, `files` their answers.
 """
 
 from __future__ import annotations
 
+from tenarai.address import parse_drive_address
 from tenarai.drive.client import Drive, open_drive
-from tenarai.drive.faults import refuse_file, status_of
-from tenarai.drive.files import FOLDER, SHORTCUT, Changes, DriveFile, canonical_address, parse_address
+from tenarai.drive.faults import Scope, explain_file, find_scope, status_of
+from tenarai.drive.files import FOLDER, SHORTCUT, Changes, DriveFile
 
 __all__ = [
     "FOLDER",
@@ -16,9 +17,10 @@ __all__ = [
     "Changes",
     "Drive",
     "DriveFile",
-    "canonical_address",
+    "Scope",
+    "explain_file",
+    "find_scope",
     "open_drive",
-    "parse_address",
-    "refuse_file",
+    "parse_drive_address",
     "status_of",
 ]

@@ -1,14 +1,10 @@
-"""What Drive says of a file, and how a folder is named in a source's address."""
+"""What Drive says of a file."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
-
-from tenarai.errors import SettingsError
 
 FOLDER = "application/vnd.google-apps.folder"
 SHORTCUT = "application/vnd.google-apps.shortcut"
@@ -18,7 +14,6 @@ FIELDS = (
     "owners(displayName),shortcutDetails(targetId,targetMimeType,targetResourceKey),appProperties,"
     "capabilities(canDownload,canEdit,canAddChildren)"
 )
-_ID = re.compile(r"[\w-]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +26,7 @@ class DriveFile:
         mime: MIME type as the uploader claimed it; only Google's own types are believed.
         parents: Ids of the folders it lies in.
         size: Bytes; None for Google's own formats and folders.
-        md5, sha256: Hex digests as Drive says; empty where it says none.
+        md5, sha256: Hex digests as listed; empty if not listed.
         revision: Id of the content's revision, or empty.
         modified: Time of last change, ISO 8601 in UTC.
         trashed: Whether it, or a folder above it, is in the trash.
@@ -39,7 +34,7 @@ class DriveFile:
         resource_key: Needed to reach some files shared by link; else empty.
         owner: Display name of the owner; empty on shared drives.
         target_id, target_mime, target_key: What a shortcut leads to; empty for all else.
-        properties: What this application noted on it.
+        properties: Properties that only this application sees.
         can_download, can_edit, can_add: What the account may do.
     """
 
@@ -75,7 +70,7 @@ class DriveFile:
         return self.mime.startswith(NATIVE)
 
     def noted(self, key: str) -> str:
-        """What this application noted under a key, or empty."""
+        """The value of a property, or empty."""
         return dict(self.properties).get(key, "")
 
     @property
@@ -124,39 +119,3 @@ def to_file(answer: Mapping[str, Any]) -> DriveFile:
         can_edit=bool(may.get("canEdit", False)),
         can_add=bool(may.get("canAddChildren", False)),
     )
-
-
-def parse_address(source: str) -> tuple[str, str]:
-    """Folder id and resource key (or empty) of `drive:<folder id>` or `drive:<the folder's link>`.
-
-    >>> parse_address("drive:https://drive.google.com/drive/u/0/folders/1aB_c-9?resourcekey=0-xy")
-    ('1aB_c-9', '0-xy')
-
-    Raises:
-        SettingsError: There is no folder id in it.
-    """
-    rest = source.removeprefix("drive:").strip()
-    link = urlsplit(rest)
-    folder = link.path.rstrip("/").rsplit("/", 1)[-1] if link.scheme else link.path
-    if link.scheme and "/folders/" not in link.path:
-        folder = parse_qs(link.query).get("id", [""])[0]
-    if not _ID.fullmatch(folder):
-        raise SettingsError(
-            f"the source {source!r} names no Drive folder",
-            expected="drive:<folder id>, the last part of the folder's link: https://drive.google.com/drive/folders/<id>",
-            fix="open the folder in a browser, copy its link, and set TENARAI_SOURCE or --source to drive:<link>",
-        )
-    return folder, parse_qs(link.query).get("resourcekey", [""])[0]
-
-
-def canonical_address(source: str) -> str:
-    """The address under which a Drive folder is known, however it was written.
-
-    >>> canonical_address("drive:https://drive.google.com/drive/folders/1aB?usp=sharing")
-    'drive:1aB'
-
-    Raises:
-        SettingsError: There is no folder id in it.
-    """
-    folder, key = parse_address(source)
-    return f"drive:{folder}?resourcekey={key}" if key else f"drive:{folder}"

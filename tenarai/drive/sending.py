@@ -1,32 +1,74 @@
 """How a request is sent: a connection per thread, one pace and one retry layer for all.
 
-Why not the library's own retries: `num_retries` does not see bodies cut short or altered, and ignores `Retry-After`; a
-`httplib2.Http` used by two threads hands one file's bytes to the other without an error.
+The library's own retries (`num_retries`) do not notice bodies that are cut short or altered, and ignore `Retry-After`.
+A `httplib2.Http` used by two threads gives one file's bytes to the other without an error.
 """
 
 from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping
+from enum import IntEnum
 from typing import Any, TypeVar
 
-import google.auth.exceptions
 import google_auth_httplib2
+from google.auth.exceptions import GoogleAuthError
 from googleapiclient.errors import HttpError
 from googleapiclient.http import build_http
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from tenarai.drive.credentials import Account
 from tenarai.drive.faults import BadBody, Fault, asked_wait, explain, judge
-from tenarai.drive.pace import Pace
 from tenarai.errors import TenaraiError
 
 MAX_TRIES = 8
 MAX_REFUSED_TOKENS = 4  # in a row: Google now and then refuses one that is good
 LONGEST_WAIT_SECONDS = 64.0
 
-_T = TypeVar("_T")
+T = TypeVar("T")
+
+
+class Cost(IntEnum):
+    """Quota units of a request (Google's table of May 2026: 325,000 a minute for each user)."""
+
+    GET = 5
+    WRITE = 50
+    LIST = 100
+    DOWNLOAD = 200
+
+
+class Pace:
+    """Spaces requests evenly by their cost, all threads together.
+
+    Args:
+        per_minute: Quota units a minute.
+    """
+
+    def __init__(self, per_minute: float) -> None:
+        """See the class."""
+        self._seconds_per_unit = 60.0 / per_minute
+        self._lock = threading.Lock()
+        self._next = 0.0
+
+    def wait(self, cost: int) -> None:
+        """Return when it is the caller's turn; a hold that begins meanwhile counts, too."""
+        interval = cost * self._seconds_per_unit
+        while True:
+            with self._lock:
+                now = time.monotonic()
+                if now >= self._next:
+                    # one interval of credit makes up for sleeping too long, and is no burst
+                    self._next = max(self._next, now - interval) + interval
+                    return
+                left = self._next - now
+            time.sleep(left)
+
+    def hold(self, seconds: float) -> None:
+        """Let nobody go for so many seconds: Drive asked one thread to slow down."""
+        with self._lock:
+            self._next = max(self._next, time.monotonic() + seconds)
 
 
 class Sender:
@@ -34,50 +76,53 @@ class Sender:
 
     Args:
         account: Who asks.
-        requests_per_second: Ceiling for all threads together.
+        quota_per_minute: Quota units a minute, all threads together.
         first_wait: Longest wait before the second try, in seconds; doubles with each try, up to 64.
     """
 
-    def __init__(self, account: Account, *, requests_per_second: float, first_wait: float) -> None:
+    def __init__(self, account: Account, *, quota_per_minute: float, first_wait: float) -> None:
         """See the class."""
         self._account = account
         self._first_wait = first_wait
-        self._pace = Pace(requests_per_second)
+        self._pace = Pace(quota_per_minute)
         self._of_thread = threading.local()
         self._token_lock = threading.Lock()
 
-    def ask(self, make_request: Callable[[], Any], what: str, keys: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def ask(
+        self, make_request: Callable[[], Any], what: str, cost: Cost, keys: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """The JSON object that answers a request.
 
         Args:
-            make_request: Makes the request, anew for each try: a body that was read once is gone.
+            make_request: Makes the request, once for each try: a body can be read only once.
             what: What cannot be done if it fails, for the message.
-            keys: Resource keys by file id; empty ones are passed over.
+            cost: Its quota units.
+            keys: Resource keys by file id; empty ones are left out.
 
         Raises:
-            SourceError, CredentialsError: No usable answer after all tries, or one that no trying mends.
+            SourceError, CredentialsError: There is no usable answer after all tries, or trying again does not help.
         """
 
         def ask() -> dict[str, Any]:
-            answer = self.send(make_request(), keys or {})
+            answer = self.send(make_request(), cost, keys or {})
             if not isinstance(answer, dict):
                 raise BadBody("an answer that is no JSON object")
             return answer
 
         return self.persist(ask, what)
 
-    def send(self, request: Any, keys: Mapping[str, str]) -> Any:
-        """Send a request once, when its turn has come."""
+    def send(self, request: Any, cost: Cost, keys: Mapping[str, str]) -> Any:
+        """Send a request once, when it is its turn."""
         if shown := ",".join(f"{file_id}/{key}" for file_id, key in keys.items() if key):
             request.headers["X-Goog-Drive-Resource-Keys"] = shown
-        self._pace.wait()
+        self._pace.wait(cost)
         try:
             return request.execute(http=self._http(), num_retries=0)
         except UnicodeDecodeError as error:
             raise BadBody("an answer that is no text") from error
 
-    def persist(self, act: Callable[[], _T], what: str) -> _T:
-        """Do something until it is done, as long as trying again may mend it.
+    def persist(self, act: Callable[[], T], what: str) -> T:
+        """Try something until it succeeds, as long as trying again may help.
 
         Raises:
             SourceError, CredentialsError: As `ask`.
@@ -93,10 +138,8 @@ class Sender:
             return retrying(act)
         except TenaraiError:
             raise
-        except (HttpError, google.auth.exceptions.GoogleAuthError) as error:
-            raise explain(error, what, self._account.name) from error
         except Exception as error:
-            if judge(error) is Fault.LASTING:
+            if judge(error) is Fault.LASTING and not isinstance(error, (HttpError, GoogleAuthError)):
                 raise  # a bug of ours is not Drive's fault
             raise explain(error, what, self._account.name) from error
 
@@ -110,9 +153,7 @@ class Sender:
 
     def _prepare_next_try(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        if error is None:
-            return
-        fault = judge(error)
+        fault = judge(error) if error else None
         if fault is Fault.SLOWER:
             self._pace.hold(state.upcoming_sleep)
         elif fault is Fault.TRANSPORT:
@@ -125,13 +166,13 @@ class Sender:
         connection = getattr(self._of_thread, "http", None)
         if connection is None:
             connection = self._of_thread.http = _Connection(self._account)
-        with self._token_lock:  # else each thread would fetch a token of its own
+        with self._token_lock:  # one new token serves all threads
             connection.renew_token()
         return connection
 
 
 class _Patience:
-    """How long one thing is tried: eight times, less where Google refuses one new token after the other."""
+    """When to give up: after eight tries, or when Google refuses one new token after the other."""
 
     def __init__(self) -> None:
         self._num_refused = 0
@@ -146,8 +187,8 @@ class _Patience:
 class _Connection:
     """One thread's connection, which writes the account's token into each request.
 
-    google-auth's `AuthorizedHttp` would do so, too, but renews tokens without a lock, and asks another host
-    for the account's region, over the connection's twin and in a thread of its own.
+    google-auth's `AuthorizedHttp` does this, too, but renews tokens without a lock, and asks another host for the
+    account's region, over a copy of the connection and in another thread.
     """
 
     def __init__(self, account: Account) -> None:
@@ -156,10 +197,10 @@ class _Connection:
         self._http = build_http()
 
     def renew_token(self) -> None:
-        """Take the account's token for the next request; fetch one where there is none, or one that has run out."""
+        """Take the account's token for the next request; fetch one if there is none, or it expired."""
         if not self._credentials.valid:
             self._credentials.refresh(google_auth_httplib2.Request(self._http))
-        self._token = self._credentials.token  # of our own: another thread may forget the account's any time
+        self._token = self._credentials.token  # another thread may forget the account's at any time
 
     def forget_token(self) -> None:
         """The token that was sent last was refused; one that another thread has fetched since is good."""

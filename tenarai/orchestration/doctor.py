@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tenarai.address import normalise_address
 from tenarai.catalogue import locate_catalogue, open_catalogue
 from tenarai.errors import StoreBusyError, StoreError, TenaraiError
 from tenarai.locale import _, join, plural
-from tenarai.night import name_drive_by_id
 from tenarai.orchestration.pools import CPU_POOL, GPU_POOL
 from tenarai.orchestration.server import no_answer
 from tenarai.records import Role
@@ -126,7 +126,7 @@ def check_store(settings: Settings) -> Check:
             yield Finding("ok", _("no night is running on it"))
     except StoreBusyError:
         yield Finding("note", _("a night is running on it; another would have to wait"))
-    source = name_drive_by_id(settings).source
+    source = normalise_address(settings.source)
     with open_catalogue(locate_catalogue(settings, store)) as catalogue:
         images = plural("{n} image", "{n} images", len(catalogue.images(source)))
         nights = plural("{n} night", "{n} nights", len(catalogue.nights(source)))

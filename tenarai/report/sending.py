@@ -120,7 +120,7 @@ def find_destination(source: str, settings: Settings, drive: Drive) -> Destinati
         SettingsError: The account cannot have a folder of its own.
         SourceError: The folder cannot be seen.
     """
-    from tenarai.drive import parse_address
+    from tenarai.drive import parse_drive_address
     from tenarai.drive.credentials import OWN_FILES_SCOPE, WRITE_SCOPE
 
     wish, scopes = settings.drive_reports, drive.account.scopes
@@ -132,7 +132,7 @@ def find_destination(source: str, settings: Settings, drive: Drive) -> Destinati
         return _find_own_folder(source, drive)
     if wish != "auto":
         return _describe(drive, drive.get(wish))
-    folder_id, key = parse_address(source)
+    folder_id, key = parse_drive_address(source)
     root = drive.get(folder_id, key)
     children = drive.list_folder(root.id, drive_id=root.drive_id, resource_key=key)
     folders = [child for child in children if child.is_folder and child.name.strip().lower() == REPORTS]

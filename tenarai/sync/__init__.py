@@ -7,8 +7,7 @@ like an accident; `download` reads in threads.
 
 from __future__ import annotations
 
-from tenarai.errors import SettingsError
-from tenarai.locale import _
+from tenarai.address import normalise_address
 from tenarai.settings import Settings
 from tenarai.sync.source import Source
 
@@ -22,17 +21,11 @@ def open_source(settings: Settings) -> Source:
         SettingsError: The address is not valid.
         CredentialsError: There are no usable credentials for Drive.
     """
-    kind = settings.source.partition(":")[0]
-    if kind == "folder":
-        from tenarai.sync.folder import FolderSource
-
-        return FolderSource(settings)
-    if kind == "drive":
+    settings = settings.model_copy(update={"source": normalise_address(settings.source)})
+    if settings.source.startswith("drive:"):
         from tenarai.sync.drive import DriveSource
 
         return DriveSource(settings)
-    raise SettingsError(
-        _("the source {source} is not valid", source=repr(settings.source)),
-        expected=_("folder:<path> or drive:<folder id>"),
-        fix=_("set TENARAI_SOURCE or --source"),
-    )
+    from tenarai.sync.folder import FolderSource
+
+    return FolderSource(settings)

@@ -29,7 +29,17 @@ class FileRefusedError(Exception):
 
 
 class FilePostponedError(Exception):
-    """This file cannot be read tonight; the argument is the message."""
+    """This file cannot be read tonight.
+
+    Args:
+        message: For the log.
+        reason: For the report, if the file is there and new. Default: it is not mentioned.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        """Keep both."""
+        super().__init__(message)
+        self.message, self.reason = message, reason
 
 
 class Downloads:
@@ -44,6 +54,7 @@ class Downloads:
     Attributes:
         files: Files with their digest, or with the reason why they are refused.
         waiting: Ids of files that wait for the next run.
+        is_complete: Whether none waits.
         num_downloaded, num_bytes: Contents that were read, and their bytes.
     """
 
@@ -53,7 +64,8 @@ class Downloads:
         """Sort out what must be read; nothing is read yet."""
         self.files: list[RemoteFile] = []
         self.waiting, self.num_downloaded, self.num_bytes = waiting, 0, 0
-        self._store, self._lock = store, Lock()
+        self.is_complete = not waiting
+        self._store, self._known, self._lock = store, known, Lock()
         self._failure: TenaraiError | None = None
         wanted: dict[str, list[RemoteFile]] = {}
         held: dict[str, bool] = {}
@@ -113,15 +125,21 @@ class Downloads:
         except FileRefusedError as error:
             return [replace(file, sha256="", reason=error.args[0]) for file in same]
         except FilePostponedError as error:
-            log.info(error.args[0])
-            with self._lock:
-                self.waiting.update(file.file_id for file in same)
-            return []
+            log.info(error.message)
+            return self._postpone(same, error.reason)
         except TenaraiError as error:
             self._failure = error
             raise
         self._count(len(data))
         return [replace(file, sha256=sha256, size=len(data)) for file in same]
+
+    def _postpone(self, same: list[RemoteFile], reason: str) -> list[RemoteFile]:
+        """What is known of the files stays; those that are new are recorded with the reason."""
+        new = [file for file in same if reason and file.file_id not in self._known]
+        with self._lock:
+            self.is_complete = False
+            self.waiting.update({file.file_id for file in same} - {file.file_id for file in new})
+        return [replace(file, sha256="", stamp="", reason=reason) for file in new]
 
     def _count(self, num_bytes: int) -> None:
         with self._lock:

@@ -13,13 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from http import HTTPStatus
 from threading import Lock
 from typing import Any
 
 from tenarai.catalogue import Catalogue
-from tenarai.drive import FOLDER, SHORTCUT, DriveFile, open_drive, parse_address, refuse_file, status_of
-from tenarai.errors import CredentialsError, SettingsError, SourceError
+from tenarai.drive import FOLDER, SHORTCUT, DriveFile, Scope, explain_file, find_scope, open_drive, parse_drive_address
+from tenarai.errors import SettingsError, SourceError
 from tenarai.locale import Message, _, join, plural
 from tenarai.records import Role, State
 from tenarai.settings import Settings
@@ -33,6 +32,7 @@ from tenarai.sync.source import Source, name_folder
 
 NUM_LOOKED_AT = 20
 MAX_FAILURES = 10
+MAX_UNREAD_LEVELS = 4  # of folders that are only looked into to see whether they may be meant
 
 log = logging.getLogger("tenarai.sync")
 
@@ -53,7 +53,7 @@ class DriveSource(Source):
             CredentialsError: There are no credentials, or they are damaged.
         """
         super().__init__(settings)
-        self.folder_id, self.resource_key = parse_address(self.address)
+        self.folder_id, self.resource_key = parse_drive_address(self.address)
         self.drive = open_drive(settings)
         self.num_threads = settings.drive_threads
         self.folders: dict[str, Folder] = {}
@@ -128,7 +128,8 @@ class DriveSource(Source):
             if place is not None and file.id not in files:  # one that was moved meanwhile is listed twice
                 files[file.id] = self._describe(file, parts, place, contents.get(file.id))
         self._unused = {file.id for file, _parts, place in placed if place is None} - files.keys()
-        unread = set(layout.find_unread(parts for _file, parts in found))
+        tops = [parts[0] for _parent, parts in self.folders.values() if parts]
+        unread = set(layout.find_unread((parts for _file, parts in found), tops))
         for folder_id, (_parent, parts) in self.folders.items():
             if len(parts) == 1 and parts[0] in unread:
                 files[folder_id] = name_folder(folder_id, to_path(parts), layout.describe_unread(parts[0]))
@@ -175,7 +176,9 @@ class DriveSource(Source):
                     parts = (*self.folders[folder.id].parts, child.name)
                     if not child.is_folder and child.target_mime != FOLDER:
                         found.append((child, parts))
-                    elif is_ignored((*parts, "")) or (has_digits and len(parts) > 2 and not is_role(parts[0])):
+                    elif is_ignored((*parts, "")) or (
+                        has_digits and len(parts) > MAX_UNREAD_LEVELS and not is_role(parts[0])
+                    ):
                         continue
                     elif not child.is_folder:
                         links.append((child, parts))
@@ -291,31 +294,26 @@ class DriveSource(Source):
         try:
             data = self.drive.download(file.origin)
         except SourceError as error:
-            if reason := refuse_file(error):
-                raise FileRefusedError(reason) from error
-            raise self._postpone(file, error) from error
+            raise self._blame(file, error) from error
         if file.origin.size is None and (reason := refuse_size(len(data), self.settings.max_image_bytes)):
             raise FileRefusedError(reason)
         return data
 
-    def _postpone(self, file: RemoteFile, error: SourceError) -> FilePostponedError:
-        """A few files may wait for the next night; what stops all of them stops the night.
-
-        Raises:
-            SourceError: As given.
-        """
-        status = status_of(error)
-        if status == HTTPStatus.NOT_FOUND:
+    def _blame(self, file: RemoteFile, error: SourceError) -> Exception:
+        """What a failed download means: for this file, or for the whole night if it is the account's or many fail."""
+        scope = find_scope(error)
+        if scope is Scope.FILE:
+            return FileRefusedError(explain_file(error))
+        if scope is Scope.GONE:
             return FilePostponedError(
                 _("{path} vanished while it was read; it waits for the next night", path=file.path)
             )
-        if isinstance(error, CredentialsError) or 0 < status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise error
         with self._lock:
-            self._num_failed += 1
-            if self._num_failed > MAX_FAILURES:
-                raise error
-        return FilePostponedError(_("{path} cannot be downloaded tonight; it waits for the next night", path=file.path))
+            self._num_failed += scope is Scope.SERVER
+        if scope is Scope.ACCOUNT or self._num_failed > MAX_FAILURES:
+            return error
+        reason = explain_file(error)
+        return FilePostponedError(_("{path}: {reason}", path=file.path, reason=reason), reason)
 
 
 _STILL_THERE = _("still there")

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tenarai.errors import SettingsError, SourceError
+from tenarai.errors import SourceError
 from tenarai.locale import _
 from tenarai.settings import Settings
 from tenarai.sync.download import FilePostponedError, FileRefusedError
@@ -30,20 +30,9 @@ class FolderSource(Source):
     ids_are_paths = True
 
     def __init__(self, settings: Settings) -> None:
-        """Find the folder; nothing is read yet.
-
-        Raises:
-            SettingsError: The address names no folder.
-        """
+        """Find the folder; nothing is read yet."""
         super().__init__(settings)
-        path = self.address.removeprefix("folder:")
-        if not path.strip():
-            raise SettingsError(
-                _("the source {source} names no folder", source=repr(self.address)),
-                expected="folder:<path>",
-                fix=_("set TENARAI_SOURCE or --source"),
-            )
-        self.root = Path(path).expanduser().absolute()
+        self.root = Path(self.address.removeprefix("folder:")).expanduser().absolute()
         self.name = _("the folder {path}", path=str(self.root))
 
     def list_files(self, labels: Labels = BASE_LABELS) -> list[RemoteFile]:

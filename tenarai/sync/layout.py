@@ -95,15 +95,16 @@ class Layout:
         """Whether a top folder's files are placed one by one; else it is named once."""
         return bool(_find_role(top)) or self._is_label_folder(top)
 
-    def find_unread(self, paths: Iterable[Sequence[str]]) -> list[str]:
-        """Top folders that are not read though something is in them that may be meant."""
-        return sorted(
-            {
-                path[0]
-                for path in paths
-                if len(path) > 1 and not self.is_read(path[0]) and not is_ignored(path) and not is_text(path[-1])
-            }
-        )
+    def find_unread(self, paths: Iterable[Sequence[str]], tops: Iterable[str] = ()) -> list[str]:
+        """Top folders that are not read, though their content or name suggests that they are meant.
+
+        Args:
+            paths: Files of the source.
+            tops: Names of its top folders, empty ones included. Default: none.
+        """
+        found = {path[0] for path in paths if len(path) > 1 and not is_ignored(path) and not is_text(path[-1])}
+        found |= {top for top in tops if _guess_role(top) or match_label(top, self._known, exactly=False)}
+        return sorted(top for top in found if not self.is_read(top))
 
     def describe_unread(self, top: str) -> str:
         """Why a top folder is not read, and what to do."""

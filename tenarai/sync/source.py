@@ -99,7 +99,7 @@ class Source(ABC):
             self.address,
             [row for row in plan.rows if row.file_id not in recorded],
             [event for event in plan.events if event.file_id not in recorded],
-            self.state(is_complete=not downloads.waiting),
+            self.state(is_complete=downloads.is_complete),
         )
         return plan.result(num_downloaded=downloads.num_downloaded, num_bytes=downloads.num_bytes)
 

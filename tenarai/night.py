@@ -67,8 +67,10 @@ class Night:
     def step(self, name: str) -> Iterator[StepLog]:
         """Time a step, and give it its log."""
         start = time.perf_counter()
+        step_log = StepLog(log, {"step": name})
+        step_log.debug("")  # that it has begun
         try:
-            yield StepLog(log, {"step": name})
+            yield step_log
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 3)
 

@@ -1,4 +1,4 @@
-"""A night, and what its champion reads: `nightly`, `read`."""
+"""A night, and reading single images: `nightly`, `read`."""
 
 from __future__ import annotations
 
@@ -26,27 +26,33 @@ if TYPE_CHECKING:
 @click.option("--max-epochs", type=click.IntRange(1, 1000), help="Epochs at most. Default: 60.")
 @click.option("--seed", type=click.IntRange(0), help="Seed of the training. Default: 0.")
 @click.option("--device", type=click.Choice(["auto", "gpu", "cpu"]), help="Where to train. Default: auto.")
-@click.pass_context
+@click.option("--verbose", "-v", is_flag=True, help="Show every epoch.")
+@click.option("--quiet", "-q", is_flag=True, help="Show nothing but errors.")
 def nightly(
-    ctx: click.Context,
-    /,
     source: str | None,
     store: str | None,
     force: bool,
     accept_changes: bool,
+    verbose: bool,
+    quiet: bool,
     **training: Any,
 ) -> None:
-    """One night, here and now: sync, prepare, train, examine, decide, report."""
-    from tenarai.cli.console import run_here
+    """Run a night now: read what is new, train, evaluate, report.
+
+    On the Prefect server that PREFECT_API_URL names or that `tenarai up` runs in this folder; else without a server.
+    """
+    from tenarai.cli.console import run_night
+    from tenarai.settings import TrainingSettings
 
     settings = read_settings(source=source, store=store)
     make_sample_if_default(settings)
-    chosen = {name: value for name, value in training.items() if value is not None}
-    debug = bool(ctx.find_root().params.get("debug"))
-    outcome = run_here(settings, force=force, training=chosen, debug=debug, accept_changes=accept_changes)
-    click.echo()
-    say(outcome.message, bold=True)
-    say(f"report: {outcome.report}")
+    form = TrainingSettings(**{name: value for name, value in training.items() if value is not None})
+    outcome = run_night(
+        settings, force=force, accept_changes=accept_changes, training=form, verbose=verbose, quiet=quiet
+    )
+    if not quiet:
+        say(outcome.message, bold=True)
+        say(_("report: {path}", path=outcome.report))
 
 
 @click.command()
@@ -54,11 +60,11 @@ def nightly(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per image: file, label, probability, unsure.")
 @click.option("--model", metavar="ID", help="Read with this model instead of the champion.")
 @click.option(
-    "--explain", type=click.Path(path_type=Path), metavar="PNG", help="Draw what the normaliser made of them."
+    "--explain", type=click.Path(path_type=Path), metavar="PNG", help="Draw what the normaliser makes of them."
 )
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE…")
 def read(store: str | None, as_json: bool, model: str | None, explain: Path | None, images: tuple[Path, ...]) -> None:
-    """What the champion reads in IMAGE…, and how sure it is."""
+    """Read images with the champion, and say how sure it is."""
     if not any(image.exists() for image in images):  # before NumPy and the like are imported
         raise SettingsError(_("{file} does not exist", file=str(images[0])), fix=_("check the path"))
     from tenarai.evaluate.read import read_files
@@ -79,7 +85,7 @@ def read(store: str | None, as_json: bool, model: str | None, explain: Path | No
 
 
 def make_sample_if_default(settings: Settings) -> None:
-    """The sample folder, at first use, when nobody named a source of their own."""
+    """Make the sample folder at first use, where no source is set."""
     from tenarai.settings import DEFAULT_SOURCE
 
     folder = Path(DEFAULT_SOURCE.removeprefix("folder:"))
@@ -87,5 +93,5 @@ def make_sample_if_default(settings: Settings) -> None:
         return
     from tenarai.sample import make_sample
 
-    say(f"no source named: making a sample folder of real digits in {folder}")
+    say(_("no source is set: making a sample folder of real digits in {folder}", folder=folder))
     make_sample(folder)

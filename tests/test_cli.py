@@ -1,9 +1,10 @@
 """The commands as a person types them."""
 
 import json
-import os
+import logging
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from tenarai.cli.main import main
-from tenarai.errors import SettingsError
+from tenarai.locale import _
 from tests.collections_of_digits import fill, picture, save
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -131,38 +132,80 @@ def test_champions_come_and_go_by_hand(prefect, tmp_path):
     assert "base" in tenarai("rollback")
 
 
-def test_the_first_command_in_a_new_folder_makes_a_home_for_prefect(tmp_path, monkeypatch):
-    from tenarai.cli.console import quiet_prefect
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("PREFECT_HOME", raising=False)
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    quiet_prefect(debug=False)
-    assert Path(os.environ["PREFECT_HOME"]).is_dir()
-    assert Path(os.environ["PREFECT_HOME"]).is_relative_to(tmp_path)
-
-
-def test_a_folder_that_prefect_may_not_write_to_is_one_clear_message(tmp_path, monkeypatch):
-    from tenarai.cli.console import quiet_prefect
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("PREFECT_HOME", raising=False)
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    (tmp_path / ".tenarai").write_text("a file in its place")
-    with pytest.raises(SettingsError, match="cannot be kept"):
-        quiet_prefect(debug=False)
-
-
-@pytest.mark.parametrize("meant", [True, False])
-def test_a_mass_deletion_is_believed_only_when_the_command_line_says_so(run, monkeypatch, meant):
+@pytest.mark.parametrize("accept", [True, False])
+def test_changes_that_look_like_an_accident_are_accepted_only_when_asked(run, monkeypatch, accept):
     from tenarai.report.outcome import Outcome
 
-    told = {}
+    given = {}
 
-    def run_here(settings, **options):
-        told.update(options)
+    def run_night(settings, **options):
+        given.update(options)
         return Outcome("r", "nothing new", "nothing new: no image changed", "Completed", "report.html")
 
-    monkeypatch.setattr("tenarai.cli.console.run_here", run_here)
-    assert run("nightly", "--source", "folder:x", *["--accept-changes"] * meant).exit_code == 0
-    assert told["accept_changes"] is meant
+    monkeypatch.setattr("tenarai.cli.console.run_night", run_night)
+    assert run("nightly", "--source", "folder:x", *["--accept-changes"] * accept).exit_code == 0
+    assert given["accept_changes"] is accept
+
+
+def show(records, *, verbose=False, language="en"):
+    """What a night shows of these records of steps, without a terminal."""
+    from tenarai.cli.console import StepLines
+
+    lines = StepLines(language, verbose=verbose)
+    with lines._console.capture() as captured:
+        for level, step, message in records:
+            named = _("{step}: {message}", step=step, message=message)
+            lines.emit(logging.LogRecord("tenarai.night", level, __file__, 0, named, None, None))
+    lines.close()
+    return captured.get().splitlines()
+
+
+FIT = _("{recipe}, fold {fold} of {folds}", recipe="mlp", fold=1, folds=5, done=0, total=6)
+RECORDS = [
+    (logging.DEBUG, "sync", ""),
+    (logging.INFO, "sync", _("{done} of {total} files", done=3, total=9)),
+    (logging.INFO, "sync", _("nothing new")),
+    (logging.INFO, "train", _("{fit}, epoch {epoch}", fit=FIT, epoch=7)),
+    (logging.WARNING, "send", "no network [1]"),
+]
+
+
+def test_a_night_shows_a_line_a_step_and_epochs_when_asked():
+    assert show(RECORDS) == ["✓ sync      nothing new", "! send      no network [1]"]
+    assert show(RECORDS, verbose=True) == [
+        "  sync      3 of 9 files",
+        "✓ sync      nothing new",
+        "  train     mlp, fold 1 of 5, epoch 7",
+        "! send      no network [1]",
+    ]
+
+
+def test_progress_is_found_in_a_message_or_within_it():
+    from tenarai.cli.console import find_progress
+
+    assert find_progress(RECORDS[1][2]) == 3 / 9
+    assert find_progress(RECORDS[3][2]) == 0
+    assert find_progress(RECORDS[2][2]) is None
+
+
+def test_a_night_runs_on_the_server_that_is_set_or_that_up_runs_in_this_folder(tmp_path, monkeypatch):
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    from tenarai.cli.console import find_server
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("PREFECT_API_URL", "PREFECT_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert find_server() == {}
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        home, api = tmp_path / ".tenarai/prefect-server", f"http://127.0.0.1:{server.server_port}/api"
+        home.mkdir(parents=True)
+        (home / "address").write_text(api)
+        (home / "login").touch(0o600)
+        (home / "login").write_text("tenarai:secret")
+        assert find_server() == {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": "tenarai:secret"}
+        server.shutdown()
+    assert find_server() == {}
+    monkeypatch.setenv("PREFECT_API_URL", "http://elsewhere/api")
+    assert find_server() == {"PREFECT_API_URL": "http://elsewhere/api"}

@@ -33,11 +33,11 @@ STEPS = (
     _("send"),
 )
 WIDTH = 9  # of the longest name, in columns of the terminal
-QUIET_PREFECT = {  # read when Prefect is imported; what the steps log still reaches the UI
+ON_SERVER = {  # read when Prefect is imported: what the steps log goes to the UI, and nothing else to the screen
     "PREFECT_LOGGING_EXTRA_LOGGERS": "tenarai",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
 }
-NO_SERVER = {"PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false"}  # else Prefect starts one for each call
+IN_PLACE = {"PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false"}  # else Prefect starts a server of its own
 
 
 class StepLines(logging.Handler):
@@ -112,7 +112,7 @@ def run_night(
         TenaraiError: A step failed.
     """
     server = find_server()
-    os.environ.update(QUIET_PREFECT | (server or NO_SERVER))
+    os.environ.update(ON_SERVER | server if server else IN_PLACE)
     if not quiet:
         where = server.get("PREFECT_API_URL")
         say(
@@ -154,6 +154,6 @@ def find_server() -> dict[str, str]:
     """The environment that leads to a Prefect server: the one that is set, or that of `tenarai up` in this folder."""
     if url := os.environ.get("PREFECT_API_URL"):
         return {"PREFECT_API_URL": url}
-    from tenarai.orchestration.login import find_running
+    from tenarai.orchestration.up import find_running
 
     return find_running()

@@ -5,6 +5,7 @@ Exit codes: 0 done (also "nothing new"), 1 failed, 2 wrong usage. Errors are one
 
 from __future__ import annotations
 
+import os
 import traceback
 from typing import Any
 
@@ -30,6 +31,9 @@ SECTIONS = {
     _("Models"): (models, why, rollback, promote, export),
     _("Experiments"): (study,),
 }
+
+os.environ.setdefault("DO_NOT_TRACK", "1")  # before Prefect is imported
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 class TenaraiGroup(TranslatedGroup):

@@ -33,6 +33,7 @@ from tenarai.settings import DEFAULT_HOME, Settings
 if TYPE_CHECKING:
     from tenarai.orchestration.watchdog import Watchdog
 
+ADDRESS = "address"  # the file in Prefect's home that names a running server's API
 SECONDS_TO_START = 180
 SILENCE = 120.0  # seconds after which a server that still runs and does not answer is restarted
 STABLE = 120.0  # seconds after which a part has recovered
@@ -124,7 +125,7 @@ def run_up(*, port: int, start_now: bool = False, database: str = "", reset: boo
         raise SettingsError(
             _("port {port} is taken", port=port), fix=_("stop what listens there, or choose another with --port")
         )
-    home = Path(os.environ.get("PREFECT_HOME") or f"{DEFAULT_HOME}/prefect-server").resolve()
+    home = _find_home()
     logs = home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     os.environ.update(_environment(home, url, database))  # before Prefect is imported, here and in what is started
@@ -149,6 +150,9 @@ def run_up(*, port: int, start_now: bool = False, database: str = "", reset: boo
             deploy(reset=reset)
             for part in workers:
                 part.start()
+            address = home / ADDRESS
+            stack.callback(address.unlink, missing_ok=True)
+            address.write_text(f"{url}/api", encoding="ascii")
             watchdog = Watchdog(say)
             page = watchdog.start_night() if start_now else url
             say(_("ready after {n} s: {url}", n=round(time.monotonic() - begun), url=url), bold=True)
@@ -160,6 +164,22 @@ def run_up(*, port: int, start_now: bool = False, database: str = "", reset: boo
         except KeyboardInterrupt:
             say(_("stopping …"))
     return 0
+
+
+def find_running() -> dict[str, str]:
+    """The environment of clients of the server that `tenarai up` runs in this folder; empty where none answers."""
+    home = _find_home()
+    try:
+        api = (home / ADDRESS).read_text(encoding="ascii")
+    except OSError:
+        return {}
+    if not _answers(api):
+        return {}
+    return {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": read_or_make_login(home)}
+
+
+def _find_home() -> Path:
+    return Path(os.environ.get("PREFECT_HOME") or f"{DEFAULT_HOME}/prefect-server").resolve()
 
 
 def say(text: str, *, bold: bool = False) -> None:

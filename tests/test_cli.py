@@ -103,7 +103,7 @@ def test_without_a_store_no_other_model_than_the_base_answers_to_a_name(run, tmp
     for command in (["read", four], ["export", "--format", "onnx", "--out", tmp_path / "x.onnx"]):
         done = run(*command, "--model", "nope", "--store", tmp_path / "nowhere")
         assert done.exit_code == 1
-        assert "there is no model 'nope'" in done.output
+        assert "the model nope is missing" in done.output
     assert not (tmp_path / "x.onnx").exists()
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from tenarai.errors import DatasetError, StoreError
 from tenarai.locale import _
-from tenarai.prepare import are_near
+from tenarai.prepare import find_near
 from tenarai.records import Fingerprint, Image, Rejection, Role, SnapshotInfo
 from tenarai.store import Store
 
@@ -231,8 +231,8 @@ def _find_leaks(
         return set()
     groups = {digits[sha].group for sha in regression}
     ours, theirs = sorted(candidates), sorted(regression)
-    close = are_near(_hashes(ours, digits), _hashes(theirs, digits))
-    return {sha for sha, row in zip(ours, close, strict=True) if row.any() or digits[sha].group in groups}
+    near, _theirs, _distances = find_near(_hashes(ours, digits), _hashes(theirs, digits))
+    return {ours[row] for row in set(near.tolist())} | {sha for sha in ours if digits[sha].group in groups}
 
 
 def _hashes(sha256s: Sequence[str], digits: Mapping[str, Fingerprint]) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tenarai.errors import ImageError
-from tenarai.prepare import NEAR_DUPLICATE_BITS, are_near, decode, hamming, normalise, perceptual_hash, squeeze
+from tenarai.prepare import NEAR_DUPLICATE_BITS, decode, find_near, hamming, normalise, perceptual_hash, squeeze
 from tenarai.prepare.ink import find_shadow, has_dark_ink, ink_strength
 from tenarai.prepare.lines import find_slant, remove_lines, shear
 from tenarai.prepare.normalise import run_stages, scale_to_work
@@ -355,5 +355,33 @@ def test_near_duplicates_among_many_are_those_that_counting_bits_finds():
     theirs = rng.integers(0, 256, (3, 32), dtype=np.uint8)
     ours = rng.integers(0, 256, (5000, 32), dtype=np.uint8)
     ours[[0, 2047, 2048, 4999]] = theirs[[0, 1, 2, 0]] ^ 1  # a bit of each byte: 32 bits apart
-    found = {(int(row), int(column)) for row, column in np.argwhere(are_near(ours, theirs))}
-    assert found == {(0, 0), (2047, 1), (2048, 2), (4999, 0)}
+    theirs = np.concatenate([theirs, theirs[:1] ^ 3])  # farther from the first, and near to it, too
+    rows, columns, distances = find_near(ours, theirs)
+    assert list(zip(rows.tolist(), columns.tolist(), distances.tolist(), strict=True)) == [
+        (0, 0, 32),
+        (0, 3, 32),
+        (2047, 1, 32),
+        (2048, 2, 32),
+        (4999, 0, 32),
+        (4999, 3, 32),
+    ]
+
+
+@pytest.mark.parametrize("counts", [(0, 5), (5, 0), (300, 20_000)])
+def test_the_search_by_half_of_the_hash_finds_all_near_duplicates_nearest_first(counts):
+    rng = np.random.default_rng(0)
+    ours, theirs = (rng.integers(0, 256, (count, 32), dtype=np.uint8) for count in counts)
+    for row in range(0, min(counts), 3):  # copies that differ in 0 to 60 bits anywhere
+        flips = np.zeros(256, np.uint8)
+        flips[rng.choice(256, rng.integers(60), replace=False)] = 1
+        theirs[7 * row] = ours[row] ^ np.packbits(flips)
+    distance = hamming(ours, theirs).astype(int)
+    expected = [
+        (row, column, distance[row, column])
+        for row in range(len(ours))
+        for column in np.argsort(distance[row], kind="stable")
+        if distance[row, column] <= NEAR_DUPLICATE_BITS
+    ]
+    found = zip(*(array.tolist() for array in find_near(ours, theirs)), strict=True)
+    assert list(found) == expected
+    assert len(expected) > 50 or not min(counts)

@@ -233,6 +233,13 @@ class Catalogue:
             rows = connection.execute(query).tuples()
             return {sha: Fingerprint(sha, phash, sha if group == sha else group) for sha, phash, group in rows}
 
+    def groups(self, normaliser: int) -> list[tuple[bytes, str]]:
+        """Perceptual hash and group of all usable digits; nothing else is read."""
+        table = schema.digits
+        query = select(table.c.phash, table.c.group).where(table.c.normaliser == normaliser, table.c.reason == "")
+        with self.reading() as connection:
+            return list(connection.execute(query.order_by(table.c.sha256)).tuples())
+
     def pixels(self, normaliser: int, sha256s: Iterable[str]) -> Iterator[bytes]:
         """Pixels of prepared images in the order asked for, a few at a time, however many.
 

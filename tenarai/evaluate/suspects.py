@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.dataset import REGRESSION, Snapshot
-from tenarai.prepare import are_near
+from tenarai.prepare import find_near
 from tenarai.records import Fingerprint, Image, Role, Suspect
 
 SURE_OF_ANOTHER = 0.5  # both are probabilities; `benchmarks/labels.py` measures what they find
@@ -135,10 +135,9 @@ def _copies_of_regression(
     """Copies of regression images that are not in their near-duplicate group."""
     regression = [image for image in images if image.role is Role.MISREAD]
     others = [image for image in images if image.role is Role.DIGITS and image.file_id not in known]
-    if not regression or not others:
-        return []
-    close = are_near(_hashes(others, digits), _hashes(regression, digits))
-    return [(image, regression[int(row.argmax())]) for image, row in zip(others, close, strict=True) if row.any()]
+    rows, nearest, _distances = find_near(_hashes(others, digits), _hashes(regression, digits))
+    first = np.unique(rows, return_index=True)[1]
+    return [(others[rows[at]], regression[nearest[at]]) for at in first]
 
 
 def _hashes(images: Sequence[Image], digits: Mapping[str, Fingerprint]) -> NDArray[np.uint8]:

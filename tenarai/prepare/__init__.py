@@ -9,14 +9,14 @@ from tenarai.prepare.decode import MAX_BYTES, MAX_PIXELS, decode
 from tenarai.prepare.images import prepare_images
 from tenarai.prepare.ink import has_dark_ink
 from tenarai.prepare.normalise import NORMALISER_VERSION, normalise, run_stages
-from tenarai.prepare.phash import NEAR_DUPLICATE_BITS, are_near, hamming, perceptual_hash
+from tenarai.prepare.phash import NEAR_DUPLICATE_BITS, find_near, hamming, perceptual_hash
 from tenarai.prepare.plain import squeeze
 
 __all__ = [
     "NEAR_DUPLICATE_BITS",
     "NORMALISER_VERSION",
-    "are_near",
     "decode",
+    "find_near",
     "hamming",
     "has_dark_ink",
     "normalise",

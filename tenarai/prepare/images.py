@@ -17,8 +17,8 @@ from tenarai.errors import ImageError
 from tenarai.locale import _
 from tenarai.prepare.decode import decode
 from tenarai.prepare.normalise import NORMALISER_VERSION, run_stages
-from tenarai.prepare.phash import NEAR_DUPLICATE_BITS, hamming, perceptual_hash
-from tenarai.records import Digit, Fingerprint, PrepareResult
+from tenarai.prepare.phash import find_near, perceptual_hash
+from tenarai.records import Digit, PrepareResult
 from tenarai.settings import Settings
 from tenarai.store import Store
 
@@ -52,7 +52,7 @@ def prepare_images(
     todo = catalogue.unprepared(source, NORMALISER_VERSION)
     if not todo:
         return PrepareResult()
-    groups = Groups(catalogue.fingerprints(NORMALISER_VERSION).values())
+    groups = Groups(catalogue.groups(NORMALISER_VERSION))
     prepare = partial(prepare_original, store, settings=settings)
     num_rejected, last_said = 0, time.monotonic()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # decoders and OpenCV release Python's lock
@@ -80,43 +80,30 @@ class Groups:
     """Groups of near-duplicates. An image joins the group of its nearest earlier copy, permanently.
 
     Args:
-        known: Fingerprints that already have a group.
+        known: Hash and group of each digit that has a group.
     """
 
-    def __init__(self, known: Iterable[Fingerprint]) -> None:
+    def __init__(self, known: Iterable[tuple[bytes, str]]) -> None:
         """Collect the hashes of what is known."""
         known = list(known)
-        self._names = [digit.group for digit in known]
-        self._hashes = _stack(known)
+        self._names = [group for _phash, group in known]
+        self._hashes = _stack(phash for phash, _group in known)
 
     def join(self, digits: Sequence[Digit]) -> list[Digit]:
         """The same digits, each with its group."""
         usable = [digit for digit in digits if digit.phash]
-        hashes = _stack(usable)
-        to_known = _nearest(hashes, self._hashes)
-        among = hamming(hashes, hashes)
-        names: list[str] = []
-        for number, digit in enumerate(usable):
-            name, distance = digit.sha256, NEAR_DUPLICATE_BITS + 1
-            if to_known[number][1] < distance:
-                name, distance = self._names[to_known[number][0]], to_known[number][1]
-            if number and int(among[number, :number].min()) < distance:
-                name = names[int(among[number, :number].argmin())]
-            names.append(name)
-        self._names += names
+        hashes, num_known = _stack(digit.phash for digit in usable), len(self._names)
         self._hashes = np.concatenate([self._hashes, hashes])
-        grouped = {digit.sha256: name for digit, name in zip(usable, names, strict=True)}
+        rows, columns, _distances = find_near(hashes, self._hashes)
+        nearest: dict[int, int] = {}
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            if column < num_known + row:  # a copy that came earlier
+                nearest.setdefault(row, column)
+        for row, digit in enumerate(usable):
+            self._names.append(self._names[nearest[row]] if row in nearest else digit.sha256)
+        grouped = {digit.sha256: name for digit, name in zip(usable, self._names[num_known:], strict=True)}
         return [replace(digit, group=grouped.get(digit.sha256, digit.group)) for digit in digits]
 
 
-def _stack(digits: Sequence[Digit | Fingerprint]) -> NDArray[np.uint8]:
-    return np.frombuffer(b"".join(digit.phash for digit in digits), dtype=np.uint8).reshape(len(digits), 32)
-
-
-def _nearest(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> list[tuple[int, int]]:
-    """(index, distance) of the nearest of theirs for each of ours; distance 257 where there are none."""
-    if not len(theirs) or not len(ours):
-        return [(0, 257)] * len(ours)
-    distances = hamming(ours, theirs)
-    best = distances.argmin(axis=1)
-    return [(int(column), int(distances[row, column])) for row, column in enumerate(best)]
+def _stack(hashes: Iterable[bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(-1, 32)

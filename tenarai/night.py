@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from tenarai.address import normalise_address
 from tenarai.catalogue import Catalogue, hold_store, locate_catalogue, open_catalogue
 from tenarai.errors import SettingsError
+from tenarai.evaluate.promotions import begin_history
 from tenarai.locale import _
 from tenarai.settings import EvaluationSettings, GateSettings, Settings, TrainingSettings
 from tenarai.store import Store, open_store
@@ -125,7 +126,9 @@ def open_night(settings: Settings, *, run_id: str = "", **options: Any) -> Night
     now = datetime.now(UTC)  # names of nights sort by time, even when the clocks are put back
     run = f"{now:%Y%m%d-%H%M%S}-{(run_id or uuid.uuid4().hex)[:4]}"
     created = local_time(settings, now).isoformat(timespec="seconds")
-    return Night(run, created, settings, open_store(settings.store), **options)
+    store = open_store(settings.store)
+    begin_history(store)
+    return Night(run, created, settings, store, **options)
 
 
 def name_tonight() -> str:

@@ -5,10 +5,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select
 
 from tenarai.catalogue import locate_catalogue, open_catalogue, repair, schema
+from tenarai.cli.main import main
 from tenarai.errors import StoreError
+from tenarai.evaluate.promotions import history
 from tenarai.records import Digit, Event, EventKind, Image, Role
 from tenarai.settings import Settings
 from tenarai.store import open_store
@@ -116,3 +119,44 @@ def test_thirty_nights_read_every_original_once(store, address, monkeypatch):
         for night in range(30):
             repair.find_bad_originals(store, catalogue, part=night, parts=30)
         assert sorted(read) == sorted(sha256 for sha256, _ in catalogue.live_originals())
+
+
+def run_check(store, *options):
+    arguments = ["check", "--store", str(store.root), *options]
+    return CliRunner().invoke(main, arguments, env={"TENARAI_LANGUAGE": "en"}, catch_exceptions=False)
+
+
+def test_a_whole_store_passes_and_the_command_says_so(store, address):
+    found = run_check(store)
+    assert (found.exit_code, found.output.strip()) == (0, "the store is whole")
+
+
+def test_every_kind_of_damage_is_found_by_the_command_repaired_and_then_gone(store, address):
+    with open_catalogue(address) as catalogue:
+        first, second, *_ = catalogue.images(SOURCE)
+        with catalogue.writing() as connection:
+            connection.exec_driver_sql("UPDATE digits SET pixels = zeroblob(784) WHERE reason = ''")
+    store.path("blobs", second.sha256[:2], second.sha256).write_bytes(b"other")
+    store.remove("blobs", first.sha256[:2], first.sha256)
+    store.write(b"junk", "snapshots", "0123456789abcdef.npz")
+    store.write(b"%PDF", "reports", "20261125-020000-abcd", "sheet.pdf")
+    store.write(b"[]", "champion.json")
+    found = run_check(store)
+    assert found.exit_code == 1
+    for name in (first.path, second.path, "catalogue: digits", "snapshots/", "reports/", "champion.json"):
+        assert name in found.output
+    assert run_check(store).output == found.output  # nothing was changed
+    assert run_check(store, "--repair").exit_code == 0
+    left = run_check(store)
+    assert left.exit_code == 1  # until a night has fetched the originals again
+    assert left.output.count("the original is missing") == 2
+
+
+def test_a_lost_history_is_restored_from_the_records_of_the_nights(store, address):
+    with open_catalogue(address) as catalogue:
+        for number, champion in enumerate(("base-1", "m-1", "m-1", "m-2"), 2):
+            record = {"run": f"r{number}", "created": f"2026-11-0{number}", "champion": champion, "snapshot": "s"}
+            catalogue.put_night(f"r{number}", SOURCE, record)
+    store.write(b"", "champion.json")
+    assert run_check(store, "--repair").exit_code == 0
+    assert [(line.model, line.since) for line in history(store)] == [("m-1", "2026-11-03"), ("m-2", "2026-11-05")]

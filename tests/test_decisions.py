@@ -161,7 +161,19 @@ def test_a_model_that_never_reigned_cannot_be_put_back(store):
     assert promotions.champion(store).model == "m-1"
 
 
-def test_a_damaged_history_is_one_clear_message(store):
-    store.write(b'[{"model": 1, "nonsense": 2}]', "champion.json")
-    with pytest.raises(StoreError, match="damaged"):
+@pytest.mark.parametrize("change", [lambda data: b"[]", lambda data: b"", lambda data: data.replace(b"m-1", b"m-2")])
+def test_a_damaged_history_is_one_clear_message(store, change):
+    promotions.promote(store, "m-1", why="better", by="gate")
+    store.write(change(store.read("champion.json")), "champion.json")
+    with pytest.raises(StoreError, match="damaged.*tenarai check --repair"):
+        promotions.champion(store)
+
+
+def test_a_missing_history_stops_the_night_instead_of_making_the_base_champion(store):
+    promotions.begin_history(store)
+    assert promotions.champion(store) is None
+    store.write(b"{}", "models", "m-1", "model.json")
+    store.remove("champion.json")
+    promotions.begin_history(store)
+    with pytest.raises(StoreError, match=r"champion\.json.*tenarai check --repair"):
         promotions.champion(store)

@@ -27,6 +27,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 KILL_EVERYWHERE = """
 import os, signal, sys
 from tenarai.evaluate import promotions
+from tenarai.records import Promotion
 from tenarai.store import open_store
 
 store = open_store(sys.argv[1])
@@ -53,7 +54,7 @@ for deadly in range(1, 1000):
     assert names in (["m-old"], ["m-old", "m-new"]), (deadly, names)
     print(deadly, names[-1], os.WIFSIGNALED(status))
     if names[-1] == "m-new":
-        store.write_json([{"model": "m-old", "since": "", "why": "", "by": "", "action": "promoted"}], "champion.json")
+        promotions.write_history(store, [Promotion("m-old", "", "", "", "promoted")])
     if not os.WIFSIGNALED(status):
         break
 """
@@ -212,6 +213,7 @@ def test_after_a_roll_back_everything_reads_as_before_the_promotion_to_the_bit(s
     from tenarai.settings import Settings
 
     settings = Settings(store=str(tmp_path / "store"))
+    promotions.begin_history(store)
     files = [save(tmp_path / f"{n}.png", picture(n)) for n in range(0, 60, 3)]
     base = bundle.base_info()
     info = ModelInfo(id="", labels=base.labels, normaliser=base.normaliser, recipe="mlp", epochs=1)

@@ -303,10 +303,12 @@ class Catalogue:
         with self.writing() as connection:
             self._upsert(connection, schema.nights, [value], key=("run",))
 
-    def nights(self, source: str) -> list[dict[str, object]]:
-        """Records of a source's finished nights, oldest first."""
+    def nights(self, source: str = "") -> list[dict[str, object]]:
+        """Records of finished nights of a source, or of all sources, oldest first."""
         table = schema.nights
-        query = select(table.c.record).where(table.c.source == source).order_by(table.c.id)
+        query = select(table.c.record).order_by(table.c.id)
+        if source:
+            query = query.where(table.c.source == source)
         with self.reading() as connection:
             return [json.loads(text) for text in connection.scalars(query)]
 

@@ -19,7 +19,7 @@ from tenarai.cli.nights import nightly, read
 from tenarai.cli.notices import notify
 from tenarai.cli.options import read_language, say
 from tenarai.cli.serving import deploy, up
-from tenarai.cli.setup import connect, doctor
+from tenarai.cli.setup import check, connect, doctor
 from tenarai.cli.sheets import sheet
 from tenarai.cli.studies import study
 from tenarai.errors import TenaraiError
@@ -27,7 +27,7 @@ from tenarai.locale import _
 
 SECTIONS = {
     _("Every day"): (nightly, read, sheet, confirm_label),
-    _("Set up"): (connect, doctor, up, deploy, notify),
+    _("Set up"): (connect, doctor, check, up, deploy, notify),
     _("Models"): (models, why, rollback, promote, export),
     _("Experiments"): (study,),
 }

@@ -1,15 +1,19 @@
-"""Before the first night: `doctor`, `connect`."""
+"""Before the first night, and when something seems wrong: `doctor`, `check`, `connect`."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tenarai.cli.options import read_language, read_settings, say, source_option, store_option
 from tenarai.locale import _, plural, translate
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 MARKS = {"ok": "[green]✓[/]", "note": "·", "wrong": "[red]✗[/]"}
 
@@ -46,6 +50,33 @@ def doctor(source: str | None, store: str | None, as_json: bool) -> None:
         say(plural("{n} problem stops the night", "{n} problems stop the night", num_wrong), fg="red", err=True)
         sys.exit(1)
     say(_("nothing stops the night"), bold=True)
+
+
+@click.command()
+@store_option
+@click.option("--repair", is_flag=True, help="Remove what is damaged and can be made again.")
+def check(store: str | None, repair: bool) -> None:
+    """Check every file of the store, and repair what can be."""
+    from rich.progress import Progress
+
+    from tenarai.check import check_store
+
+    language = read_language()
+    with Progress(transient=True) as progress:
+        bars: dict[str, TaskID] = {}
+
+        def listen(subject: str, done: int, total: int) -> None:
+            bar = bars.setdefault(subject, progress.add_task(subject, total=total))
+            progress.update(bar, completed=done)
+
+        faults = check_store(read_settings(store=store), repairing=repair, listen=listen)
+    for fault in faults:
+        say(_("{where}: {what}", where=fault.where, what=fault.what), fg="yellow" if fault.repaired else "red")
+        click.echo(f"  → {translate(fault.repaired or fault.fix, language)}")
+    if any(not fault.repaired for fault in faults):
+        say(plural("{n} fault was found", "{n} faults were found", len(faults)), fg="red", err=True)
+        sys.exit(1)
+    say(_("repaired; run a night, then check again") if faults else _("the store is whole"), bold=True)
 
 
 @click.command()

@@ -8,12 +8,14 @@ Both are replaced as a whole: killed anywhere, there is exactly one champion, th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, TypeVar
 
-from tenarai.errors import ModelError, StoreError
+from tenarai.errors import ModelError
 from tenarai.evaluate.gate import decide, take_look
 from tenarai.locale import _, dump
 from tenarai.records import Decision, Evaluation, Look, Promotion
@@ -50,7 +52,7 @@ def settle(
     looks = read_looks(store)
     look = take_look(evaluation, settings, looks)
     if look and look not in looks:
-        store.write_json([asdict(item) for item in (*looks, look)], LOOKS)
+        _write(store, LOOKS, (*looks, look))
     decision = decide(evaluation, settings, look)
     if is_champion:
         return decision if decision.verdict == "promoted" else Decision("promoted", "resumed", {"model": challenger})
@@ -64,7 +66,7 @@ def history(store: Store) -> tuple[Promotion, ...]:
     """All promotions, oldest first; empty before the first, when the base model reads.
 
     Raises:
-        StoreError: The history is damaged.
+        StoreError: The history is damaged, or missing though there are models.
     """
     return _read(store, HISTORY, Promotion)
 
@@ -73,7 +75,7 @@ def read_looks(store: Store) -> tuple[Look, ...]:
     """All looks at the evidence, oldest first.
 
     Raises:
-        StoreError: The file is damaged.
+        StoreError: The file is damaged, or missing though there are models.
     """
     return _read(store, LOOKS, Look)
 
@@ -97,7 +99,7 @@ def promote(store: Store, model: str, *, why: str, by: str, snapshot: str = "", 
     """
     promotions = history(store)
     promotion = Promotion(model, datetime.now(UTC).isoformat(timespec="seconds"), why, by, action, snapshot)
-    store.write_json([asdict(line) for line in (*promotions, promotion)], HISTORY)
+    write_history(store, (*promotions, promotion))
     return promotion
 
 
@@ -182,14 +184,37 @@ def _replay(promotions: Sequence[Promotion]) -> tuple[tuple[Promotion, ...], tup
     return tuple(standing), tuple(undone)
 
 
-def _read(store: Store, file: str, record: type[_T]) -> tuple[_T, ...]:
-    if not store.exists(file):
+def begin_history(store: Store) -> None:
+    """Write the empty files of a new store, so that a missing file can be told from one without records."""
+    if store.names("models"):
+        return
+    for name in (HISTORY, LOOKS):
+        if not store.exists(name):
+            _write(store, name, ())
+
+
+def write_history(store: Store, promotions: Sequence[Promotion]) -> None:
+    """Replace the history by these promotions, oldest first."""
+    _write(store, HISTORY, promotions)
+
+
+def _read(store: Store, name: str, kind: type[_T]) -> tuple[_T, ...]:
+    """The records in a file; none where nothing was trained yet."""
+    if not store.exists(name) and not store.names("models"):
         return ()
+    found = store.read_json(name)
     try:
-        return tuple(record(**line) for line in store.read_json(file))
-    except TypeError as error:
-        raise StoreError(
-            _("{file} in the store {store} is damaged", file=file, store=store.address),
-            received=str(error),
-            fix=_("restore it from a copy of the store"),
-        ) from error
+        if found["checksum"] != _checksum(found["records"]):
+            raise ValueError("a wrong checksum")
+        return tuple(kind(**line) for line in found["records"])
+    except (TypeError, KeyError, ValueError) as error:
+        raise store.damaged(name, received=str(error)) from error
+
+
+def _write(store: Store, name: str, records: Sequence[Promotion | Look]) -> None:
+    lines = [asdict(record) for record in records]
+    store.write_json({"records": lines, "checksum": _checksum(lines)}, name)
+
+
+def _checksum(lines: object) -> str:
+    return sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()[:16]

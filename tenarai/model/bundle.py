@@ -170,6 +170,17 @@ def load_model(store: Store, model_id: str, *, normaliser: int) -> LoadedModel:
     return LoadedModel(info, lambda: _load_network(store, info), forward)
 
 
+def verify_model(store: Store, model_id: str) -> None:
+    """Check all files of a model against their digests.
+
+    Raises:
+        ModelError: One is missing or damaged.
+    """
+    info = load_info(store, model_id)
+    for name in () if is_base(model_id) else info.digests:
+        _read(store, info, name)
+
+
 def load_curves(store: Store, model_id: str) -> Curves:
     """Load the learning curves of a model.
 

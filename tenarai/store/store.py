@@ -5,7 +5,7 @@
     blobs/ab/<sha256>             originals: the bytes as they came, verified whenever they are read
     snapshots/<id>.npz            immutable data sets
     models/<id>/                  a model's files; model.json is written last
-    champion.json, looks.json     the history of promotions, whose last line is the champion, and the looks at the evidence
+    champion.json, looks.json     the history of promotions (the last is the champion), the looks at the evidence
     sheet-labels/<number>.json    labels of several characters on practice sheets
     reports/<run>/, reports/latest
     studies/<id>/                 the report of a study; study.json is written last

@@ -2,4 +2,7 @@
 
 import logging
 
+from tenarai.orchestration.runs import log_expected_errors_in_one_line
+
 logging.getLogger("tenarai").setLevel(logging.INFO)  # Prefect shows our log, but leaves its level at warnings
+log_expected_errors_in_one_line()

@@ -5,6 +5,7 @@ sync ─▶ sheets ─▶ prepare ─▶ freeze ─▶ train ─▶ evaluate ─
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ParamSpec, Protocol, TypeVar
 
 from prefect import Task, flow
@@ -22,10 +23,12 @@ from tasks.send import send_report
 from tasks.sheets import cut_sheets
 from tasks.sync import sync
 from tasks.train import train
-from tenarai.night import Night, name_tonight, open_night
-from tenarai.orchestration.blocks import resolve_secrets
+from tenarai.errors import TenaraiError
+from tenarai.night import Night, open_night
+from tenarai.orchestration.blocks import settings_of_run
+from tenarai.orchestration.runs import NIGHTLY, explain_failure, fail_run, name_run
 from tenarai.report.outcome import Outcome
-from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings, read_settings
+from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,7 +51,7 @@ def in_place(step: Task[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     return step.fn(*args, **kwargs)
 
 
-@flow(name="nightly", flow_run_name=name_tonight, timeout_seconds=6 * 3600)
+@flow(name="nightly", timeout_seconds=6 * 3600, on_failure=[explain_failure], on_crashed=[explain_failure])
 def nightly(
     source: str = "",
     store: str = "",
@@ -61,24 +64,28 @@ def nightly(
     """Train on what is new, evaluate it, and publish a report.
 
     Args:
-        source: Where the images are: folder:PATH or drive:FOLDER_ID. Empty: as set on the worker (TENARAI_SOURCE).
-        store: Where everything is kept: a path, s3://… or gs://…. Empty: as set on the worker (TENARAI_STORE).
+        source: Where the images are: folder:PATH or drive:FOLDER_ID. Empty: as set for the worker.
+        store: Where everything is kept: a path, s3://… or gs://…. Empty: as set for the worker.
         force: Train even when nothing is new, with another seed.
         accept_changes: Accept, this once, changes of the source that look like an accident.
         training: How the challenger is trained.
         evaluation: What champion and challenger are evaluated on.
         gate: When a challenger becomes champion.
     """
-    night = open_night(
-        resolve_secrets(read_settings(source=source, store=store)),
-        run_id=str(flow_run.id or ""),
-        force=force,
-        accept_changes=accept_changes,
-        training=training,
-        evaluation=evaluation,
-        gate=gate,
-    )
-    outcome = run_steps(night)
+    try:
+        night = open_night(
+            settings_of_run(source=source, store=store),
+            run_id=str(flow_run.id or ""),
+            force=force,
+            accept_changes=accept_changes,
+            training=training,
+            evaluation=evaluation,
+            gate=gate,
+        )
+        name_run(NIGHTLY, datetime.fromisoformat(night.created))
+        outcome = run_steps(night)
+    except TenaraiError as error:
+        return fail_run(error)
     return Completed(name=outcome.state, message=str(outcome.message), data=outcome)
 
 

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from tenarai.errors import TenaraiError
 from tenarai.model.challenger import train_challenger
+from tenarai.orchestration.runs import explain_failure, fail_run
+from tenarai.orchestration.training import TrainingView
 from tenarai.settings import TrainingSettings
 from tenarai.store import open_store
 
 log = logging.getLogger("tenarai.train")
 
 
-@flow(name="train", flow_run_name="train {model}", timeout_seconds=4 * 3600)
+@flow(
+    name="train",
+    flow_run_name="train {model}",
+    timeout_seconds=4 * 3600,
+    on_failure=[explain_failure],
+    on_crashed=[explain_failure],
+)
 def train(store: str, snapshot: str, model: str, training: TrainingSettings = TrainingSettings()) -> State[str]:
     """Train one challenger.
 
@@ -25,5 +35,9 @@ def train(store: str, snapshot: str, model: str, training: TrainingSettings = Tr
         model: Id under which the model is kept; a complete model of this id is not trained again.
         training: How it is trained.
     """
-    message = train_challenger(open_store(store, create=False), snapshot, model, training, log.info)
+    try:
+        with closing(TrainingView(log, training)) as view:
+            message = train_challenger(open_store(store, create=False), snapshot, model, training, view)
+    except TenaraiError as error:
+        return fail_run(error)
     return Completed(message=str(message), data=model)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -10,6 +12,7 @@ from tenarai.locale import _
 from tenarai.model.challenger import is_complete, name_challenger, train_challenger
 from tenarai.night import Night
 from tenarai.orchestration.pools import gpu_worker_is_ready, train_on_gpu_pool
+from tenarai.orchestration.training import TrainingView
 from tenarai.records import FreezeResult
 
 
@@ -45,5 +48,7 @@ def train(night: Night, frozen: FreezeResult) -> str:
                     expected=_("models/{model}/model.json in {store}", model=model, store=night.store.address),
                     fix=_("give both workers the same store"),
                 )
-        log.info(train_challenger(night.store, snapshot, model, training, log.info))
+        with closing(TrainingView(log, training)) as view:
+            done = train_challenger(night.store, snapshot, model, training, view)
+        log.info(done)
         return model

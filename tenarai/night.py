@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import ValidationError
-
 from tenarai.address import normalise_address
 from tenarai.catalogue import Catalogue, hold_store, locate_catalogue, open_catalogue
 from tenarai.errors import SettingsError
@@ -129,15 +127,6 @@ def open_night(settings: Settings, *, run_id: str = "", **options: Any) -> Night
     store = open_store(settings.store)
     begin_history(store)
     return Night(run, created, settings, store, **options)
-
-
-def name_tonight() -> str:
-    """Name a run until its verdict is known, such as `2026-11-24 nightly`."""
-    try:
-        now = local_time(Settings(), datetime.now(UTC))  # type: ignore[call-arg]
-    except (SettingsError, ValidationError):  # the night itself reports them
-        now = datetime.now(UTC)
-    return f"{now:%Y-%m-%d} nightly"
 
 
 def local_time(settings: Settings, moment: datetime) -> datetime:

@@ -119,8 +119,8 @@ def test_a_live_artifact_is_one_artifact_that_changes_and_skips_what_comes_too_s
     @flow
     def show():
         for text in ("one", "two", "three"):
-            shown.show(text)
-        shown.show("four", now=True)
+            shown.show(lambda text=text: (text, ""))
+        shown.show(lambda: ("four", ""), now=True)
         return flow_run.id
 
     mine = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[show()]))
@@ -129,4 +129,4 @@ def test_a_live_artifact_is_one_artifact_that_changes_and_skips_what_comes_too_s
 
 
 def test_a_live_artifact_outside_a_run_does_nothing():
-    LiveArtifact("training").show("text")
+    LiveArtifact("training").show(lambda: ("text", ""))

@@ -6,7 +6,9 @@ Outside a run nobody looks, and nothing is published.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +20,11 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.runtime import flow_run, task_run
 
+from tenarai.locale import _
+from tenarai.orchestration import runs
 from tenarai.records import NightReport, Score
 
+VERDICTS = {"promoted": _("Promoted"), "kept": _("Kept"), "nothing new": _("Nothing new")}
 SECONDS_BETWEEN = 3.0
 SHARE = 0.05  # of a training's time that updates may cost
 
@@ -47,10 +52,8 @@ def publish_artifacts(night: NightReport, markdown: str) -> None:
 
 
 def name_run(night: NightReport) -> None:
-    """Call the current run by its date and verdict, such as `2026-11-24 promoted`; outside of a run, do nothing."""
-    if flow_run.id:
-        with get_client(sync_client=True) as client:
-            client.update_flow_run(flow_run.id, name=f"{night.created[:10]} {night.decision.verdict}")
+    """Name the current run after its verdict, such as `Promoted · 25 Nov`."""
+    runs.name_run(VERDICTS[night.decision.verdict], datetime.fromisoformat(night.created))
 
 
 class LiveArtifact:
@@ -71,34 +74,39 @@ class LiveArtifact:
         self._shown: tuple[Any, str] = (None, "")
         self._next = 0.0
 
-    def show(self, data: Any, description: str = "", *, now: bool = False) -> None:
-        """Publish new content.
+    def show(self, make: Callable[[], tuple[Any, str]], *, now: bool = False) -> None:
+        """Publish new content, unless the last is only a moment ago.
 
         Args:
-            data: Markdown, or a percentage.
-            description: A line above it.
-            now: Whether it must not be skipped though the last update is not long ago, such as the last one.
+            make: Called only if it is time; gives data (Markdown or a percentage, None for nothing yet) and a
+                description. Making and sending together take a twentieth of the time at most.
+            now: Whether the moment does not matter, as at the end.
         """
         start = time.monotonic()
-        if not flow_run.id or data is None or self._shown == (data, description) or (start < self._next and not now):
+        if not flow_run.id or (start < self._next and not now):
             return
-        with suppress(HTTPError, PrefectHTTPStatusError), get_client(sync_client=True) as client:
-            if self._id is None:
-                task = UUID(task_run.id) if task_run.id else None
-                artifact = ArtifactCreate(
-                    key=self._key,
-                    type=self._kind,
-                    data=data,
-                    description=description,
-                    flow_run_id=UUID(flow_run.id),
-                    task_run_id=task,
-                )
-                self._id = client.create_artifact(artifact).id
-            else:
-                client.update_artifact(self._id, ArtifactUpdate(data=data, description=description))
-            self._shown = (data, description)
+        with suppress(HTTPError, PrefectHTTPStatusError):
+            data, description = made = make()
+            if data is not None and made != self._shown:
+                self._send(data, description)
+                self._shown = made
         end = time.monotonic()
         self._next = end + max(SECONDS_BETWEEN, (end - start) / SHARE)
+
+    def _send(self, data: Any, description: str) -> None:
+        with get_client(sync_client=True) as client:
+            if self._id is not None:
+                client.update_artifact(self._id, ArtifactUpdate(data=data, description=description))
+                return
+            artifact = ArtifactCreate(
+                key=self._key,
+                type=self._kind,
+                data=data,
+                description=description,
+                flow_run_id=UUID(flow_run.id),
+                task_run_id=UUID(task_run.id) if task_run.id else None,
+            )
+            self._id = client.create_artifact(artifact).id
 
 
 def read_artifact(run_id: UUID, key: str) -> tuple[Any, str]:

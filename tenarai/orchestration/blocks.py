@@ -1,16 +1,36 @@
-"""Secrets that are kept in Prefect blocks, read when a flow or a command starts."""
+"""Settings that Prefect keeps: variables for addresses, blocks for secrets. Read when a flow or a command starts."""
 
 from __future__ import annotations
 
 import json
 
+from prefect.blocks.system import Secret
+from prefect.runtime import flow_run
+from prefect.variables import Variable
 from pydantic import SecretStr
 
 from tenarai.errors import CredentialsError
 from tenarai.locale import _
-from tenarai.settings import Settings
+from tenarai.settings import Settings, read_settings
 
 BLOCK = "block:"
+
+
+def settings_of_run(*, source: str = "", store: str = "") -> Settings:
+    """The settings of the current run, secrets resolved.
+
+    Args:
+        source, store: From the form. Empty: the Prefect variable `tenarai_source` or `tenarai_store`, if there is one,
+            or else the environment of the worker.
+
+    Raises:
+        SettingsError: A setting is invalid.
+        CredentialsError: A block cannot be read.
+    """
+    given = {"source": source, "store": store}
+    if flow_run.id:
+        given = {name: value or str(Variable.get(f"tenarai_{name}", "")) for name, value in given.items()}
+    return resolve_secrets(read_settings(**given))
 
 
 def resolve_secrets(settings: Settings) -> Settings:
@@ -22,8 +42,6 @@ def resolve_secrets(settings: Settings) -> Settings:
     credentials = settings.drive_credentials.get_secret_value()
     if not credentials.startswith(BLOCK):
         return settings
-    from prefect.blocks.system import Secret
-
     name = credentials.removeprefix(BLOCK)
     try:
         value = Secret.load(name).get()  # type: ignore[union-attr]

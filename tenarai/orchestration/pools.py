@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -110,11 +111,13 @@ def _wait_for(run_id: UUID) -> State[Any] | None:
     Raises:
         TrainingError: It took too long.
     """
-    begun, state, curves = time.monotonic(), None, LiveArtifact("training")
+    begun, state = time.monotonic(), None
+    shown = {"training": LiveArtifact("training"), "progress": LiveArtifact("progress", kind="progress")}
     while (waited := time.monotonic() - begun) < LIMIT_SECONDS:
         with suppress(HTTPError, PrefectHTTPStatusError):
             state = _read_state(run_id)
-            curves.show(*read_artifact(run_id, "training"))
+            for key, artifact in shown.items():
+                artifact.show(partial(read_artifact, run_id, key), now=bool(state and state.is_final()))
         if state and state.is_final():
             return state
         if (state is None or not state.is_running()) and waited > START_SECONDS:

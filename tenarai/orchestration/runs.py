@@ -16,14 +16,14 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 from prefect.runtime import flow_run as current_run
 from prefect.states import Failed
-from prefect.variables import Variable
 
 from tenarai.errors import SettingsError, TenaraiError
 from tenarai.locale import _, translate
-from tenarai.settings import Settings
+from tenarai.report.markdown import escape
+from tenarai.settings import read_settings
 
-GENERATED = re.compile(r"[a-z]+-[a-z]+")
-"""Names that Prefect makes up, such as quiet-otter; another one was typed by a person, and is kept."""
+NIGHTLY = _("Nightly")
+STATES = {"Failed": _("Failed"), "Crashed": _("Crashed"), "TimedOut": _("Timed out")}
 
 
 def enter_project() -> dict[str, str]:
@@ -43,15 +43,10 @@ def enter_project() -> dict[str, str]:
     return {"directory": root}
 
 
-def read_variable(name: str) -> str:
-    """A Prefect variable, for a field that was left empty in the form; empty where there is none, or no run."""
-    return str(Variable.get(name, "")) if current_run.id else ""
-
-
-def name_run(verdict: str, moment: datetime) -> None:
-    """Name the current run by verdict and day, such as `Promoted · 25 Nov`; keep a name that a person typed."""
-    if current_run.id and GENERATED.fullmatch(current_run.name or ""):
-        _rename(UUID(current_run.id), verdict, moment)
+def name_run(title: str, moment: datetime) -> None:
+    """Name the current run, such as `Promoted · 25 Nov`. A name that a person typed is kept."""
+    if current_run.id and not _was_typed(current_run.name or ""):
+        _rename(UUID(current_run.id), title, moment)
 
 
 def fail_run(error: TenaraiError) -> State[Any]:
@@ -60,44 +55,58 @@ def fail_run(error: TenaraiError) -> State[Any]:
 
 
 def explain_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Hook `on_failure`, `on_crashed`: name the run after how it ended, and say in an artifact what to do about it."""
-    language = Settings().language  # type: ignore[call-arg]
-    error = state.data if isinstance(state.data, TenaraiError) else None
+    """Hook of a run that failed or crashed: name it after that, and publish what happened and what to do."""
+    language = _language()
+    found = getattr(state.data, "result", state.data)  # Prefect wraps what a state holds
+    error = found if isinstance(found, TenaraiError) else None
     if error:
-        what, fix = _describe(error), error.fix
+        fix = error.fix
     elif state.is_crashed():
-        what = state.message or ""
-        fix = _("nothing: the next night completes what this one began. If it comes back, look for a memory limit")
+        fix = _("Nothing: the next night completes what this one began. If it happens again, look for a memory limit.")
     else:
-        what = state.message or ""
-        fix = _("open the Logs tab; if the cause is not clear there, report it together with the log")
+        fix = _("Open the Logs tab. If the cause is not clear there, report it together with the log.")
+    sections = {
+        _("What happened"): error.what if error else state.message or "",
+        _("Expected"): error.expected if error else "",
+        _("Received"): error.received if error else "",
+        _("What to do"): fix,
+    }
     parts = [
-        f"## {translate(_('What happened'), language)}",
-        _quote(translate(what, language)),
-        f"## {translate(_('What to do'), language)}",
-        _quote(translate(fix, language)),
+        f"## {translate(title, language)}\n\n{escape(translate(text, language))}"
+        for title, text in sections.items()
+        if text
     ]
-    if GENERATED.fullmatch(flow_run.name):
-        _rename(flow_run.id, state.name or "", datetime.now(UTC).astimezone())
     with get_client(sync_client=True) as client:
         client.create_artifact(
             ArtifactCreate(key="what-to-do", type="markdown", data="\n\n".join(parts), flow_run_id=flow_run.id)
         )
+    if not _was_typed(flow_run.name):
+        _rename(flow_run.id, STATES.get(state.name or "", state.name or ""), datetime.now(UTC).astimezone())
 
 
-def _rename(run: UUID, verdict: str, moment: datetime) -> None:
+def _was_typed(name: str) -> bool:
+    """Whether a person typed the name: it is neither one that Prefect makes up nor that of a night that runs."""
+    running = {NIGHTLY, translate(NIGHTLY, _language())}
+    return not re.fullmatch(r"[a-z]+-[a-z]+", name) and name.partition(" · ")[0] not in running
+
+
+def _rename(run: UUID, title: str, moment: datetime) -> None:
+    day = {"day": moment.day, "month": f"{moment:%b}", "number": moment.month}
+    name = _("{title} · {day} {month}", title=title, **day)
     with get_client(sync_client=True) as client:
-        client.set_flow_run_name(run, f"{verdict} · {moment.day} {moment:%b}")
+        client.set_flow_run_name(run, translate(name, _language()))
+
+
+def _language() -> str:
+    """The language of the settings; English where they cannot be read, which the run reports itself."""
+    try:
+        return read_settings().language
+    except SettingsError:
+        return "en"
 
 
 def _describe(error: TenaraiError) -> str:
-    return error.describe(Settings().language)  # type: ignore[call-arg]
-
-
-def _quote(text: str) -> str:
-    """Text as Markdown that shows every character as it is: names of files may contain markup."""
-    fence = "`" * (max(map(len, re.findall(r"`+", text)), default=0) + 3)
-    return f"{fence}\n{text}\n{fence}"
+    return error.describe(_language())
 
 
 class OneLine(logging.Filter):
@@ -106,21 +115,19 @@ class OneLine(logging.Filter):
     def __init__(self) -> None:
         """Nothing was written yet."""
         super().__init__()
-        self._written: list[str] = []
+        self._written: dict[str, str] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Shorten the record of an expected error; drop what repeats it."""
+        run = str(getattr(record, "flow_run_id", ""))
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, TenaraiError):
             record.msg, record.args, record.exc_info = _describe(error), (), None
-        elif not (record.levelno >= logging.ERROR and self._written):
-            return True
-        text = record.getMessage()
-        if any(known in text for known in self._written):
-            return False
-        if error:
-            self._written.append(text)
-        return True
+            is_new = self._written.get(run) != record.msg
+            self._written[run] = record.msg
+            return is_new
+        known = self._written.get(run)
+        return not (known and (known in record.getMessage() or record.levelno >= logging.ERROR))
 
 
 def log_expected_errors_in_one_line() -> None:

@@ -65,7 +65,7 @@ def test_a_passing_fault_of_the_sync_is_tried_again_and_no_other(prefect, night,
         count += 1
         raise fault
 
-    monkeypatch.setattr("tasks.sync.sync_source", fail)
+    monkeypatch.setattr("tasks.sync.open_source", fail)
 
     @flow
     def syncing():

@@ -12,7 +12,7 @@ from tenarai.locale import _
 from tenarai.night import Night
 from tenarai.report.outcome import Outcome
 
-SENT = (".html", ".pdf")  # what a phone opens by itself
+SENT = (".html", ".png", ".pdf")
 
 
 @task(name="send", cache_policy=NO_CACHE)

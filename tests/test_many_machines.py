@@ -62,7 +62,7 @@ def test_the_night_ends_with_a_verdict_and_its_report_lies_in_the_store(night):
     report = json.loads(store.read("reports", run, "report.json"))
     assert night.state.message.startswith(report["verdict"])
     assert report["verdict"] in {"promoted", "kept"}
-    assert report["num_images"] == 83
+    assert report["frozen"]["num_images"] == 83
     assert store.read("reports", run, "report.html").lstrip().lower().startswith(b"<!doctype html>")
 
 

@@ -14,6 +14,7 @@ from tenarai.catalogue import open_catalogue
 from tenarai.dataset import load_snapshot
 from tenarai.errors import DatasetError, SettingsError, SourceError, StoreError, StoreVersionError
 from tenarai.evaluate.champions import promote_by_hand
+from tenarai.locale import from_json
 from tenarai.prepare import NORMALISER_VERSION
 from tenarai.settings import Settings, TrainingSettings
 from tenarai.store import open_store
@@ -51,12 +52,15 @@ def test_a_first_night_ends_with_a_verdict_and_a_report_that_is_complete(prefect
     assert outcome.verdict in {"promoted", "kept"}
     report = report_of(store)
     assert report["verdict"] == outcome.verdict
-    assert report["num_images"] == 83
-    assert report["num_rejected"] == 0
-    assert report["accuracy"]["num_images"] > 0
-    outcomes = [item["outcome"] for item in report["disputed"]]
-    assert (outcomes.count("won"), outcomes.count("lost")) == (report["pairs"]["won"], report["pairs"]["lost"])
-    assert {case["label"] for case in report["regression_set"]} == {"4", "7"}
+    assert report["frozen"]["num_images"] == 83
+    assert report["frozen"]["rejections"] == []
+    assert report["evaluation"]["challenger_score"]["num_images"] > 0
+    outcomes = [item["status"] for item in report["evaluation"]["disputed"]]
+    assert (outcomes.count("won"), outcomes.count("lost")) == (
+        report["evaluation"]["pairs"]["won"],
+        report["evaluation"]["pairs"]["lost"],
+    )
+    assert {case["label"] for case in report["evaluation"]["regression"]} == {"4", "7"}
     with open_catalogue(f"sqlite:///{store / 'catalogue.sqlite'}") as catalogue:
         (kept,) = catalogue.nights(f"folder:{collection}")
     assert {story["label"] for story in kept["stories"].values()} == {"4", "7"}
@@ -87,13 +91,13 @@ def test_a_second_night_without_anything_new_trains_nothing(prefect, collection,
 
 def test_a_quiet_night_still_shows_the_regression_set_and_its_life(prefect, collection, store):
     run_night(collection, store)
-    first = {case["path"]: case for case in report_of(store)["regression_set"]}
+    first = {case["path"]: case for case in report_of(store)["evaluation"]["regression"]}
     run_night(collection, store)
-    for case in report_of(store)["regression_set"]:
+    for case in report_of(store)["evaluation"]["regression"]:
         before = first[case["path"]]
         assert case["challenger"] is None
         assert case["champion"] in (before["champion"], before["challenger"])
-    assert len(report_of(store)["regression_set"]) == 2
+    assert len(report_of(store)["evaluation"]["regression"]) == 2
 
 
 def swap(folder, one, other):
@@ -107,15 +111,15 @@ def test_a_relapse_is_kept_out_by_the_gate_and_reported_when_a_person_lets_it_in
     folder = fill(tmp_path / "folder", num_each=8)
     fill(folder, num_each=1, labels="4", first=50, under="misread")
     run_night(folder, store)
-    (case,) = report_of(store)["regression_set"]
+    (case,) = report_of(store)["evaluation"]["regression"]
     assert case["story"]["state"] == "fixed"
 
     swap(folder / "digits", "4", "9")
     outcome = run_night(folder, store)
     swapped = report_of(store)
-    (case,) = swapped["regression_set"]
+    (case,) = swapped["evaluation"]["regression"]
     assert (outcome.verdict, case["status"], case["champion"]["label"]) == ("kept", "newly misread", "4")
-    assert "loses regression image" in swapped["reason"]
+    assert "the new model misreads misread/4/" in from_json(swapped["reason"])
     assert case["story"]["state"] == "fixed"  # whoever reigns reads it still
     promote_by_hand(Settings(store=str(store)), swapped["challenger"], why="to see it go wrong")
 
@@ -123,11 +127,11 @@ def test_a_relapse_is_kept_out_by_the_gate_and_reported_when_a_person_lets_it_in
     poor = TrainingSettings(recipe="mlp", max_epochs=1, folds=2)
     assert run_night(folder, store, poor).verdict == "kept"
     report = report_of(store)
-    (case,) = report["regression_set"]
+    (case,) = report["evaluation"]["regression"]
     assert case["champion"]["label"] != "4"
     assert (case["story"]["state"], case["story"]["model"]) == ("relapsed", swapped["challenger"])
     page = (store / "reports" / report["run"] / "report.html").read_text()
-    assert "1 relapsed" in page
+    assert "relapsed" in page
 
 
 def test_one_new_image_makes_a_new_night(prefect, collection, store):
@@ -143,9 +147,9 @@ def test_moving_a_file_from_the_inbox_to_a_label_folder_labels_it(prefect, colle
     report = report_of(store)
     assert report["inbox"] == []
     assert [(item["path"], item["label"]) for item in report["filed"]] == [("digits/5/what is this.png", "5")]
-    assert report["filed"][0]["read_as"]  # by the champion of the night before
+    assert report["filed"][0]["was_read_as"]  # by the champion of the night before
     page = (Path(store) / "reports/latest").read_text().strip()
-    assert "Thank you: you filed 1." in (Path(store) / "reports" / page / "report.html").read_text()
+    assert "Thank you for filing 1 image" in (Path(store) / "reports" / page / "report.html").read_text()
 
 
 def test_the_state_of_a_run_tells_how_the_night_ended(prefect, collection, store):
@@ -241,7 +245,7 @@ def test_a_digit_on_white_paper_and_its_negative_read_the_same(tmp_path):
 def test_a_folder_of_label_folders_is_understood_without_digits_in_its_path(prefect, tmp_path, store):
     fill(tmp_path / "folder", num_each=6, under=".")
     assert run_night(tmp_path / "folder", store).verdict in {"promoted", "kept"}
-    assert report_of(store)["num_images"] == 60
+    assert report_of(store)["frozen"]["num_images"] == 60
 
 
 def test_unusable_files_are_rejected_with_their_reasons_and_the_night_goes_on(prefect, collection, store):
@@ -251,7 +255,9 @@ def test_unusable_files_are_rejected_with_their_reasons_and_the_night_goes_on(pr
     (bad / "half.jpg").write_bytes(save(bad / "whole.jpg", picture(1)).read_bytes()[:600])
     save(bad / "blank.png", np.full((90, 90), 250, np.uint8))
     run_night(collection, store)
-    reasons = {item["path"].rsplit("/", 1)[-1]: item["reason"] for item in report_of(store)["rejected"]}
+    reasons = {
+        item["path"].rsplit("/", 1)[-1]: from_json(item["reason"]) for item in report_of(store)["frozen"]["rejections"]
+    }
     assert set(reasons) == {"empty.png", "letter.png", "half.jpg", "blank.png"}
     assert "empty" in reasons["empty.png"]
     assert "not an image" in reasons["letter.png"]
@@ -284,7 +290,7 @@ def test_too_little_to_learn_from_is_one_clear_message_and_loses_nothing(
 def test_an_inbox_alone_is_read_by_the_base_model(prefect, tmp_path, store):
     save(tmp_path / "folder" / "inbox" / "first.png", picture(0))
     assert run_night(tmp_path / "folder", store).verdict == "nothing new"
-    assert report_of(store)["inbox"][0]["label"] == "0"
+    assert report_of(store)["inbox"][0]["champion"]["label"] == "0"
 
 
 def test_a_store_from_a_newer_version_is_left_alone(prefect, collection, store):

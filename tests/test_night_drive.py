@@ -78,7 +78,7 @@ def test_a_whole_night_on_drive_hands_its_report_back_and_the_second_night_is_qu
     assert sent["sheet.pdf"].startswith(b"%PDF")
     record = json.loads(Path(outcome.report).with_name("report.json").read_text())
     assert record["source"] == f"drive:{server.tree.root.id}"
-    assert (record["num_images"], record["num_rejected"]) == (73, 1)
+    assert (record["frozen"]["num_images"], len(record["frozen"]["rejections"])) == (73, 1)
 
     assert b"<img src=x" not in sent["report.html"]  # names are only text
     assert not [path for path in tmp_path.rglob("*") if "onerror" in path.name]
@@ -135,4 +135,4 @@ def test_a_mass_deletion_is_believed_when_the_form_says_so(prefect, unlabelled, 
     with pytest.raises(UnusualChangesError, match="--accept-changes"):
         run_night(unlabelled, store).result()
     outcome = run_night(unlabelled, store, accept_changes=True).result()
-    assert json.loads(Path(outcome.report).with_name("report.json").read_text())["num_images"] == 5
+    assert json.loads(Path(outcome.report).with_name("report.json").read_text())["frozen"]["num_images"] == 5

@@ -394,11 +394,11 @@ def test_a_night_learns_from_a_photo_alone_and_offers_the_next_sheet(prefect, tm
     outcome = nightly(**given, return_state=True).result()
     assert outcome.verdict in {"promoted", "kept"}
     report = json.loads(Path(outcome.report).with_name("report.json").read_text())
-    assert report["num_images"] == sum(state == FILLED for state in paper.truth.values())
-    assert report["labels"] == list("0123456789")
+    assert report["frozen"]["num_images"] == sum(state == FILLED for state in paper.truth.values())
+    assert report["frozen"]["info"]["labels"] == list("0123456789")
     assert Path(outcome.report).with_name("sheet.pdf").read_bytes().startswith(b"%PDF")
     assert report["sheet"] == "sheet.pdf"
-    assert 'href="sheet.pdf"' in Path(outcome.report).read_text()
+    assert 'download="sheet.pdf"' in Path(outcome.report).read_text()
     assert nightly(**given, return_state=True).result().verdict == "nothing new"
 
 

@@ -60,7 +60,7 @@ def test_the_artifacts_hang_on_the_night_itself(up, finished):
     client, _, _ = up
     mine = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[finished.id]))
     found = {artifact.key: artifact for artifact in client.read_artifacts(artifact_filter=mine)}
-    assert set(found) == {"nightly-report", "per-digit", "regression-set"}
+    assert set(found) >= {"nightly-report", "hard-cases", "curves", "champions"}
     assert "data:image/png;base64," in found["nightly-report"].data
     assert len(found["nightly-report"].data) < 500_000
 

@@ -209,7 +209,7 @@ def _cell(shares: Sequence[float], *, spread: bool = True) -> str:
 
 def draw_misread(scores: Sequence[WriterScore]) -> bytes:
     """A contact sheet of everything the base misreads, original above digit, as PNG."""
-    from tenarai.report.contact_sheet import Cell, draw_contact_sheet
+    from benchmarks.base.contact_sheet import Cell, draw_contact_sheet
 
     cells = [
         Cell(

@@ -11,6 +11,7 @@ from tenarai.errors import CredentialsError, SourceError, TenaraiError, UnusualC
 from tenarai.evaluate import promotions
 from tenarai.evaluate.champions import promote_by_hand, roll_back_champion
 from tenarai.evaluate.predictions import champion_id, load_model_by_id
+from tenarai.locale import from_json
 from tenarai.settings import Settings
 from tests.stand_in import FAULTS, ROBOT
 
@@ -119,13 +120,15 @@ def _killed(fault: Planted, year: Year) -> None:
     except TenaraiError as error:
         year.caught[fault] = (False, f"{said}; the champion cannot be loaded: {error}"[:120])
         return
-    _expect_recovery(fault, year, was_killed, said, lambda report: held in (report["champion"], report["reigning"]))
+    _expect_recovery(
+        fault, year, was_killed, said, lambda report: held in (report["champion"], report["evaluation"]["champion"])
+    )
 
 
 def _worse(fault: Planted, year: Year) -> Report:
     year.person.file(year.person.take())
     report = year.night(fault.night, training=WORSE)
-    year.caught[fault] = (report["verdict"] == "kept", f"{report['verdict']}: {report['reason']}"[:120])
+    year.caught[fault] = (report["verdict"] == "kept", f"{report['verdict']}: {from_json(report['reason'])}"[:120])
     return report
 
 

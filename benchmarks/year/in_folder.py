@@ -13,6 +13,7 @@ from benchmarks.year.person import HOSTILE, encode
 from benchmarks.year.planted import Planted
 from benchmarks.year.year import Report, Year, digest
 from tenarai.dataset import TRAIN
+from tenarai.locale import from_json
 from tenarai.model.bundle import load_info
 from tenarai.prepare import read_digit
 from tests.stand_in.tree import Item
@@ -33,7 +34,7 @@ def _flip(fault: Planted, year: Year) -> None:
     year.person.flipped.add(item.id)
 
     def look(report: Report, night: int) -> tuple[bool, str] | None:
-        named = {suspect["path"] for suspect in report["suspects"] if suspect["kind"] == "label"}
+        named = {suspect["path"] for suspect in report["evaluation"]["suspects"] if suspect["kind"] == "label"}
         if year.person.path(item) in named:
             return True, f"named after {night - fault.night} nights"
         return None if night < fault.night + SUSPECT_WITHIN else (False, "not named")
@@ -55,7 +56,7 @@ def _copy_misread(fault: Planted, year: Year) -> None:
     def look(report: Report, night: int) -> tuple[bool, str]:
         snapshot = year.snapshot()
         trained = digest(copy) in set(snapshot.sha256[snapshot.rows(TRAIN)].tolist())
-        withheld = path in report["withheld"]
+        withheld = path in report["frozen"]["withheld"]
         return withheld and not trained, "named and kept out" if withheld else "not noticed"
 
     year.watch(fault, look)
@@ -81,7 +82,9 @@ def _expect_refused(fault: Planted, year: Year, item: Item, reason: str, *, tidy
     path = year.person.path(item)
 
     def look(report: Report, night: int) -> tuple[bool, str]:
-        found = next((refused["reason"] for refused in report["rejected"] if refused["path"] == path), "")
+        found = next(
+            (from_json(refused["reason"]) for refused in report["frozen"]["rejections"] if refused["path"] == path), ""
+        )
         if tidy:  # the person does as the report says
             year.drive.tree.trash(item)
         return reason in found, found or "not refused"
@@ -196,7 +199,7 @@ def _rename_folder(fault: Planted, year: Year) -> None:
         if len(seen) == 1:
             year.drive.tree.rename(folder, "4")
             return None
-        reads_four = "4" in load_info(year.store, report["reigning"]).labels
+        reads_four = "4" in load_info(year.store, report["champion"]).labels
         told = f"{right} of {len(known)} images back under 4, asked for {calls} times"
         return all(seen) and reads_four, told + ("" if reads_four else "; the champion still reads them as four")
 

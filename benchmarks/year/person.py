@@ -125,8 +125,8 @@ class Person:
         for reading in report["inbox"]:
             item = by_path.get(reading["path"])
             if item and item.id in self.truth:
-                self.file_by_reading(item, str(reading["label"]))
-        named = [suspect["path"] for suspect in report["suspects"] if suspect["kind"] == "label"]
+                self.file_by_reading(item, str(reading["champion"]["label"]))
+        named = [suspect["path"] for suspect in report["evaluation"]["suspects"] if suspect["kind"] == "label"]
         for item in (by_path[path] for path in named if path in by_path):
             if item.id in self.flipped:
                 self.flipped.remove(item.id)

@@ -6,14 +6,14 @@ Outside a run nobody looks, and nothing is published.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from httpx import HTTPError
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
@@ -22,33 +22,25 @@ from prefect.runtime import flow_run, task_run
 
 from tenarai.locale import _
 from tenarai.orchestration import runs
-from tenarai.records import NightReport, Score
+from tenarai.records import NightReport
+from tenarai.report.markdown import escape
 
 VERDICTS = {"promoted": _("Promoted"), "kept": _("Kept"), "nothing new": _("Nothing new")}
 SECONDS_BETWEEN = 3.0
 SHARE = 0.05  # of a training's time that updates may cost
 
 
-def publish_artifacts(night: NightReport, markdown: str) -> None:
+def publish_artifacts(artifacts: Mapping[str, str], description: str) -> None:
     """Publish the artifacts of the current run.
 
     Args:
-        night: The night.
-        markdown: The report with its pictures inside, under 500 KB.
+        artifacts: Markdown by key, each under 500 KB.
+        description: A line above the first thing to read, `nightly-report`.
     """
-    if not flow_run.id:
-        return
-
-    title = f"{night.decision.verdict}: {night.decision.reason}"
-    create_markdown_artifact(markdown, key="nightly-report", description=title)
-    if night.evaluation.confusion:
-        create_table_artifact(per_digit_rows(night), key="per-digit", description="Right and wrong by what was written")
-    if night.evaluation.regression:
-        create_table_artifact(
-            regression_rows(night),
-            key="regression-set",
-            description="Images once misread, and how they are read tonight",
-        )
+    if flow_run.id:
+        for key, markdown in artifacts.items():
+            said = escape(description) if key == "nightly-report" else ""
+            create_markdown_artifact(markdown, key=key, description=said)
 
 
 def name_run(night: NightReport) -> None:
@@ -115,42 +107,3 @@ def read_artifact(run_id: UUID, key: str) -> tuple[Any, str]:
     with get_client(sync_client=True) as client:
         found = client.read_artifacts(artifact_filter=mine, limit=1)
     return (found[0].data, found[0].description or "") if found else (None, "")
-
-
-def per_digit_rows(night: NightReport) -> list[dict[str, object]]:
-    """One row a label: images, right answers, share and interval in percent, what it is taken for."""
-    rows: list[dict[str, object]] = []
-    for number, (label, counts) in enumerate(
-        zip(night.evaluation.confusion_labels, night.evaluation.confusion, strict=True)
-    ):
-        total, right = sum(counts), counts[number]
-        wrong = {night.evaluation.confusion_labels[i]: n for i, n in enumerate(counts) if n and i != number}
-        taken_for = ", ".join(
-            f"{read} ({n})" for read, n in sorted(wrong.items(), key=lambda item: (-item[1], item[0]))
-        )
-        score = Score.of(right, total)
-        rows.append(
-            {
-                "written": label,
-                "images": total,
-                "right": right,
-                "share": f"{score.accuracy:.1%}" if total else "–",
-                "95 % interval": f"{score.low:.1%} – {score.high:.1%}" if total else "–",
-                "taken for": taken_for or "–",
-            }
-        )
-    return rows
-
-
-def regression_rows(night: NightReport) -> list[dict[str, object]]:
-    """One row an image of the regression set."""
-    return [
-        {
-            "image": case.path,
-            "written": case.label,
-            "champion reads": case.champion.label if case.champion else "–",
-            "challenger reads": case.challenger.label if case.challenger else "–",
-            "status": case.status,
-        }
-        for case in night.evaluation.regression
-    ]

@@ -17,11 +17,13 @@ class Cause(NamedTuple):
         state: Name of the finished run's state in Prefect. Automations match it, so it is English.
         reason: Template of the sentence for people, with the decision's facts as fields.
         several: The same where the fact `num_more` is not 0.
+        promise: Template of what the verdict promises, for people who look at the numbers; empty for most.
     """
 
     state: str
     reason: str
     several: str = ""
+    promise: str = ""
 
 
 VERDICTS = (N_("promoted"), N_("kept"), N_("nothing new"))
@@ -30,18 +32,18 @@ CAUSES = {
     "first": Cause("promoted, the first to read these labels", N_("it is the first to read these labels")),
     "better": Cause(
         "promoted",
-        N_(
-            "better: it won {won} and lost {lost} of {num_images} images that neither model was trained on. "
-            "In this collection's whole life, the chance that even one promotion with this word is wrong "
-            "is at most {risk:.0%}; this was look {look}"
+        N_("it won {won} and lost {lost} of {num_images} images that neither model was trained on"),
+        promise=N_(
+            "Better. In this collection's whole life, the chance that even one promotion with this word is wrong is at "
+            "most {risk:.0%}; this was look {look}."
         ),
     ),
     "grown": Cause(
         "promoted, having learned from more",
-        N_(
-            "not proven better, but it learned from {num_learned} images instead of {num_learned_before}, and on "
-            "{num_images} images that neither model was trained on it is at most {bound:.1%} worse (95 % sure; "
-            "won {won}, lost {lost})"
+        N_("it learned from {num_learned} images instead of {num_learned_before} and is not shown to be worse"),
+        promise=N_(
+            "Not proven better: it won {won} and lost {lost} of {num_images} images that neither model was trained on, "
+            "and is at most {bound:.1%} worse (95 % sure)."
         ),
     ),
     "doubled": Cause(
@@ -99,6 +101,12 @@ class Decision:
         cause = CAUSES[self.cause]
         is_several = cause.several and self.facts.get("num_more")
         return _(cause.several if is_several else cause.reason, **self.facts)
+
+    @property
+    def promise(self) -> Message | str:
+        """What the verdict promises; empty where it promises nothing."""
+        template = CAUSES[self.cause].promise
+        return _(template, **self.facts) if template else ""
 
     @property
     def summary(self) -> Message:

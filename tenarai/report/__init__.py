@@ -1,52 +1,63 @@
-"""The report of a night: plots, one HTML file that opens offline, `report.json`, and markdown for the Prefect UI."""
+"""The report of a night: one HTML file that opens offline, a summary picture, `report.json`, and Prefect artifacts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from tenarai.records import NightReport
 from tenarai.report.html import render_html
-from tenarai.report.markdown import escape, render_markdown
-from tenarai.report.pictures import Pictures
-from tenarai.report.plots import DARK, draw_plots
+from tenarai.report.markdown import escape, render_artifacts
+from tenarai.report.pictures import Pictures, StorePictures
+from tenarai.report.plots import draw_plots
 from tenarai.report.record import as_json
 from tenarai.report.style import page_style
-from tenarai.report.view import pictured
+from tenarai.report.summary import draw_summary
+from tenarai.report.view import View, make_view
 from tenarai.store import Store
 
-__all__ = ["Pictures", "Report", "build_report", "escape", "page_style", "pictured", "write_report"]
+__all__ = [
+    "Pictures",
+    "Report",
+    "StorePictures",
+    "View",
+    "build_report",
+    "escape",
+    "make_view",
+    "page_style",
+    "write_report",
+]
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a night hands in.
+    """A night's report.
 
     Attributes:
-        files: File name to bytes: report.html, report.json and the plots.
-        markdown: The same for the Prefect UI, pictures inside, under 500 KB.
+        files: File name to bytes: report.html, summary.png, report.json.
+        artifacts: Markdown for the Prefect UI by the artifact's key, pictures inside, each under 500 KB.
     """
 
     files: dict[str, bytes]
-    markdown: str
+    artifacts: dict[str, str]
 
 
-def build_report(night: NightReport, pictures: Pictures, *, language: Literal["en", "ja"] = "en") -> Report:
-    """Make all of a night's report; the same night gives the same bytes.
+def build_report(night: NightReport, pictures: Pictures, *, language: str = "en", sheet: bytes = b"") -> Report:
+    """Make a night's report; the same night gives the same bytes.
 
     Args:
-        night: What happened.
+        night: What each step found.
         pictures: Originals and digits by sha256.
         language: Of the texts. Default: English.
+        sheet: The practice sheet as PDF. Default: none.
     """
-    plots = draw_plots(night, language)
-    html = render_html(night, pictures, plots, draw_plots(night, language, DARK), language)
+    view = make_view(night)
+    summary = draw_summary(view, pictures, language)
     files = {
-        **{f"{name}.png": data for name, data in plots.items()},
-        "report.html": html,
-        "report.json": as_json(night),
+        "report.html": render_html(view, pictures, draw_plots(view, language), language, sheet),
+        "summary.png": summary,
+        "report.json": as_json(view),
     }
-    return Report(files, render_markdown(night, pictures, plots, language))
+    return Report(files, render_artifacts(view, pictures, summary, language))
 
 
 def write_report(store: Store, run: str, report: Report) -> None:

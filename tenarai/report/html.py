@@ -2,80 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
-from math import floor
 from typing import TYPE_CHECKING
 
-from tenarai.records import NightReport
+from tenarai.locale import Message, _, load, plural, translate
 from tenarai.report.pictures import Album, Pictures, data_uri
 from tenarai.report.progress import WINDOW
-from tenarai.report.view import Figure, make_view, percent
+from tenarai.report.view import View, percent
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-PICTURE_BYTES = 1_900_000  # the page stays under 3 MB: the rest is for plots in two colour schemes, and words
+PICTURE_BYTES = 2_200_000  # the page stays under 3 MB
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How many of each are shown at most (of the inbox, `first` unfolded); the page says how many there are beyond."""
-
-    cases: int = 120
-    first: int = 12
-    inbox: int = 60
-    filed: int = 24
-    suspects: int = 24
-    disputed: int = 24
-    listed: int = 200
-    columns: int = 14
-
-
-def render_html(
-    night: NightReport, pictures: Pictures, plots: dict[str, bytes], dark_plots: dict[str, bytes], language: str
-) -> bytes:
+def render_html(view: View, pictures: Pictures, plots: Mapping[str, str], language: str, sheet: bytes = b"") -> bytes:
     """Lay the night out as a page, under 3 MB whatever the collection's size.
 
     Args:
-        night: What happened.
+        view: What it shows.
         pictures: Originals and digits by sha256.
-        plots, dark_plots: PNG bytes by name, for either colour scheme.
+        plots: SVG elements by name.
         language: en or ja.
+        sheet: The practice sheet, a PDF, which the page carries with it. Default: none.
     """
-    view = make_view(night, language)
-    figures, limits = view.figures(), Limits()
-    cases = night.evaluation.regression[: limits.cases]
-    page = _template().render(
-        night=night,
+    page = _template(language).render(
         view=view,
-        t=view.texts,
+        night=view.night,
         album=Album(pictures, PICTURE_BYTES),
-        plots={
-            "light": {name: data_uri(data) for name, data in plots.items()},
-            "dark": {name: data_uri(data) for name, data in dark_plots.items()},
-        },
-        figures=figures,
-        floor=_floor(figures),
-        explanations={item.sha256: item for item in night.explanations},
-        cases={
-            "loud": [case for case in cases if case.status != "read"],
-            "calm": [case for case in cases if case.status == "read"],
-        },
-        limits=limits,
+        plots=plots,
+        explanations={item.sha256: item for item in view.night.explanations},
+        language=language,
         window=WINDOW,
+        sheet=data_uri(sheet) if sheet else "",
     )
     return page.encode()
 
 
-def _floor(figures: list[Figure]) -> float:
-    """Where the scale of the intervals begins, the same for all: 0.1 or more below what is left of 1."""
-    lowest = min((figure.score.low for figure in figures), default=0.0)
-    return max(0.0, floor(10 * lowest - 0.5) / 10)
-
-
 @cache
-def _template() -> Template:
+def _template(language: str) -> Template:
+    """The template; messages are worded in a language as they are written into the page."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -84,6 +51,7 @@ def _template() -> Template:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: translate(value, language) if isinstance(value, Message) else value,
     )
-    environment.globals["percent"] = percent
+    environment.globals.update(_=_, plural=plural, load=load, percent=percent)
     return environment.get_template("report.html.jinja")

@@ -1,4 +1,4 @@
-"""The report as markdown for the Prefect UI: pictures inside, and always under 500 KB."""
+"""The report as artifacts in the Prefect UI: `nightly-report` on two phone screens, and one artifact a subject."""
 
 from __future__ import annotations
 
@@ -7,34 +7,16 @@ import string
 import unicodedata
 from collections.abc import Sequence
 
-from tenarai.records import NightReport, Prediction
+from tenarai.locale import _, load, plural, translate
 from tenarai.report.pictures import Album, Pictures, data_uri
-from tenarai.report.progress import WINDOW
-from tenarai.report.view import View, make_view, percent
+from tenarai.report.plots import LIGHT, draw_png, plot_curves, plot_history
+from tenarai.report.view import Section, View, percent
 
-MAX_BYTES = 480_000  # an artifact with a key is stored twice, and the UI loads all of it
-MAX_LISTED = 40
+MAX_PICTURES = 300_000  # bytes: an artifact with a key is stored twice, and the UI loads all of it
+MAX_LISTED, MAX_UNUSABLE = 60, 5
+MIN_HEADING = 12  # characters
+SCALE = 2  # a digit is 56 pixels wide
 _PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}]")
-
-
-def render_markdown(night: NightReport, pictures: Pictures, plots: dict[str, bytes], language: str) -> str:
-    """Lay the night out as markdown.
-
-    Pictures are dropped, the last ones first, until the text is small enough.
-
-    Args:
-        night: What happened.
-        pictures: Originals and digits by sha256.
-        plots: PNG bytes by name.
-        language: en or ja.
-    """
-    view = make_view(night, language)
-    for budget in (120_000, 30_000, 0):
-        for kept in (plots, {}):
-            text = _render(view, Album(pictures, budget), kept)
-            if len(text.encode()) <= MAX_BYTES:
-                return text
-    return text.encode()[:MAX_BYTES].decode(errors="ignore")
 
 
 def escape(text: str) -> str:
@@ -46,206 +28,99 @@ def escape(text: str) -> str:
     return _PUNCTUATION.sub(r"\\\g<0>", visible)
 
 
-def _render(view: View, album: Album, plots: dict[str, bytes]) -> str:
-    night, t = view.night, view.texts
-    parts = [
-        f"# {t[night.decision.verdict]}",
-        t[f"{night.decision.verdict}_lead"],
-        escape(view.because()),
-        escape(view.thanks()),
-        " · ".join(text for _, text in view.glance()),
-        _figures(view),
-        view.pairs(),
-        _history(view, plots),
-        _regression(view, album),
-        _newly_found(view, album),
-        _inbox(view, album),
-        _suspects(view, album),
-        _curves(view, plots),
-        _plot(plots, "confusion", t["confusion"], t["confusion_alt"]),
-        _per_label(view),
-        _disputed(view, album),
-        _changes(view),
-        _listing(
-            t["rejected"], [f"{escape(r.path)}: {escape(view.said(r.reason))}" for r in night.frozen.rejections], t
-        ),
-        _listing(t["withheld"], [escape(path) for path in night.frozen.withheld], t),
-        _details(view),
-    ]
+def render_artifacts(view: View, pictures: Pictures, summary: bytes, language: str) -> dict[str, str]:
+    """Markdown by the artifact's key; what a night does not have is left out.
+
+    Args:
+        view: What they show.
+        pictures: Digits by sha256.
+        summary: `summary.png`.
+        language: en or ja.
+    """
+    page = _Page(view, pictures, language)
+    found = {
+        "hard-cases": page.section(view.hard),
+        "won-and-lost": page.section(view.tonight),
+        "check-labels": page.section(view.suspects),
+        "inbox": page.section(view.inbox),
+        "curves": page.curves(),
+        "champions": page.champions(),
+        "nightly-report": page.overview(summary),  # the newest artifact is the first that the UI shows
+    }
+    return {key: text for key, text in found.items() if text}
+
+
+class _Page:
+    """Markdown in one language."""
+
+    def __init__(self, view: View, pictures: Pictures, language: str) -> None:
+        self.view, self._pictures, self._language = view, pictures, language
+
+    def overview(self, summary: bytes) -> str:
+        """Summary picture, number and what to do."""
+        view = self.view
+        parts = [self._title(view.title), self._picture(summary, view.sentence), self._say(view.sentence)]
+        if view.number:
+            parts.append(f"**{percent(view.number.accuracy)}** {self._say(view.number_of())}")
+        tasks = [f"* {self._say(sentence)}" for _anchor, sentence in view.today()]
+        parts += [f"## {self._say(_('Today'))}", "\n".join(tasks) or self._say(_("Nothing to do."))]
+        rows = [[self._say(item.path), self._say(load(item.reason))] for item in view.unusable[:MAX_UNUSABLE]]
+        return _join(*parts, self._table([_("file"), _("reason")], rows))
+
+    def section(self, section: Section) -> str:
+        """A table of images; empty without images."""
+        if not section.tiles:
+            return ""
+        album = Album(self._pictures, MAX_PICTURES)
+        rows = [
+            [
+                _image(album.digit(tile.sha256, scale=SCALE), self._say(tile.label or tile.reads)),
+                *(self._say(text) for text in (tile.caption, tile.note, tile.path)),
+            ]
+            for tile in section.tiles[:MAX_LISTED]
+        ]
+        num_more = len(section.tiles) - MAX_LISTED
+        more = plural("{n} image is not shown.", "{n} images are not shown.", num_more) if num_more > 0 else ""
+        table = self._table([_("picture"), _("read as"), _("note"), _("file")], rows)
+        return _join(self._title(section.title), self._say(section.note), table, self._say(more))
+
+    def curves(self) -> str:
+        """The learning curves; empty on a night without a challenger."""
+        curves, title = self.view.night.evaluation.curves, _("Learning curves")
+        if curves is None:
+            return ""
+        plots = [plot_curves(curves, name, self._language, LIGHT) for name in ("accuracy", "loss")]
+        notes = "\n".join(f"* {self._say(load(note))}" for note in self.view.night.evaluation.notes)
+        return _join(self._title(title), *(self._picture(draw_png(plot), title) for plot in plots), notes)
+
+    def champions(self) -> str:
+        """Who read on which night, and how well; the newest night first."""
+        view, title = self.view, _("Champions over the nights")
+        rows = [[self._say(text) for text in row] for row in reversed(view.champions()[-MAX_LISTED:])]
+        plot = plot_history(view, self._language, LIGHT) if len(view.progress) >= 2 else None
+        table = self._table([_("night"), _("result"), _("champion"), _("read correctly")], rows)
+        return _join(self._title(title), self._picture(draw_png(plot), title) if plot else "", table)
+
+    def _say(self, text: str) -> str:
+        return escape(translate(text, self._language))
+
+    def _title(self, title: str) -> str:
+        return f"# {self._say(title)}"
+
+    def _picture(self, data: bytes, alt: str) -> str:
+        return _image(data_uri(data), self._say(alt))
+
+    def _table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+        if not rows:
+            return ""
+        # the UI makes a column with a picture as narrow as its heading, which therefore must not break
+        titles = [self._say(title).center(MIN_HEADING, "\u00a0") for title in head]
+        return "\n".join(f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(head), *rows))
+
+
+def _image(uri: str, alt: str) -> str:
+    return f"![{alt}]({uri})" if uri else ""
+
+
+def _join(*parts: str) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _figures(view: View) -> str:
-    t = view.texts
-    rows = [
-        [
-            f"**{percent(figure.score.accuracy)}**",
-            f"{escape(figure.who)}: {figure.of_what}",
-            f"{figure.score.num_right} / {figure.score.num_images}",
-            f"{percent(figure.score.low)} – {percent(figure.score.high)}",
-        ]
-        for figure in view.figures()
-    ]  # short cells: Prefect's older UI cuts what does not fit
-    return _table(["", "", t["right"], t["interval"]], rows, numbers=(0, 2)) if rows else ""
-
-
-def _history(view: View, plots: dict[str, bytes]) -> str:
-    progress, t = view.progress(), view.texts
-    if not progress or "history" not in plots:
-        return ""
-    alt = t["history_alt"].format(now=percent(progress[-1].pooled.accuracy))
-    return _plot(plots, "history", t["history"], alt) + "\n\n" + t["history_note"].format(window=WINDOW)
-
-
-def _regression(view: View, album: Album) -> str:
-    night, t = view.night, view.texts
-    rows = [
-        [
-            _small(album.digit(case.sha256)),
-            escape(case.label),
-            escape(_read(case.champion)),
-            escape(_read(case.challenger)),
-            " · ".join(part for part in (view.status(case)[1], view.story(case)) if part),
-            escape(case.path),
-        ]
-        for case in night.evaluation.regression[:MAX_LISTED]
-    ]
-    head = ["", t["written"], t["champion"], t["challenger"], "", t["file"]]
-    return _section(t["regression"], t["regression_note"], head, rows, len(night.evaluation.regression), t)
-
-
-def _newly_found(view: View, album: Album) -> str:
-    night, t = view.night, view.texts
-    rows = [
-        [
-            _small(album.digit(item.sha256)),
-            escape(item.label),
-            escape(_read(item.champion)),
-            percent(item.champion.confidence if item.champion else 0),
-            escape(item.path),
-        ]
-        for item in night.evaluation.newly_found[:MAX_LISTED]
-    ]
-    head = ["", t["written"], t["read_as"], "%", t["file"]]
-    return _section(t["newly_found"], t["newly_found_note"], head, rows, len(night.evaluation.newly_found), t)
-
-
-def _inbox(view: View, album: Album) -> str:
-    night, t = view.night, view.texts
-    rows = [
-        [
-            _small(album.digit(item.sha256)),
-            f"**{escape(_read(item.champion))}**"
-            + (f" ({t['unsure']})" if item.champion and item.champion.unsure else ""),
-            percent(item.champion.confidence if item.champion else 0),
-            escape(item.path),
-        ]
-        for item in night.inbox[:MAX_LISTED]
-    ]
-    return _section(t["inbox"], t["inbox_note"], ["", "", "%", t["file"]], rows, len(night.inbox), t)
-
-
-def _suspects(view: View, album: Album) -> str:
-    night, t = view.night, view.texts
-    rows = [
-        [_small(album.digit(item.sha256)), escape(view.suspect(item)), escape(item.path)]
-        for item in night.evaluation.suspects[:MAX_LISTED]
-    ]
-    return _section(t["suspects"], t["suspects_note"], ["", "", t["file"]], rows, len(night.evaluation.suspects), t)
-
-
-def _curves(view: View, plots: dict[str, bytes]) -> str:
-    night, t = view.night, view.texts
-    if night.evaluation.curves is None or "loss" not in plots:
-        return ""
-    pictures = [
-        f"![{t[f'{name}_alt'].format(epochs=night.evaluation.curves.chosen_epoch)}]({data_uri(plots[name])})"
-        for name in ("accuracy", "loss")
-    ]
-    notes = [f"* {escape(view.said(note))}" for note in night.evaluation.notes]
-    return "\n\n".join([f"## {t['curves']}", *pictures, t["curves_note"], "\n".join(notes)]).rstrip()
-
-
-def _per_label(view: View) -> str:
-    t = view.texts
-    rows = [
-        [escape(str(row["label"])), *(str(row[name]) for name in ("images", "right", "share", "interval", "taken_for"))]
-        for row in view.per_label()
-    ]
-    head = [t["written"], t["images"], t["right"], "%", t["interval"], t["taken_for"]]
-    for row in rows:
-        row[-1] = escape(row[-1])
-    return f"## {t['per_label']}\n\n{_table(head, rows, numbers=(1, 2, 3))}" if rows else ""
-
-
-def _disputed(view: View, album: Album) -> str:
-    night, t = view.night, view.texts
-    rows = [
-        [
-            _small(album.digit(item.sha256)),
-            escape(item.label),
-            escape(_read(item.champion)),
-            escape(_read(item.challenger)),
-            t[item.status],
-            escape(item.path),
-        ]
-        for item in night.evaluation.disputed[:MAX_LISTED]
-    ]
-    head = ["", t["written"], t["champion"], t["challenger"], "", t["file"]]
-    return _section(t["disputed"], t["disputed_note"], head, rows, len(night.evaluation.disputed), t)
-
-
-def _changes(view: View) -> str:
-    night, t = view.night, view.texts
-    rows = [
-        [escape(view.change(item)), escape(item.before), escape(item.after)]
-        for item in night.evaluation.changes[:MAX_LISTED]
-    ]
-    return _section(t["changes"], "", [t["change"], t["before"], t["after"]], rows, len(night.evaluation.changes), t)
-
-
-def _details(view: View) -> str:
-    night, t = view.night, view.texts
-    facts = [f"`{night.run}`", f"{t['champion']} `{night.champion}`"]
-    if night.evaluation.challenger:
-        facts.append(
-            f"{t['challenger']} `{night.evaluation.challenger}` ({night.evaluation.recipe}, {night.evaluation.device})"
-        )
-    if night.frozen.info:
-        facts.append(f"{t['snapshot']} `{night.frozen.info.id}`")
-    return f"## {t['details']}\n\n{view.sync()}\n\n" + " · ".join(facts)
-
-
-def _section(title: str, note: str, head: list[str], rows: list[list[str]], total: int, t: dict[str, str]) -> str:
-    if not rows:
-        return ""
-    parts = [f"## {title}", escape(note), _table(head, rows), *_more(total - len(rows), t)]
-    return "\n\n".join(part for part in parts if part)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:
-    rule = ["---:" if column in numbers else "---" for column in range(len(head))]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
-
-
-def _listing(title: str, lines: list[str], t: dict[str, str]) -> str:
-    if not lines:
-        return ""
-    shown = "\n".join(f"* {line}" for line in lines[:MAX_LISTED])
-    return "\n\n".join([f"## {title}", shown, *_more(len(lines) - MAX_LISTED, t)])
-
-
-def _more(number: int, t: dict[str, str]) -> list[str]:
-    return [t["more"].format(number=number)] if number > 0 else []
-
-
-def _plot(plots: dict[str, bytes], name: str, title: str, alt: str) -> str:
-    return f"## {title}\n\n![{alt}]({data_uri(plots[name])})" if name in plots else ""
-
-
-def _read(reading: Prediction | None) -> str:
-    return reading.label if reading else "–"
-
-
-def _small(uri: str) -> str:
-    return f'<img src="{uri}" width=40>' if uri else ""

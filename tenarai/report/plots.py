@@ -1,163 +1,175 @@
-"""The plots of a report, as PNG; drawn without pyplot, so that nothing is shared between threads and bytes repeat.
+"""The plots of a report, drawn without pyplot: nothing is shared between threads, and equal nights give equal bytes.
 
-Each is as wide as a phone: on a laptop two stand side by side, and nobody has to read small print.
+In the page they are SVG elements: text takes the page's font, colours are the page's variables and follow light and
+dark. Elsewhere they are PNG. A plot is as wide as a phone, so that its text is as large there as in the page.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tenarai.records import Curves, NightReport
-from tenarai.report.progress import WINDOW, NightOfNew, follow_progress
-from tenarai.report.texts import TEXTS
+from tenarai.locale import _, translate
+from tenarai.records import Curves
+from tenarai.report.progress import NightOfNew
+from tenarai.report.view import View, percent, word_day
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MAX_LABELS = 60  # a table of counts beyond this is no picture any more
-WIDTH = 4.4
+WIDTH = 358  # CSS pixels: a phone of 390 without its margins
+MAX_NIGHTS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours of a plot."""
+    """Colours of a plot: text, axes, the line that counts, and marks."""
 
-    paper: str
     ink: str
     soft: str
     line: str
-    accent: str
-    good: str
-    bad: str
+    mark: str
 
 
-LIGHT = Theme("#ffffff", "#22262b", "#8b95a1", "#1f5fbf", "#c2410c", "#dbe7f6", "#f6c9b4")
-DARK = Theme("#202327", "#e9e6df", "#7d8791", "#8ab4f0", "#f0a06a", "#2c3f57", "#6b3a28")
+PAGE = Theme("#010203", "#010204", "#010205", "#010206")
+"""Stand-ins, which `to_svg` replaces by the page's colours."""
+_VARIABLES = {PAGE.ink: "currentColor", PAGE.soft: "var(--soft)", PAGE.line: "var(--calm)", PAGE.mark: "var(--bad)"}
+LIGHT = Theme("#22262b", "#5a626c", "#2b5994", "#b03518")
 
 
-def draw_plots(night: NightReport, language: str = "en", theme: Theme = LIGHT) -> dict[str, bytes]:
-    """Draw what the night has: `history`, `loss`, `accuracy`, `confusion`; name to PNG bytes.
+def draw_plots(view: View, language: str) -> dict[str, str]:
+    """What a night has to plot, as SVG elements: `history`, `loss`, `accuracy`."""
+    found = {}
+    if len(view.progress) >= 2:
+        now = percent(view.progress[-1].pooled.accuracy)
+        title = _("New images read correctly before training, night by night; now {now}", now=now)
+        found["history"] = to_svg(plot_history(view, language, PAGE), translate(title, language))
+    if curves := view.night.evaluation.curves:
+        titles = {
+            "accuracy": _("Share read correctly by epoch; epochs chosen: {epochs}", epochs=curves.chosen_epoch),
+            "loss": _("Loss by epoch; epochs chosen: {epochs}", epochs=curves.chosen_epoch),
+        }
+        for name, title in titles.items():
+            found[name] = to_svg(plot_curves(curves, name, language, PAGE), translate(title, language))
+    return found
 
-    Args:
-        night: What happened.
-        language: en or ja. Default: en.
-        theme: Colours. Default: on white.
+
+def plot_history(view: View, language: str, theme: Theme) -> Figure:
+    """The trend as a figure of its own."""
+    figure, axes = _figure(WIDTH, 170, theme)
+    draw_history(axes, view.progress[-MAX_NIGHTS:], language, theme)
+    return figure
+
+
+def draw_history(axes: Axes, nights: Sequence[NightOfNew], language: str, theme: Theme) -> None:
+    """Share of new images read correctly: a dot a night, the larger the more images; the line pools recent nights."""
+    x = np.arange(len(nights))
+    pooled = 100 * np.array([night.pooled.accuracy for night in nights])
+    low, high = (100 * np.array([getattr(night.pooled, name) for night in nights]) for name in ("low", "high"))
+    by_night = 100 * np.array([night.night.accuracy for night in nights])
+    axes.fill_between(x, low, high, color=theme.line, alpha=0.18, linewidth=0)
+    axes.plot(x, pooled, color=theme.line, linewidth=2)
+    sizes = 8 + 4 * np.sqrt([min(night.night.num_images, 1000) for night in nights])
+    axes.scatter(x, by_night, s=sizes, color=theme.soft, linewidths=0)
+    promoted = [number for number, night in enumerate(nights) if night.promoted]
+    axes.scatter(promoted, pooled[promoted], s=60, color=theme.mark, marker="^", zorder=3)
+    shown = sorted({round(step) for step in np.linspace(0, len(nights) - 1, min(4, len(nights)))})
+    axes.set_xticks(shown, [translate(word_day(nights[number].day), language) for number in shown])
+    axes.set_xlim(-0.5, len(nights) - 0.5)
+    bottom = max(0.0, min(low.min(), by_night.min()) - 3)
+    axes.set_ylim(bottom, 100 + 0.04 * (100 - bottom))
+    _in_percent(axes)
+
+
+def plot_curves(curves: Curves, name: str, language: str, theme: Theme) -> Figure:
+    """Loss or accuracy by epoch: each fold, their mean, and the chosen epoch.
+
+    Images in training are grey and thin: they say how well a model remembers, not how well it reads.
     """
-    t = TEXTS[language]
-    figures: dict[str, Figure] = {}
-    progress = follow_progress(night)
-    if len(progress) >= 2:
-        figures["history"] = draw_history(progress, theme)
-    if night.evaluation.curves:
-        figures["loss"] = draw_curves(night.evaluation.curves, "loss", t, theme)
-        figures["accuracy"] = draw_curves(night.evaluation.curves, "accuracy", t, theme)
-    if night.evaluation.confusion and len(night.evaluation.confusion_labels) <= MAX_LABELS:
-        figures["confusion"] = draw_confusion(night.evaluation.confusion, night.evaluation.confusion_labels, t, theme)
-    return {name: _png(figure) for name, figure in figures.items()}
-
-
-def draw_curves(curves: Curves, name: str, t: dict[str, str], theme: Theme) -> Figure:
-    """Loss or accuracy over epochs: each fold, their mean, and the chosen epoch.
-
-    Images learned from are grey and thin: they say how well they are remembered, not how well others are read.
-    """
-    figure, axes = _figure(WIDTH, 2.9, theme)
+    figure, axes = _figure(WIDTH, 210, theme)
     folds = curves.folds or (curves.refit,)
-    _draw_folds(axes, [fold.get(name, []) for fold in folds], theme.soft, t["training"], 1.2)
-    _draw_folds(axes, [fold.get(f"val_{name}", []) for fold in folds], theme.line, t["held_out"], 2.2)
-    chosen = t["chosen"].format(epochs=curves.chosen_epoch)
-    axes.axvline(curves.chosen_epoch, color=theme.accent, linestyle="--", linewidth=1.4, label=chosen)
-    axes.set_title(t[name], loc="left", fontsize=11, color=theme.ink)
-    axes.set_xlabel(t["epoch"], fontsize=9, color=theme.ink)
+    scale = 100 if name == "accuracy" else 1
+    for key, colour, label, width in (
+        (name, theme.soft, _("images in training"), 1.2),
+        (f"val_{name}", theme.line, _("images held out"), 2.2),
+    ):
+        _draw_folds(axes, [scale * np.array(fold[key]) for fold in folds if fold.get(key)], colour, width)
+        axes.plot([], [], color=colour, linewidth=width, label=translate(label, language))
+    chosen = translate(_("epochs chosen: {epochs}", epochs=curves.chosen_epoch), language)
+    axes.axvline(curves.chosen_epoch, color=theme.mark, linestyle="--", linewidth=1.4, label=chosen)
+    title = _("read correctly") if name == "accuracy" else _("loss")
+    axes.set_title(translate(title, language), loc="left", fontsize=12, color=theme.ink)
+    axes.set_xlabel(translate(_("epoch"), language), fontsize=12, color=theme.ink)
     if name == "accuracy":
-        axes.set_ylim(top=1 + 0.02 * (1 - min(axes.get_ylim()[0], 0.9)))
         _in_percent(axes)
     else:
         axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, fontsize=9, labelcolor=theme.ink)
+    axes.legend(frameon=False, fontsize=12, labelcolor=theme.ink)
     return figure
 
 
-def draw_confusion(
-    counts: tuple[tuple[int, ...], ...], labels: tuple[str, ...], t: dict[str, str], theme: Theme
-) -> Figure:
-    """What was written against what was read, as counts; wrong readings stand out by colour."""
-    from matplotlib.colors import ListedColormap
+def to_svg(figure: Figure, title: str) -> str:
+    """A figure drawn with `PAGE` as an SVG element that follows the page's font and colours.
 
-    table = np.array(counts)
-    side = max(WIDTH, 0.34 * len(labels) + 1.0)
-    figure, axes = _figure(side, side, theme, grid=False)
-    shades = np.where(np.eye(len(labels), dtype=bool), 0, np.where(table > 0, 1, 2))
-    axes.imshow(shades, cmap=ListedColormap([theme.good, theme.bad, theme.paper]), vmin=0, vmax=2)
-    for row, column in zip(*np.nonzero(table), strict=True):
-        axes.text(column, row, str(table[row, column]), ha="center", va="center", fontsize=9, color=theme.ink)
-    names = drawable(labels)
-    axes.set_xticks(range(len(labels)), names)
-    axes.set_yticks(range(len(labels)), names)
-    axes.set_xlabel(t["read_as"], color=theme.ink)
-    axes.set_ylabel(t["written"], color=theme.ink)
-    return figure
+    Args:
+        figure: The figure.
+        title: What it shows, for people who cannot see it.
+    """
+    import matplotlib
 
-
-def draw_history(nights: Sequence[NightOfNew], theme: Theme) -> Figure:
-    """Share of new images read right: a dot a night, the larger the more images; the line pools the last `WINDOW`."""
-    figure, axes = _figure(WIDTH, 2.5, theme)
-    x = np.arange(len(nights))
-    pooled = np.array([night.pooled.accuracy for night in nights])
-    low, high = np.array([night.pooled.low for night in nights]), np.array([night.pooled.high for night in nights])
-    axes.fill_between(x, low, high, color=theme.line, alpha=0.18, linewidth=0)
-    axes.plot(x, pooled, color=theme.line, linewidth=2.2)
-    sizes = 8 + 4 * np.sqrt([min(night.night.num_images, 10 * WINDOW) for night in nights])
-    axes.scatter(x, [night.night.accuracy for night in nights], s=sizes, color=theme.soft, linewidths=0)
-    crowned = [number for number, night in enumerate(nights) if night.promoted]
-    axes.scatter(crowned, pooled[crowned], s=60, color=theme.accent, marker="^", zorder=3)
-    shown = sorted({round(step) for step in np.linspace(0, len(nights) - 1, min(5, len(nights)))})
-    axes.set_xticks(shown, [nights[number].day[5:] for number in shown])
-    axes.set_xlim(-0.5, len(nights) - 0.5)
-    bottom = max(0.0, min(low.min(), *(night.night.accuracy for night in nights)) - 0.03)
-    axes.set_ylim(bottom, 1 + 0.04 * (1 - bottom))
-    _in_percent(axes)
-    return figure
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "tenarai"}), io.StringIO() as buffer:
+        figure.savefig(buffer, format="svg", transparent=True)
+        text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, variable)
+    head = re.search(r'viewBox="[^"]*"', text)
+    body = text[text.index(">") + 1 :]
+    label = escape(title)
+    return f'<svg {head[0] if head else ""} role="img" aria-label="{label}"><title>{label}</title>{body.strip()}'
 
 
-def drawable(labels: Sequence[str]) -> list[str]:
-    """Labels the fonts have glyphs for; else all by their number, rather than as empty boxes."""
-    glyphs = _glyphs()
-    if all(ord(letter) in glyphs for label in labels for letter in label):
-        return [label[:6].replace("$", r"\$") for label in labels]
-    return [f"#{number + 1}" for number in range(len(labels))]
+def draw_png(figure: Figure, *, dpi: int = 216) -> bytes:
+    """A figure as PNG, three times as large as in the page by default."""
+    with io.BytesIO() as buffer:
+        figure.savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
+        return buffer.getvalue()
 
 
-def _draw_folds(axes: Any, folds: list[list[float]], colour: str, label: str, width: float) -> None:
+def _draw_folds(axes: Axes, folds: list[Any], colour: str, width: float) -> None:
     """Every fold as a faint line, and their mean as far as at least half of them went."""
-    folds = [fold for fold in folds if fold]
     if not folds:
         return
     for fold in folds:
         axes.plot(range(1, len(fold) + 1), fold, color=colour, alpha=0.3, linewidth=0.8)
     length = sorted(len(fold) for fold in folds)[len(folds) // 2]
     mean = [float(np.mean([fold[epoch] for fold in folds if len(fold) > epoch])) for epoch in range(length)]
-    axes.plot(range(1, length + 1), mean, color=colour, linewidth=width, label=label)
+    axes.plot(range(1, length + 1), mean, color=colour, linewidth=width)
 
 
-def _in_percent(axes: Any) -> None:
+def _in_percent(axes: Axes) -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(PercentFormatter(100, decimals=0, symbol=" %"))
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
 
 
 @cache
-def _fonts() -> tuple[str, ...]:
-    """Font files in the order they are asked for a glyph: Latin from DejaVu, Japanese from IPAex Gothic.
+def use_fonts() -> None:
+    """Latin from DejaVu, Japanese from IPAex Gothic.
 
     The Japanese font is taken from its package's folder: importing the package would change all of matplotlib.
     """
@@ -168,34 +180,24 @@ def _fonts() -> tuple[str, ...]:
     japanese = [str(path) for folder in folders for path in sorted(Path(folder).glob("fonts/*.ttf"))]
     for path in japanese:
         font_manager.fontManager.addfont(path)
-    names = ["DejaVu Sans", *(font_manager.get_font(path).family_name for path in japanese)]
-    rcParams["font.family"] = names
-    return (font_manager.findfont("DejaVu Sans"), *japanese)
+    rcParams["font.family"] = ["DejaVu Sans", *(font_manager.get_font(path).family_name for path in japanese)]
 
 
-@cache
-def _glyphs() -> frozenset[int]:
-    from matplotlib.font_manager import get_font
-
-    return frozenset(code for path in _fonts() for code in get_font(path).get_charmap())
-
-
-def _figure(width: float, height: float, theme: Theme, *, grid: bool = True) -> tuple[Figure, Any]:
-    from matplotlib.figure import Figure
-
-    _fonts()
-    figure = Figure(figsize=(width, height), dpi=160, facecolor=theme.paper, layout="constrained")
-    axes = figure.add_subplot(1, 1, 1, facecolor=theme.paper)
+def dress(axes: Axes, theme: Theme, *, fontsize: float = 12) -> None:
+    """Give axes the style of all plots: two spines, a faint grid, text that can be read."""
+    axes.set_facecolor("none")
     for side, spine in axes.spines.items():
         spine.set_visible(side in {"left", "bottom"})
         spine.set_color(theme.soft)
-    axes.tick_params(labelsize=9, colors=theme.ink)
-    if grid:
-        axes.grid(alpha=0.25, linewidth=0.6, color=theme.soft)
+    axes.tick_params(labelsize=fontsize, colors=theme.ink)
+    axes.grid(alpha=0.25, linewidth=0.6, color=theme.soft)
+
+
+def _figure(width: int, height: int, theme: Theme) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    use_fonts()
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained")
+    axes = figure.add_subplot(1, 1, 1)
+    dress(axes, theme)
     return figure, axes
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()

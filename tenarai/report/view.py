@@ -1,237 +1,439 @@
-"""What HTML and markdown both show, ready to be laid out: numbers rounded, and sentences in one language."""
+"""What a report shows, in the order in which it is read: verdict, number, what to do, hard cases, tonight's images.
+
+HTML, markdown, `summary.png` and `report.json` are all made from one `View`. Its texts are messages: each medium words
+them in its language and escapes them in its own way.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from tenarai.locale import translate
-from tenarai.records import Case, Change, NightReport, Prediction, Score, Suspect
+from tenarai.locale import Message, _, plural
+from tenarai.records import Case, Change, NightReport, Prediction, Rejection, Score, Suspect
 from tenarai.report.progress import NightOfNew, follow_progress
-from tenarai.report.texts import TEXTS
+
+WEEKDAYS = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))
+MONTHS = (
+    _("Jan"), _("Feb"), _("Mar"), _("Apr"), _("May"), _("Jun"),
+    _("Jul"), _("Aug"), _("Sep"), _("Oct"), _("Nov"), _("Dec"),
+)  # fmt: skip
+TITLES = {"promoted": _("New model"), "kept": _("Model kept"), "nothing new": _("Nothing new")}
+CHANGES = {
+    "added": lambda name: _("images added: {name}", name=name),
+    "gone": lambda name: _("images gone: {name}", name=name),
+    "relabelled": lambda name: _("images relabelled: {name}", name=name),
+    "setting": lambda name: _("setting {name}", name=name),
+    "version": lambda name: _("version of {name}", name=name),
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A share of right readings, large: whose, of what, on how many images."""
+class Tile:
+    """One image.
 
-    who: str
-    of_what: str
+    Attributes:
+        sha256, path: The image.
+        label: What was written; empty in the inbox.
+        reads: What the model that reads from now on reads; empty where that is not the point.
+        note: What is to be said of it.
+        tone: `good`, `bad` or empty.
+        other_sha256: An image to compare it with, or empty.
+    """
+
+    sha256: str
+    path: str
+    label: str
+    reads: str
+    note: str = ""
+    tone: str = ""
+    other_sha256: str = ""
+
+    @property
+    def caption(self) -> str:
+        """`4 ✓` when it is read right, `4 → 9` when it is misread, else what was written, or read."""
+        if not self.label or not self.reads:
+            return self.label or self.reads
+        return f"{self.label} ✓" if self.label == self.reads else f"{self.label} → {self.reads}"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Images under a heading; the first `num_cards` are shown larger.
+
+    Attributes:
+        name: Anchor in the page and key of the artifact.
+        title, note: Heading, and a sentence below it.
+        tiles: Images, those that matter most first.
+        num_cards: How many of them stand out.
+    """
+
+    name: str
+    title: Message
+    note: Message
+    tiles: tuple[Tile, ...]
+    num_cards: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """A label that is misread at times: its score, and what it is taken for how often."""
+
+    label: str
     score: Score
+    taken_for: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
 class View:
-    """A night and the texts of one language."""
+    """A night, ready to be laid out.
+
+    Attributes:
+        night: What each step found; the details at the end of a report are taken from it.
+        title, sentence: The verdict and why.
+        when: Date and time.
+        number: How the model that reads from now on reads images that it was never trained on; None before it was
+            evaluated.
+        progress: The trend over nights.
+        suspects, inbox: Images that wait for a person.
+        unusable: Files that could not be used.
+        hard: The regression set.
+        tonight: New images that were misread, and compared images that only one model reads, each once.
+        labels: Labels with errors, the worst first.
+        names: Names of models for people, by id.
+    """
 
     night: NightReport
-    texts: dict[str, str]
-    language: str
+    title: Message
+    sentence: Message
+    when: Message
+    number: Score | None
+    progress: tuple[NightOfNew, ...]
+    suspects: Section
+    inbox: Section
+    unusable: tuple[Rejection, ...]
+    hard: Section
+    tonight: Section
+    labels: tuple[LabelRow, ...]
+    names: Mapping[str, Message]
 
-    # ---- the verdict
+    def name(self, model: str) -> str:
+        """A model's name for people; its id where it is not known."""
+        return self.names.get(model, model)
 
-    def when(self) -> str:
-        """`Tuesday, 24 November 2026, 02:00`, by the clock of where the night was run."""
-        at = datetime.fromisoformat(self.night.created)
-        weekday, month = self.texts["weekdays"].split(",")[at.weekday()], self.texts["months"].split(",")[at.month - 1]
-        return self.texts["when"].format(
-            weekday=weekday, day=at.day, month=month, year=at.year, time=f"{at.hour}:{at.minute:02}"
+    def number_of(self) -> Message:
+        """What `number` is a share of."""
+        score = self.number or Score.of(0, 0)
+        return _(
+            "of the images that it was never trained on are read correctly: {right} of {images}",
+            right=score.num_right,
+            images=score.num_images,
         )
 
-    def because(self) -> str:
-        """The gate's reason."""
-        reason = translate(self.night.decision.reason, self.language)
-        return reason[:1].upper() + reason[1:]
+    def today(self) -> list[tuple[str, Message]]:
+        """What to do, in order of worth: anchor and sentence. Empty when there is nothing to do."""
+        items = [(part.name, part.title) for part in (self.suspects, self.inbox) if part.tiles]
+        return items + ([("unusable", self.unusable_title())] if self.unusable else [])
 
-    def thanks(self) -> str:
-        """Thanks for what was filed since last night; empty when nothing was."""
+    def unusable_title(self) -> Message:
+        """How many files could not be used."""
+        n = len(self.unusable)
+        return plural("Replace {n} file that could not be used", "Replace {n} files that could not be used", n)
+
+    def thanks(self) -> Message | None:
+        """Thanks for what was filed since the last night; None when nothing was."""
         filed = self.night.filed
-        right = sum(item.was_read_as == item.label for item in filed)
-        return self.texts["thanks"].format(number=len(filed), right=right) if filed else ""
+        right = sum(case.was_read_as == case.label for case in filed)
+        return filed and plural(
+            "Thank you for filing {n} image; {right} of {n} had been read correctly.",
+            "Thank you for filing {n} images; {right} of {n} had been read correctly.",
+            len(filed),
+            right=right,
+        )  # type: ignore[return-value]
 
-    def filed(self, item: Case) -> str:
-        """What the champion had read in a filed image."""
-        if not item.was_read_as:
-            return self.texts["filed_unread"]
-        key = "filed_right" if item.was_read_as == item.label else "filed_wrong"
-        return self.texts[key].format(read_as=item.was_read_as)
-
-    # ---- numbers
-
-    def figures(self) -> list[Figure]:
-        """The shares to show large, whoever reads from now on first."""
-        night, t = self.night, self.texts
-        ours = Figure(
-            f"{t['champion']} · {self.who(night.evaluation.champion)}",
-            t["unseen"],
-            night.evaluation.champion_score or Score.of(0, 0),
-        )
-        theirs = Figure(t["challenger"], t["unseen"], night.evaluation.challenger_score or Score.of(0, 0))
-        pair = [theirs, ours] if night.decision.verdict == "promoted" else [ours, theirs]
-        progress = self.progress()
-        if night.evaluation.fresh and night.evaluation.fresh.num_images:
-            pair.append(
-                Figure(f"{t['champion']} · {self.who(night.evaluation.champion)}", t["fresh"], night.evaluation.fresh)
-            )
-        elif progress:
-            pair.append(Figure(t["champion"], t["pooled"], progress[-1].pooled))
-        return [figure for figure in pair if figure.score.num_images]
-
-    def rests_on(self, score: Score) -> str:
-        """On how many images a score rests, with its interval."""
-        return self.texts["of"].format(
-            right=score.num_right, images=score.num_images, low=percent(score.low), high=percent(score.high)
-        )
-
-    def pairs(self) -> str:
-        """Champion against challenger, image by image; empty without a challenger."""
-        pairs = self.night.evaluation.pairs
-        if not pairs or not pairs.num_images:
-            return ""
-        return self.texts["pairs"].format(
-            won=pairs.won, lost=pairs.lost, both_right=pairs.both_right, both_wrong=pairs.both_wrong
-        )
-
-    def progress(self) -> tuple[NightOfNew, ...]:
-        """How new images were read over the nights."""
-        return follow_progress(self.night)
-
-    def glance(self) -> list[tuple[str, str]]:
-        """What the page holds, in counts: (anchor, text)."""
-        night, t = self.night, self.texts
-        counts = {
-            "misread": self._regression_counts(),
-            "new": t["newly_found_counts"].format(number=len(night.evaluation.newly_found))
-            if night.evaluation.newly_found
-            else "",
-            "look": t["suspects_counts"].format(number=len(night.evaluation.suspects))
-            if night.evaluation.suspects
-            else "",
-            "inbox": t["inbox_counts"].format(
-                number=len(night.inbox),
-                unsure=sum(item.champion is not None and item.champion.unsure for item in night.inbox),
-            )
-            if night.inbox
-            else "",
-            "rejected": t["rejected_counts"].format(number=len(night.frozen.rejections))
-            if night.frozen.rejections
-            else "",
-        }
-        return [(anchor, text) for anchor, text in counts.items() if text]
-
-    def _regression_counts(self) -> str:
-        cases = self.night.evaluation.regression
-        if not cases:
-            return ""
-        read = sum((reads := self._reader(case)) is not None and reads.label == case.label for case in cases)
-        relapsed = sum(case.story is not None and case.story.state == "relapsed" for case in cases)
-        key = "regression_counts_relapsed" if relapsed else "regression_counts"
-        return self.texts[key].format(total=len(cases), read=read, open=len(cases) - read, relapsed=relapsed)
-
-    def per_label(self) -> list[dict[str, object]]:
-        """One row a label: label, images, right, share and interval in percent, taken_for."""
-        rows: list[dict[str, object]] = []
-        labels = self.night.evaluation.confusion_labels
-        for number, counts in enumerate(self.night.evaluation.confusion):
-            score = Score.of(counts[number], sum(counts))
-            wrong = sorted((-n, labels[i]) for i, n in enumerate(counts) if n and i != number)
-            seen = score.num_images > 0
-            rows.append(
-                {
-                    "label": labels[number],
-                    "images": score.num_images,
-                    "right": score.num_right,
-                    "share": f"{100 * score.accuracy:.1f}" if seen else "–",
-                    "interval": f"{100 * score.low:.1f} – {100 * score.high:.1f}" if seen else "–",
-                    "taken_for": ", ".join(f"{label} ({-n})" for n, label in wrong) or "–",
-                }
-            )
+    def comparison(self) -> list[tuple[Message, Message | str]]:
+        """The numbers that the gate decided by; empty on a night without a challenger."""
+        evaluation = self.night.evaluation
+        ours, theirs, pairs = evaluation.champion_score, evaluation.challenger_score, evaluation.pairs
+        if not ours or not theirs or not pairs:
+            return []
+        rows: list[tuple[Message, Message | str]] = [
+            (_("champion: {model}", model=self.name(evaluation.champion)), _word_score(ours)),
+            (_("challenger: {model}", model=self.name(evaluation.challenger)), _word_score(theirs)),
+            (_("only the challenger correct"), str(pairs.won)),
+            (_("only the champion correct"), str(pairs.lost)),
+            (_("both correct"), str(pairs.both_right)),
+            (_("both wrong"), str(pairs.both_wrong)),
+        ]
+        if isinstance(p := self.night.decision.facts.get("p"), float):
+            rows.append((_("p-value (exact McNemar test, one-sided)"), f"{p:.2g}"))
         return rows
 
-    # ---- images
+    def facts(self) -> list[tuple[Message, str]]:
+        """Names and sizes for whoever looks into the store."""
+        night, info = self.night, self.night.frozen.info
+        rows = [(_("run"), night.run), (_("source"), night.source), (_("champion"), night.champion)]
+        if night.evaluation.challenger:
+            rows.append((_("challenger"), night.evaluation.challenger))
+            rows.append((_("trained by"), f"{night.evaluation.recipe}, {night.evaluation.device}"))
+        if info:
+            rows.append((_("snapshot"), info.id))
+            counts = {"train": info.num_train, "test": info.num_test, "hard": info.num_regression}
+            rows.append((_("images"), _("{train} in training, {test} held out, {hard} hard cases", **counts)))
+        return rows
 
-    def _reader(self, case: Case) -> Prediction | None:
-        """What the model that reads from now on reads."""
-        return case.challenger if case.challenger and self.night.decision.verdict == "promoted" else case.champion
-
-    def status(self, case: Case) -> tuple[str, str]:
-        """How a once misread image stands tonight: (good, bad or soft; words).
-
-        What a challenger that was not promoted reads is told as that: nothing is fixed or lost by it.
-        """
-        if self.night.decision.verdict != "promoted":
-            words = {"fixed": "would fix", "newly misread": "would lose"}.get(case.status, case.status)
-        else:
-            words = case.status
-        tone = {"fixed": "good", "read": "good", "would fix": "soft", "would lose": "soft"}.get(words, "bad")
-        return tone, self.texts[words]
-
-    def story(self, case: Case) -> str:
-        """Since when it stands as it does, and with how many seeds it is read; empty before anyone kept that."""
-        if case.story is None:
-            return ""
-        told = [self.texts[f"state {case.story.state}"].format(since=_day(case.story.since))]
-        if case.story.num_seeds:
-            told.append(self.texts["seeds"].format(num_right=case.story.num_right, num_seeds=case.story.num_seeds))
-        return ", ".join(told)
-
-    def suspect(self, item: Suspect) -> str:
-        """Why a file should be looked at."""
-        return self.texts[f"suspect {item.kind}"].format(
-            label=item.label, read_as=item.read_as, sure=percent(item.confidence), other=item.other_path
-        )
-
-    # ---- the rest
-
-    def who(self, model: str) -> str:
-        """A model's name for people."""
-        return self.texts["base"] if model.startswith("base") else model
-
-    def said(self, sentence: str) -> str:
-        """A reason or a note in this language."""
-        return translate(sentence, self.language)
-
-    def change(self, item: Change) -> str:
-        """What kind of thing changed, and which."""
-        return f"{self.texts[f'change {item.kind}']} {item.name}".strip()
-
-    def sync(self) -> str:
-        """What the sync did, in a sentence."""
-        s = self.night.sync
-        counts = {
-            "added": s.num_added,
-            "changed": s.num_changed,
-            "moved": s.num_moved,
-            "relabelled": s.num_relabelled,
-            "gone": s.num_gone,
-            "back": s.num_back,
+    def champions(self) -> list[tuple[Message, Message, str, str]]:
+        """Nights, oldest first: day, verdict, the model that read afterwards, and its score where it was evaluated."""
+        night = self.night
+        tonight: dict[str, Any] = {
+            "created": night.created,
+            "verdict": night.decision.verdict,
+            "champion": night.champion,
         }
-        told = [self.texts[f"sync {kind}"].format(number=number) for kind, number in counts.items() if number]
-        return self.texts["sync"].format(seen=s.num_seen, changes=", ".join(told) or self.texts["sync nothing"])
+        score = score_models(replace(night, history=())).get(night.champion)
+        tonight["scores"] = {night.champion: (score.num_right, score.num_images)} if score else {}
+        rows = []
+        for past in (*night.history, tonight):
+            champion = str(past["champion"])
+            counts = past.get("scores", {}).get(champion)
+            share = f"{percent(counts[0] / counts[1])} ({counts[0]} / {counts[1]})" if counts else "–"
+            rows.append((word_day(_moment(past)), TITLES[str(past["verdict"])], self.name(champion), share))
+        return rows
+
+    def changes(self) -> list[tuple[Message, Change]]:
+        """What differs between the training of champion and challenger."""
+        return [(CHANGES[item.kind](item.name), item) for item in self.night.evaluation.changes]
 
 
-def make_view(night: NightReport, language: str) -> View:
-    """The night in a language."""
-    return View(night, TEXTS[language], language)
-
-
-def pictured(night: NightReport) -> set[str]:
-    """sha256 of every image the page may show."""
-    found = {
-        item.sha256
-        for items in (night.evaluation.regression, night.inbox, night.evaluation.newly_found, night.filed)
-        for item in items
-    }
-    found |= {item.sha256 for items in (night.evaluation.suspects, night.evaluation.disputed) for item in items}
-    found |= {item.other_sha256 for item in night.evaluation.suspects}
-    return (found | {sha256 for item in night.explanations for sha256, _ in item.nearest}) - {""}
+def make_view(night: NightReport) -> View:
+    """Put what a night found into the order of a report."""
+    names = name_models(night)
+    return View(
+        night=night,
+        title=TITLES[night.decision.verdict],
+        sentence=_word_verdict(night, names),
+        when=_word_moment(datetime.fromisoformat(night.created)),
+        number=score_models(night).get(night.champion),
+        progress=follow_progress(night),
+        suspects=_list_suspects(night),
+        inbox=_list_inbox(night),
+        unusable=night.frozen.rejections,
+        hard=_list_hard_cases(night),
+        tonight=_list_tonight(night),
+        labels=_list_labels(night),
+        names=names,
+    )
 
 
 def percent(share: float) -> str:
-    """0.904 → `90.4 %`."""
-    return f"{100 * share:.1f} %"
+    """0.904 → `90.4 %`, with a space that does not break."""
+    return f"{100 * share:.1f}\u00a0%"
 
 
-def _day(run: str) -> str:
-    """The day in a night's name, `20261124-…` → `2026-11-24`; other text as it is."""
-    return f"{run[:4]}-{run[4:6]}-{run[6:8]}" if run[:8].isdigit() else run[:10]
+def _moment(past: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(str(past["created"]))
+
+
+def _word_score(score: Score) -> Message:
+    return _(
+        "{right} of {images} ({share}), 95 % interval {low} – {high}",
+        right=score.num_right,
+        images=score.num_images,
+        share=percent(score.accuracy),
+        low=percent(score.low),
+        high=percent(score.high),
+    )
+
+
+def word_day(moment: datetime) -> Message:
+    """A day without its year: `25 Nov`."""
+    return _("{day} {month}", day=moment.day, month=MONTHS[moment.month - 1])
+
+
+def name_models(night: NightReport) -> dict[str, Message]:
+    """Names of models by id: `Model 4 · 25 Nov`, numbered in the order in which they were trained."""
+    nights = [*night.history, {"challenger": night.evaluation.challenger, "created": night.created}]
+    trained: dict[str, str] = {}
+    for past in nights:
+        if past.get("challenger"):
+            trained.setdefault(str(past["challenger"]), str(past["created"]))
+    names = {
+        model: _("Model {number} · {day}", number=number, day=word_day(datetime.fromisoformat(created)))
+        for number, (model, created) in enumerate(trained.items(), start=1)
+    }
+    base = {model for model in (night.champion, night.evaluation.champion) if model.startswith("base")}
+    return {**names, **dict.fromkeys(base, _("The base model"))}
+
+
+def score_models(night: NightReport) -> dict[str, Score]:
+    """The newest score of each model that was evaluated tonight or before, on images it was never trained on."""
+    found = {model: Score.of(*counts) for past in night.history for model, counts in past.get("scores", {}).items()}
+    evaluation = night.evaluation
+    tonight = {evaluation.champion: evaluation.champion_score, evaluation.challenger: evaluation.challenger_score}
+    return {**found, **{model: score for model, score in tonight.items() if model and score and score.num_images}}
+
+
+def _word_verdict(night: NightReport, names: Mapping[str, Message]) -> Message:
+    model = names.get(night.champion, night.champion)
+    if night.decision.verdict == "promoted":
+        return _("{model} reads your handwriting from now on: {why}.", model=model, why=night.decision.reason)
+    return _("{model} goes on reading your handwriting: {why}.", model=model, why=night.decision.reason)
+
+
+def _word_moment(at: datetime) -> Message:
+    return _(
+        "{weekday}, {day} {year}, {time}",
+        weekday=WEEKDAYS[at.weekday()],
+        day=word_day(at),
+        year=at.year,
+        time=f"{at:%H:%M}",
+    )
+
+
+# ---- sections
+
+
+def _list_suspects(night: NightReport) -> Section:
+    tiles = tuple(
+        Tile(item.sha256, item.path, item.label, "", _word_suspect(item), other_sha256=item.other_sha256)
+        for item in night.evaluation.suspects
+    )
+    return Section(
+        "labels",
+        plural("Check {n} label", "Check {n} labels", len(tiles)),
+        _("Move a file that lies under the wrong label. A file stays listed until you move it or confirm its label."),
+        tiles,
+        num_cards=4,
+    )
+
+
+def _word_suspect(item: Suspect) -> Message:
+    if item.kind == "duplicate":
+        return _("nearly the same as {other}", other=item.other_path)
+    if item.kind == "outlier":
+        return _("filed under {label}, looks like none of your characters", label=item.label)
+    sure = percent(item.confidence)
+    return _("filed under {label}, looks like {reads} ({sure})", label=item.label, reads=item.read_as, sure=sure)
+
+
+def _list_inbox(night: NightReport) -> Section:
+    tiles = tuple(
+        Tile(case.sha256, case.path, "", case.champion.label, _word_confidence(case.champion), _doubt(case.champion))
+        for case in night.inbox
+        if case.champion
+    )
+    return Section(
+        "inbox",
+        plural("File {n} image from your inbox", "File {n} images from your inbox", len(tiles)),
+        _("Move them to digits/<label>/, the first ones first: they teach the model most."),
+        tiles,
+    )
+
+
+def _word_confidence(prediction: Prediction) -> str:
+    sure = percent(prediction.confidence)
+    return _("{sure}, unsure", sure=sure) if prediction.unsure else sure
+
+
+def _doubt(prediction: Prediction) -> str:
+    return "bad" if prediction.unsure else ""
+
+
+def _list_hard_cases(night: NightReport) -> Section:
+    cases = sorted(night.evaluation.regression, key=lambda case: _rank(case, night))
+    tiles = tuple(
+        Tile(case.sha256, case.path, case.label, _reads(case, night), _word_story(case, night), _tone(case, night))
+        for case in cases
+    )
+    num_right = sum(tile.label == tile.reads for tile in tiles)
+    note = plural(
+        "{right} of {n} image in misread/ is read correctly. It is never trained on.",
+        "{right} of {n} images in misread/ are read correctly. They are never trained on.",
+        len(tiles),
+        right=num_right,
+    )
+    return Section("hard-cases", _("Hard cases"), note, tiles, num_cards=sum(_rank(c, night)[0] < 2 for c in cases))
+
+
+def _reads(case: Case, night: NightReport) -> str:
+    """What the model that reads from now on reads."""
+    is_new = night.champion == night.evaluation.challenger and case.challenger is not None
+    prediction = case.challenger if is_new else case.champion
+    return prediction.label if prediction else ""
+
+
+def _rank(case: Case, night: NightReport) -> tuple[int, str, str]:
+    """Relapsed images first, then those solved tonight, then misread ones, then the rest."""
+    is_right = _reads(case, night) == case.label
+    state = case.story.state if case.story else ""
+    if not is_right:
+        return (0 if state == "relapsed" else 2, case.label, case.path)
+    return (1 if _is_solved_tonight(case, night) else 3, case.label, case.path)
+
+
+def _is_solved_tonight(case: Case, night: NightReport) -> bool:
+    return bool(night.history and case.story and case.story.state == "fixed" and case.story.since == night.run)
+
+
+def _word_story(case: Case, night: NightReport) -> Message | str:
+    if case.story is None:
+        return ""
+    since = _word_run(case.story.since)
+    if case.story.state == "relapsed":
+        return _("relapsed {day}", day=since)
+    if case.story.state == "fixed":
+        return _("solved tonight") if _is_solved_tonight(case, night) else _("solved {day}", day=since)
+    return _("misread since {day}", day=since)
+
+
+def _word_run(run: str) -> Message | str:
+    """The day in a night's name, `20261124-…`."""
+    try:
+        return word_day(datetime.strptime(run[:8], "%Y%m%d"))
+    except ValueError:
+        return run
+
+
+def _tone(case: Case, night: NightReport) -> str:
+    return "good" if _reads(case, night) == case.label else "bad"
+
+
+def _list_tonight(night: NightReport) -> Section:
+    new = {case.sha256 for case in night.evaluation.newly_found}
+    merged = {case.sha256: case for case in (*night.evaluation.newly_found, *night.evaluation.disputed)}
+    hard = {case.sha256 for case in night.evaluation.regression}
+    cases = sorted(
+        (case for sha256, case in merged.items() if sha256 not in hard),
+        key=lambda case: (_reads(case, night) == case.label, case.label, case.path),
+    )
+    tiles = tuple(
+        Tile(c.sha256, c.path, c.label, _reads(c, night), _word_tonight(c, night, c.sha256 in new), _tone(c, night))
+        for c in cases
+    )
+    note = _(
+        "New images that the model misread before it was trained on them, and images that only one of the two models "
+        "reads correctly."
+    )
+    return Section("won-and-lost", _("Tonight's misread images"), note, tiles)
+
+
+def _word_tonight(case: Case, night: NightReport, is_new: bool) -> Message:
+    promoted = night.champion == night.evaluation.challenger
+    other = case.champion if promoted else case.challenger
+    if case.champion is None or case.challenger is None or other is None:
+        return _("new")
+    said = _("before: {reads}", reads=other.label) if promoted else _("new model: {reads}", reads=other.label)
+    return _("new, {said}", said=said) if is_new else said
+
+
+def _list_labels(night: NightReport) -> tuple[LabelRow, ...]:
+    labels = night.evaluation.confusion_labels
+    rows = []
+    for number, counts in enumerate(night.evaluation.confusion):
+        wrong = sorted((-count, labels[i]) for i, count in enumerate(counts) if count and i != number)
+        if wrong:
+            taken_for = tuple((label, -count) for count, label in wrong)
+            rows.append(LabelRow(labels[number], Score.of(counts[number], sum(counts)), taken_for))
+    return tuple(sorted(rows, key=lambda row: (row.score.accuracy, row.label)))

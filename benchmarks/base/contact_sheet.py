@@ -44,27 +44,6 @@ def draw_contact_sheet(cells: Sequence[Cell], *, columns: int = COLUMNS) -> byte
     return _to_png(sheet)
 
 
-def draw_strips(strips: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]], headings: Sequence[str]) -> bytes:
-    """Draw strips of pictures one below the other, as PNG: a caption, then its pictures from left to right.
-
-    Args:
-        strips: Captions and pictures of (H, W) or (H, W, 3) uint8; a strip may have fewer pictures than headings.
-        headings: What each column shows.
-    """
-    wide, high = SIDE + MARGIN, SIDE + MARGIN + CAPTION
-    sheet = np.full((CAPTION + len(strips) * high + MARGIN, len(headings) * wide + MARGIN, 3), 255, dtype=np.uint8)
-    for column, heading in enumerate(headings):
-        _write(sheet, heading, column * wide + MARGIN, CAPTION - 4)
-    for number, (caption, pictures) in enumerate(strips):
-        top = CAPTION + number * high + MARGIN
-        for column, picture in enumerate(pictures):
-            left = column * wide + MARGIN
-            grey = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
-            sheet[top : top + SIDE, left : left + SIDE] = _fit(grey)
-        _write(sheet, caption, MARGIN, top + SIDE + CAPTION - 6)
-    return _to_png(sheet)
-
-
 def _write(sheet: NDArray[np.uint8], text: str, left: int, bottom: int) -> None:
     plain = text.encode("ascii", "replace").decode()
     cv2.putText(sheet, plain, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (60, 60, 60), 1, cv2.LINE_AA)

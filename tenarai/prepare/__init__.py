@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tenarai.prepare.characters import Character, read_characters
 from tenarai.prepare.decode import MAX_BYTES, MAX_PIXELS, decode
 from tenarai.prepare.images import prepare_images
 from tenarai.prepare.ink import has_dark_ink
@@ -15,6 +16,7 @@ from tenarai.prepare.plain import squeeze
 __all__ = [
     "NEAR_DUPLICATE_BITS",
     "NORMALISER_VERSION",
+    "Character",
     "decode",
     "find_near",
     "hamming",
@@ -22,6 +24,7 @@ __all__ = [
     "normalise",
     "perceptual_hash",
     "prepare_images",
+    "read_characters",
     "read_digit",
     "run_stages",
     "squeeze",

@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, measure_grain, square
-from tenarai.prepare.order import median
+from tenarai.prepare.order import median, percentiles
 
 MIN_INK = 0.0004  # a smaller share of the image than this is no character
+FAINTEST, FAINT = 0.1, 0.15  # ink that stands out less may be a smudge, which its edges show, 0 to 1
+SOFT, FAIRLY_STEEP, STEEP = 0.6, 1.2, 1.6  # rise of the ink in a pixel at its edges, as shares of its contrast
+FAINT_RANGE = 0.4  # stronger ink needs no second look, 0 to 1
 MIN_SEPARATION = 6.0  # a character stands out from its paper's grain by this many standard deviations
 
 
@@ -154,4 +157,48 @@ def stands_out(ink: Float, mask: Mask, chosen: Mask) -> bool:
         return True
     middle = median(paper)
     grain = 1.48 * median(np.abs(paper - middle))
-    return median(smooth[chosen]) - middle > max(MIN_SEPARATION * grain, MIN_CONTRAST)
+    contrast = median(smooth[chosen]) - middle
+    if contrast < FAINT and _steepness(chosen, ink) < (FAIRLY_STEEP if contrast < FAINTEST else SOFT) * contrast:
+        return False  # as faint as pencil, but soft: a smudge or a shadow
+    return contrast > max(MIN_SEPARATION * grain, MIN_CONTRAST)
+
+
+def even_out_paper(ink: Float, *, full: float = FAINT_RANGE) -> Float:
+    """Subtract what is around each pixel, wider than any stroke: the unevenness of greyish paper.
+
+    Args:
+        ink: (H, W) float32, 0 to 1.
+        full: Ink of this strength or more is all the same.
+    """
+    levels = np.uint8(np.rint(np.clip(ink / full, 0, 1) * 255))
+    around = cv2.medianBlur(levels, min(2 * round(0.12 * max(ink.shape)) - 1, 255))
+    return np.asarray(np.clip(ink - around * np.float32(full / 255), 0, 1), dtype=np.float32)
+
+
+def is_faint_stroke(ink: Float, mask: Mask, chosen: Mask) -> bool:
+    """Whether the chosen parts are faint strokes: above the grain of the paper near them, and steep at their edges.
+
+    Shadows and smudges are soft; a crease is one straight line through the image.
+    """
+    if not chosen.any():
+        return False
+    smooth = cv2.GaussianBlur(ink, (0, 0), 0.8)
+    paper = smooth[cv2.dilate(mask.view(np.uint8), square(5, 5)) == 0]
+    if paper.size < 0.02 * ink.size:
+        return False
+    middle, high = percentiles(paper, 50, 84)
+    grain = max(1.48 * median(np.abs(paper - middle)), high - middle, 1e-6)
+    contrast = median(smooth[chosen]) - middle
+    if contrast <= max(7 * grain, 0.035) or _steepness(chosen, ink) <= STEEP * contrast:
+        return False
+    places = np.argwhere(chosen)
+    extent = (np.ptp(places, axis=0).max() + 1) / max(ink.shape)
+    spread = np.linalg.eigvalsh(np.cov(places.T))
+    is_crease = extent > 0.7 and spread[0] < 0.01 * spread[1]
+    return bool(0.15 < extent < 0.98 and not is_crease)
+
+
+def _steepness(chosen: Mask, ink: Float) -> float:
+    """How steeply the ink rises at the edges of the chosen parts, as the mean over all of them."""
+    everything = np.asarray(chosen, dtype=np.int32)
+    return float(edge_sharpness(Parts(everything, np.zeros((1, 4)), np.ones(1)), ink)[0])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tenarai.prepare.order import median, percentile, percentiles
 
 SMALL = 64  # side at which polarity is estimated
+CLEAR = 3  # one polarity has this many times the energy of the other where there is no doubt
 GREY = 8  # channels that differ by at most this show no colour, 0 to 255
 PAPER = 128  # side at which the paper is estimated
 MAX_MISFIT = 0.04  # the light does not fall as a surface does that misses the paper by more than this share
@@ -39,10 +40,21 @@ def square(high: int, wide: int) -> NDArray[np.uint8]:
 def has_dark_ink(picture: NDArray[np.uint8]) -> bool:
     """Whether the ink is darker than its paper.
 
-    Two signs: the border is paper, so what differs from its median is ink; and strokes are rare, so the high-passed
-    image is skewed towards the ink. Where they disagree, the stronger one decides.
+    Strokes are narrow, so they differ from the median around them; in large images this decides wherever it is clear.
+    Else there are two signs: the border is paper, so what differs from its median is ink; and strokes are rare, so the
+    high-passed image is skewed towards the ink. Where they disagree, the stronger one decides.
     """
-    grey = _shrink(_brightness(_sum_channels(picture)), SMALL)
+    brightness = _brightness(_sum_channels(picture))
+    if max(picture.shape[:2]) > PAPER:
+        levels = np.uint8(np.rint(_shrink(brightness, PAPER)))
+        around = cv2.medianBlur(levels, PAPER // 4 - 1)
+        darker, lighter = (
+            float(np.square(cv2.subtract(*pair), dtype=np.float32).sum())
+            for pair in ((around, levels), (levels, around))
+        )
+        if max(darker, lighter) > CLEAR * min(darker, lighter):
+            return darker > lighter
+    grey = _shrink(brightness, SMALL)
     high, wide = grey.shape
     rim = max(1, round(0.04 * min(high, wide)))
     step = max(rim, round(0.09 * min(high, wide)))
@@ -179,6 +191,26 @@ def find_shadow(narrow: Float, paper: Float) -> Mask | None:
     is_shadow[0] = False
     reach = 2 * round(0.03 * max(high, wide)) + 1
     return np.asarray(cv2.dilate(is_shadow[parts].view(np.uint8), square(reach, reach)).astype(bool))
+
+
+def measure_narrowness(picture: NDArray[np.uint8], chosen: Mask, *, dark_ink: bool) -> float:
+    """How much of the chosen ink is narrow: about 1 for strokes, 0 for edges.
+
+    The edge of a finger, a table or a shadow has light paper on one side only; a closing does not fill it.
+
+    Args:
+        picture: (H, W, 3) or (H, W) uint8.
+        chosen: (H, W) bool.
+        dark_ink: Whether the ink is darker than its paper.
+    """
+    channel = np.uint8(_shrink(_brightness(_sum_channels(picture if dark_ink else 255 - picture)), PAPER))
+    weight = cv2.resize(chosen.astype(np.float32), channel.shape[::-1], interpolation=cv2.INTER_AREA)
+    narrow, broad = (
+        cv2.morphologyEx(channel, cv2.MORPH_CLOSE, square(side, side), borderType=cv2.BORDER_REPLICATE)
+        for side in (round(NARROW * PAPER) - 1, PAPER // 2)
+    )
+    depth = float((weight * cv2.subtract(broad, channel)).sum())
+    return float((weight * cv2.subtract(narrow, channel)).sum()) / max(1e-6, depth)
 
 
 def _fit_light(small: Float) -> Float:

@@ -51,8 +51,10 @@ def _find_lines(ink: Float, floor: float, strength: float, axis: int) -> list[tu
     if not _may_hold_lines(strong):
         return []
     slant = find_slant(level)
-    if not slant and not _longest_run(cv2.bitwise_and(_open_rows(strong), strong)) >= LONGEST_GAP * level.shape[1]:
-        return []
+    if not slant:
+        runs = _find_runs(cv2.bitwise_and(_open_rows(strong), strong))
+        if not (np.diff(runs) >= LONGEST_GAP * level.shape[1]).any():
+            return []
     high, wide = level.shape
     levels = shear(level, slant)
     on_page = shear(np.ones_like(level), slant, outside=0.0).sum(axis=1)  # columns of each row inside the image
@@ -68,11 +70,12 @@ def _find_lines(ink: Float, floor: float, strength: float, axis: int) -> list[tu
         if across < max(LONGEST_GAP * inside, 0.3 * wide) or tall > 0.16 * high:
             continue
         here = (parts == part) & (opened > floor)
-        if here.sum() / max(1, int(here.any(axis=0).sum())) > 0.07 * high:  # too thick
-            continue
         at_rim = top < 0.16 * high or top + tall > 0.84 * high
         is_faint = median(opened[here]) < 0.6 * strength
         spans = across > 0.97 * inside
+        thickness = here.sum() / max(1, int(here.any(axis=0).sum()))
+        if thickness > (0.11 if at_rim and spans else 0.07) * high:
+            continue
         if at_rim or is_faint or spans:
             line = shear(cv2.dilate(_along_path(opened, levels, here), square(5, 1)), -slant, outside=0.0)
             found.append((line if axis == 1 else cv2.transpose(line), (spans and at_rim) or (is_faint and spans)))
@@ -85,13 +88,10 @@ def _open_rows(rows: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(cv2.morphologyEx(cv2.dilate(rows, square(3, 1)), cv2.MORPH_OPEN, square(1, length)))
 
 
-def _longest_run(rows: NDArray[np.uint8]) -> int:
-    """How many columns in a row hold something, gaps of six allowed for."""
-    if not len(rows):
-        return 0
-    columns = cv2.dilate(rows.max(axis=0)[None], square(1, 7))[0]
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], columns > 0, [0]]).astype(np.int8)))
-    return int((edges[1::2] - edges[::2]).max(initial=0))
+def _find_runs(rows: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """First and last column (N, 2) of every stretch of columns in which a row holds something, gaps of six closed."""
+    columns = cv2.dilate(rows.max(axis=0)[None], square(1, 7))[0] if len(rows) else np.zeros(1)
+    return np.flatnonzero(np.diff(np.concatenate([[0], columns > 0, [0]]).astype(np.int8))).reshape(-1, 2)
 
 
 def _may_hold_lines(strong: NDArray[np.uint8]) -> bool:
@@ -108,12 +108,15 @@ def _may_hold_lines(strong: NDArray[np.uint8]) -> bool:
     if not pieces.any():
         return False
     pieces = cv2.dilate(pieces, square(1, length))
-    if _longest_run(pieces) >= LONGEST_GAP * wide - 4:
+    if (np.diff(_find_runs(pieces)) >= LONGEST_GAP * wide - 4).any():
         return True
-    # in the corners a slanted line leaves the image early
+    # in the corners a slanted line leaves the image early, but begins or ends at its side
     corner = int(np.ceil(MAX_SLANT * high)) + reach + 3
-    ends = max(_longest_run(pieces[:corner]), _longest_run(pieces[high - corner :]))
-    return bool(ends >= 0.3 * wide - 4)
+    for first, last in np.concatenate([_find_runs(pieces[:corner]), _find_runs(pieces[high - corner :])]):
+        run = last - first
+        if run >= 0.3 * wide - 4 and min(first, wide - last) <= (1 / LONGEST_GAP - 1) * run + 8:
+            return True
+    return False
 
 
 def find_slant(ink: Float) -> float:

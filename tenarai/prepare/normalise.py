@@ -1,11 +1,13 @@
 """One image of one character → the digit that models are trained on and read: (28, 28) uint8, ink 255 on paper 0.
 
-    picture ─polarity─▶ dark or light ink? ─paper─▶ ink strength, light and shadow divided out
-    ─lines─▶ without frames, ruled and squared paper ─threshold─▶ mask ─components─▶ the character alone
+    image ─page─▶ bars and desk cropped ─polarity─▶ dark or light ink? ─paper─▶ ink strength, light and shadow divided out
+    ─surroundings─▶ without frames, circles, ruled paper, underlines ─threshold─▶ mask ─components─▶ the character alone
     ─layout─▶ 20 × 20 box, centred by mass
 
-Each stage is one function in `ink`, `lines`, `character` or `layout`. Training and reading use the same code. Any
-change of its output increases `NORMALISER_VERSION`, which every model records.
+Each stage is one function in `surroundings`, `ink`, `lines`, `character`, `several` or `layout`. Training and reading use
+the same code. Any change of its output increases `NORMALISER_VERSION`, which every model records.
+
+What geometry cannot decide is kept as a `doubt` with the digit, and a reading in doubt is unsure.
 """
 
 from __future__ import annotations
@@ -18,14 +20,25 @@ from numpy.typing import NDArray
 
 from tenarai.errors import ImageError
 from tenarai.locale import _
-from tenarai.prepare.character import choose_character, find_parts, stands_out, threshold_ink
-from tenarai.prepare.ink import Float, Mask, has_dark_ink, ink_strength
+from tenarai.prepare.character import (
+    choose_character,
+    even_out_paper,
+    find_parts,
+    is_faint_stroke,
+    stands_out,
+    threshold_ink,
+)
+from tenarai.prepare.ink import Float, Mask, has_dark_ink, ink_strength, measure_narrowness, square
 from tenarai.prepare.layout import lay_out
 from tenarai.prepare.lines import heal_crossings, remove_lines
+from tenarai.prepare.several import find_characters
+from tenarai.prepare.surroundings import crop_page, drop_enclosures, drop_underlines
 
-NORMALISER_VERSION = 2
+NORMALISER_VERSION = 3
 
 MIN_SIDE = 8
+RIM = 5  # pixels
+NARROW_AT_RIM, NARROW_ELSEWHERE = 0.75, 0.55  # ink that is less narrow may be an edge
 WORK = 256  # longest side that the stages work at
 
 
@@ -41,6 +54,7 @@ class Stages:
     chosen: Mask
     digit: NDArray[np.uint8]
     doubt: str = ""
+    num_characters: int = 1
 
 
 def normalise(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -58,12 +72,17 @@ def normalise(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return run_stages(picture).digit
 
 
-def run_stages(picture: NDArray[np.uint8], *, dark_ink: bool | None = None) -> Stages:
+def run_stages(picture: NDArray[np.uint8], *, dark_ink: bool | None = None, one_piece: bool = True) -> Stages:
     """Normalise and keep the output of each stage; see `normalise`.
 
     Args:
         picture: As for `normalise`.
         dark_ink: Whether the ink is darker than its paper. Default: estimated from the image.
+        one_piece: Whether characters are written in one piece, see `are_one_piece`. Where they are not, all that is
+            written belongs to the character.
+
+    Raises:
+        ImageError: As `normalise`.
     """
     if min(picture.shape[:2]) < MIN_SIDE:
         raise ImageError(
@@ -71,19 +90,69 @@ def run_stages(picture: NDArray[np.uint8], *, dark_ink: bool | None = None) -> S
             expected=_("at least {side} × {side} pixels", side=MIN_SIDE),
             received=f"{picture.shape[1]} × {picture.shape[0]}",
         )
-    page = scale_to_work(_one_channel(picture))
-    dark_ink = has_dark_ink(page) if dark_ink is None else dark_ink
-    ink = ink_strength(page, dark_ink=dark_ink)
-    cleaned, lines = remove_lines(ink)
-    parts = threshold_ink(cleaned)
-    if lines is not None:
-        parts = find_parts(heal_crossings(parts.mask, lines, ink))
-    mask, chosen = parts.mask, choose_character(parts, cleaned)
-    if not stands_out(cleaned, mask, chosen):
+    page = scale_to_work(crop_page(_one_channel(picture)))
+    polarity = has_dark_ink(page) if dark_ink is None else dark_ink
+    found = _look(page, polarity, one_piece) or _look_again(page, polarity)
+    if found is None and dark_ink is None:
+        found = _look_again(page, not polarity)
+    if found is None:
         raise ImageError(
             _("the page is blank: no ink was found"), expected=_("one character, darker or lighter than its paper")
         )
-    return Stages(page, dark_ink, ink, cleaned, mask, chosen, lay_out(ink, chosen))
+    return found
+
+
+def _look(page: NDArray[np.uint8], dark_ink: bool, one_piece: bool) -> Stages | None:
+    """Find the character; None if nothing stands out from the paper."""
+    ink = ink_strength(page, dark_ink=dark_ink)
+    within, parts, doubt = ink, threshold_ink(ink), ""
+    if one_piece:  # before the lines: what is left of a frame drawn by hand encloses nothing
+        within, parts, doubt = drop_enclosures(parts, ink)
+    cleaned, lines = remove_lines(within)
+    if lines is not None:
+        parts = find_parts(heal_crossings(threshold_ink(cleaned).mask, lines, within))
+    if one_piece:
+        cleaned, parts, under = drop_underlines(parts, cleaned)
+        doubt = doubt or under
+    mask, chosen = parts.mask, choose_character(parts, cleaned)
+    if not stands_out(cleaned, mask, chosen):
+        return None
+    doubt = doubt or _doubt_edge(page, chosen, dark_ink)
+    # where a pixel or two are missing in a stroke of a tiny image, it is still one
+    joined = (
+        parts
+        if max(ink.shape) >= WORK
+        else find_parts(cv2.morphologyEx(np.uint8(mask), cv2.MORPH_CLOSE, square(9, 9)) > 0)
+    )
+    characters = find_characters(joined, cleaned) if len(joined.areas) > 1 else []
+    if not one_piece:
+        chosen = np.logical_or.reduce([chosen, *characters]) & mask
+    elif len(characters) > 1:
+        doubt = _("there is more than one character")
+    num = len(characters) if one_piece else 1
+    return Stages(page, dark_ink, ink, cleaned, mask, chosen, lay_out(within, chosen), doubt, max(1, num))
+
+
+def _look_again(page: NDArray[np.uint8], dark_ink: bool) -> Stages | None:
+    """Find faint strokes on uneven paper, compared with the paper around them; None if there are none."""
+    ink = ink_strength(page, dark_ink=dark_ink)
+    cleaned = even_out_paper(ink)
+    parts = threshold_ink(cleaned)
+    mask, chosen = parts.mask, choose_character(parts, cleaned)
+    if not is_faint_stroke(cleaned, mask, chosen):
+        return None
+    doubt = _doubt_edge(page, chosen, dark_ink)
+    return Stages(page, dark_ink, ink, cleaned, mask, chosen, lay_out(cleaned, chosen), doubt)
+
+
+def _doubt_edge(page: NDArray[np.uint8], chosen: Mask, dark_ink: bool) -> str:
+    """A doubt where the chosen parts may be a finger, a table, or a shadow; tiny images show none."""
+    if max(page.shape) < WORK:
+        return ""
+    at_rim = any(rim.any() for rim in (chosen[:RIM], chosen[-RIM:], chosen[:, :RIM], chosen[:, -RIM:]))
+    least = NARROW_AT_RIM if at_rim else NARROW_ELSEWHERE
+    is_edge = measure_narrowness(page, chosen, dark_ink=dark_ink) < least
+    return _("it may be the edge of something dark") if is_edge else ""
 
 
 def _one_channel(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -94,10 +163,10 @@ def _one_channel(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return red if np.array_equal(red, green) and np.array_equal(green, blue) else picture
 
 
-def scale_to_work(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Scale so that the longest side is 256; tiny images are enlarged at most four times."""
+def scale_to_work(picture: NDArray[np.uint8], side: int = WORK) -> NDArray[np.uint8]:
+    """Scale the longest side to 256, or towards `side` if larger; tiny images are enlarged at most four times."""
     height, width = picture.shape[:2]
-    factor = min(WORK / max(height, width), 4.0)
+    factor = min(max(WORK, min(side, max(height, width))) / max(height, width), 4.0)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     if size == (width, height):
         return picture

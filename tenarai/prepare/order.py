@@ -59,10 +59,9 @@ def _ranked(values: NDArray[Any], ranks: Sequence[int]) -> list[Any]:
     flat = values.ravel()
     bins = np.clip((flat.view(np.int32) >> 19) - FIRST_BIN, 0, 255).astype(np.uint8)
     ends = np.cumsum(cv2.calcHist([bins[None]], [0], None, [256], [0, 256]).ravel())
-    found, opened, part = [], -1, flat
-    for rank in ranks:
-        number = int(np.searchsorted(ends, rank, side="right"))
-        if number != opened:
-            opened, part = number, np.sort(flat[bins == number])
-        found.append(part[rank - (int(ends[number - 1]) if number else 0)])
+    numbers = np.searchsorted(ends, ranks, side="right")
+    found: list[Any] = []
+    for number in np.unique(numbers):
+        places = np.array(ranks)[numbers == number] - (int(ends[number - 1]) if number else 0)
+        found += list(np.partition(flat[bins == number], places)[places])
     return found

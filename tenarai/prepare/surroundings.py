@@ -1,0 +1,278 @@
+"""What surrounds the character and is no part of it: bars, the desk, frames, circles, underlines.
+
+Bars and the desk are cropped before the ink is measured, because they decide what counts as dark. Frames, circles and
+underlines are ink like any other; they are recognised by how they lie round or below the rest.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tenarai.locale import _
+from tenarai.prepare.character import Parts, edge_sharpness, find_parts, threshold_ink
+from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, square
+from tenarai.prepare.order import median
+
+MIN_SIDE = 64  # a paint program's 28 pixels have no surroundings, and a broad stroke along their rim is like a bar
+UNIFORM = 14  # levels by which the pixels of a bar differ at most
+STEP = 40  # levels by which a bar differs from the image beside it at least
+DESK = 0.45  # a desk reflects at most this share of the sheet's light; a shadow leaves more
+SHEET_SIDE = 128  # side at which a sheet is looked for
+HOLLOW = 0.68  # share of its box that the hull of a frame or circle covers at least; two sides of a frame hold nothing
+
+
+def crop_page(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The page alone: without the bars that a gallery or scanner adds, and without the dark desk round a sheet.
+
+    Args:
+        picture: (H, W) or (H, W, 3) uint8.
+    """
+    return picture if min(picture.shape[:2]) < MIN_SIDE else _crop_sheet(_crop_bars(picture))
+
+
+def _crop_bars(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Without bars of one colour that span the image at its rim."""
+    for turned in (False, True, False, True):
+        rows = cv2.transpose(picture) if turned else picture
+        first, last = _measure_bar(rows), len(rows) - _measure_bar(rows[::-1])
+        if last - first < max(8, len(rows) // 10) or last - first == len(rows):
+            continue
+        inside = np.median(rows[first:last:7, ::7], axis=(0, 1))
+        middle = rows.shape[1] // 2
+        first = first if np.abs(rows[0, middle] - inside).max() > STEP else 0
+        last = last if np.abs(rows[-1, middle] - inside).max() > STEP else len(rows)
+        picture = cv2.transpose(rows[first:last]) if turned else np.ascontiguousarray(rows[first:last])
+    return picture
+
+
+def _measure_bar(rows: NDArray[np.uint8]) -> int:
+    """How many rows of one colour come first, if an edge along the whole row ends them."""
+    colour = np.median(rows[0], axis=0)
+    least = int(np.ceil(0.015 * len(rows)))
+    if (_share_like(rows[[0, least - 1]], colour, UNIFORM) < 0.98).any():
+        return 0
+    differs = _share_like(np.ascontiguousarray(rows[: len(rows) // 2]), colour, UNIFORM) < 0.98
+    count = int(np.argmax(differs))
+    if not least <= count <= 0.45 * len(rows):
+        return 0
+    after = min(count + max(2, len(rows) // 100), len(rows) - 1)
+    middle = np.ascontiguousarray(rows[after : after + 1, round(0.15 * rows.shape[1]) : round(0.85 * rows.shape[1])])
+    return after if _share_like(middle, colour, STEP)[0] < 0.05 else 0
+
+
+def _share_like(rows: NDArray[np.uint8], colour: NDArray[np.float64], levels: int) -> NDArray[np.float64]:
+    """Of each row, the share of pixels that differ from a colour by at most so many levels in every channel."""
+    like = cv2.inRange(rows, *(tuple(np.atleast_1d(colour) + step) for step in (-levels, levels)))
+    return np.asarray(cv2.reduce(like, 1, cv2.REDUCE_AVG, dtype=cv2.CV_64F).ravel() / 255)
+
+
+def _crop_sheet(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The light sheet of paper on a dark desk, what lies beyond it replaced by its colour; else the image as it is."""
+    factor = SHEET_SIDE / max(picture.shape[:2])
+    small = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    grey = small if small.ndim == 2 else small.max(axis=2)
+    level, light = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    if np.mean(rim <= level) < 0.1 or np.median(grey[light == 0]) > DESK * np.median(grey[light > 0]):
+        return picture
+    sheet = _find_sheet(light)
+    if sheet is None:
+        return picture
+    high, wide = picture.shape[:2]
+    inside = cv2.resize(sheet.astype(np.float32), (wide, high), interpolation=cv2.INTER_LINEAR) > 0.5
+    left, top, across, tall = cv2.boundingRect(inside.view(np.uint8))
+    here = np.s_[top : top + tall, left : left + across]
+    paper = np.median(small[(sheet > 0) & (light > 0)], axis=0)
+    mask = inside[here] if picture.ndim == 2 else inside[here][..., None]
+    return np.where(mask, picture[here], paper.astype(np.uint8))
+
+
+def _find_sheet(light: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """The hull of the largest light part, if it is like a sheet: broad, four-cornered, with some ink on it."""
+    outline = max(cv2.findContours(light, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=cv2.contourArea)
+    hull = cv2.fillPoly(np.zeros_like(light), [cv2.convexHull(outline)], 1)
+    filled = cv2.fillPoly(np.zeros_like(light), [outline], 1)
+    area = np.count_nonzero(hull)
+    short, long = np.sort(np.array(cv2.minAreaRect(outline)[1], dtype=np.float64))
+    inside = cv2.erode(hull, square(5, 5), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    ink = float(np.mean(light[inside > 0] == 0)) if inside.any() else 0.0
+    is_sheet = (
+        area > 0.06 * light.size
+        and long < 2.5 * short
+        and area > 0.86 * (short + 1) * (long + 1)
+        and np.count_nonzero(filled) > 0.93 * area
+        and 0.002 < ink < 0.4
+    )
+    return inside if is_sheet else None
+
+
+# ---- round the character
+
+
+def drop_enclosures(parts: Parts, ink: Float) -> tuple[Float, Parts, str]:
+    """Remove frames and circles round the character.
+
+    Args:
+        parts: What is ink.
+        ink: (H, W) float32, 0 to 1.
+
+    Returns:
+        Both without them, and a doubt if what was removed may be part of the character.
+    """
+    doubt = ""
+    for _attempt in range(2):
+        inside, is_certain = find_enclosure(parts, ink)
+        doubt = doubt if is_certain else _("something is drawn around the character")
+        if inside is None:
+            break
+        ink = keep_inside(ink, inside)
+        parts = threshold_ink(ink)
+    return ink, parts, doubt
+
+
+def drop_underlines(parts: Parts, ink: Float) -> tuple[Float, Parts, str]:
+    """Remove lines below the character; arguments and result as `drop_enclosures`."""
+    for _attempt in range(3):
+        if (found := find_underline(parts, ink)) is None:
+            break
+        without, is_apart = found
+        if not is_apart:
+            return ink, parts, _("there is a line under the character")
+        ink, parts = without, threshold_ink(without)
+    return ink, parts, ""
+
+
+def find_enclosure(parts: Parts, ink: Float) -> tuple[Mask | None, bool]:
+    """The paper inside a hollow part that has another part inside: a frame or a circle round the character.
+
+    A 0 has blank paper inside, and the slash in a narrow 0 is part of it.
+
+    Returns:
+        (H, W) bool, or None if there is no such part; and whether that is certain. An open ring is not, unless it is a
+        border at the image's rim.
+    """
+    high, wide = ink.shape
+    is_certain = True
+    for part in np.argsort(-parts.boxes[:, 2] * parts.boxes[:, 3])[:4]:
+        left, top, across, tall = parts.boxes[part].astype(int)
+        if min(across, tall) < 0.2 * min(high, wide) or max(across, tall) < 0.3 * max(high, wide):
+            break
+        here = np.s_[top : top + tall, left : left + across]
+        ring = parts.labels[here] == part + 1
+        core = _find_hollow(ring)
+        if core is None:
+            continue
+        is_closed = _is_closed(ring)
+        at_rim = min(left, top, wide - left - across, high - top - tall) <= 1
+        found = _look_inside(ring, core, ink[here], is_closed=is_closed)
+        is_certain &= is_closed or at_rim or not found
+        if found == "character":
+            inside = np.zeros(ink.shape, dtype=bool)
+            inside[here] = core
+            return inside, is_certain
+    return None, is_certain
+
+
+def keep_inside(ink: Float, inside: Mask) -> Float:
+    """The ink inside an enclosure; elsewhere that of its paper."""
+    return np.where(inside, ink, np.float32(median(ink[inside])))
+
+
+def _find_hollow(ring: Mask) -> Mask | None:
+    """The inside of a part that runs along its own hull; None where it does not."""
+    tall, across = ring.shape
+    area = np.count_nonzero(ring)
+    if area > 0.5 * ring.size:
+        return None
+    padded = np.pad(ring.view(np.uint8), 1)
+    outline = np.concatenate(cv2.findContours(padded, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0])
+    hull = cv2.fillPoly(np.zeros_like(padded), [cv2.convexHull(outline)], 1)
+    num_hull = np.count_nonzero(hull)
+    if num_hull < HOLLOW * across * tall or area > 0.5 * num_hull:
+        return None
+    depth = cv2.distanceTransform(hull, cv2.DIST_L2, 3)[1:-1, 1:-1]
+    if np.count_nonzero(depth[ring] > 0.2 * min(across, tall)) > 0.04 * area:
+        return None
+    core = (depth > 2) & (cv2.dilate(ring.view(np.uint8), square(7, 7)) == 0)
+    return core if np.count_nonzero(core) >= 0.2 * num_hull else None
+
+
+def _is_closed(ring: Mask) -> bool:
+    """Whether paper is completely enclosed."""
+    paper = np.pad(~ring, 1, constant_values=True).view(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(paper, connectivity=4)
+    stats[labels[0, 0], cv2.CC_STAT_AREA] = 0
+    return bool(stats[1:, cv2.CC_STAT_AREA].max(initial=0) > 0.4 * np.count_nonzero(ring))
+
+
+def _look_inside(ring: Mask, core: Mask, ink: Float, *, is_closed: bool) -> Literal["", "something", "character"]:
+    """What the largest part inside is: a character is large, central, apart from the ring, dark and sharp."""
+    tall, across = ring.shape
+    inner = find_parts(threshold_ink(keep_inside(ink, core)).mask & core)
+    if not len(inner.areas):
+        return ""
+    main = int(np.argmax(np.hypot(*inner.boxes[:, 2:].T)))
+    left, top, wide, high = inner.boxes[main]
+    here = find_parts(inner.labels == main + 1)
+    smooth = cv2.GaussianBlur(ink, (0, 0), 0.8)
+    paper = smooth[core & (cv2.dilate(inner.mask.view(np.uint8), square(5, 5)) == 0)]
+    if max(wide, high) < max(0.1 * max(across, tall), 8) or paper.size < 30:
+        return ""
+    level = median(paper)
+    contrast = median(smooth[here.mask]) - level
+    if contrast < max(8 * 1.48 * median(np.abs(paper - level)), 2 * MIN_CONTRAST):
+        return ""
+    off_centre = max(abs(left + wide / 2 - across / 2) / across, abs(top + high / 2 - tall / 2) / tall)
+    steepness = float(edge_sharpness(find_parts(ring), ink).mean()) / max(1e-3, median(smooth[ring]))
+    is_character = (
+        max(wide, high) >= (0.15 if is_closed else 0.25) * max(across, tall)
+        and off_centre <= (0.3 if is_closed else 0.22)
+        # else it is an end of the ring's own stroke
+        and not (cv2.dilate(here.mask.view(np.uint8), square(3, 3)).view(bool) & ~core).any()
+        and float(edge_sharpness(here, ink)[0]) / contrast >= 0.35 * steepness
+        and not (tall > 1.25 * across and _is_straight(here.mask))
+    )
+    return "character" if is_character else "something"
+
+
+def _is_straight(part: Mask) -> bool:
+    spread = np.linalg.eigvalsh(np.cov(np.argwhere(part).astype(np.float64).T))
+    return bool(spread[0] < 0.02 * spread[1])
+
+
+# ---- below the character
+
+
+def find_underline(parts: Parts, ink: Float) -> tuple[Float, bool] | None:
+    """A straight stroke below everything else and nine tenths as wide.
+
+    Returns:
+        The ink without it, and whether it is clearly apart from what stands above: else it may be the foot of a 1. None
+        if there is no such stroke.
+    """
+    for part in np.argsort(-parts.boxes[:, 1]):
+        left, top, across, tall = parts.boxes[part]
+        if across * across < 5 * parts.areas[part] or tall > 0.25 * across or across < 0.15 * ink.shape[1]:
+            continue
+        near = cv2.dilate((parts.labels == part + 1).view(np.uint8), square(7, 7)).view(bool)
+        rest_ink = np.where(near, 0, ink).astype(np.float32)
+        rest = threshold_ink(rest_ink)  # a black underline hides faint pencil above it
+        bottom = int(top + tall)
+        above = find_parts(rest.mask[:bottom])
+        is_tall = above.boxes[:, 3] > 0.3 * across
+        if not is_tall.any() or np.count_nonzero(parts.mask[bottom + 3 :]) > 3 * parts.areas[part]:
+            continue
+        main_left, main_top, main_across, main_tall = above.boxes[is_tall][np.argmax(above.areas[is_tall])]
+        distance = top - (main_top + main_tall)
+        if (
+            main_left < left + across
+            and left < main_left + main_across
+            and across >= 0.9 * main_across
+            and distance > -3
+        ):
+            return rest_ink, distance > 0.15 * main_tall - 3
+    return None

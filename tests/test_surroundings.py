@@ -1,0 +1,145 @@
+"""Surroundings leave a digit as it is, several characters are told apart, and what geometry cannot tell is doubted."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from tenarai.errors import ImageError
+from tenarai.prepare import has_dark_ink, normalise, read_characters, run_stages
+from tenarai.prepare.characters import cut_characters
+from tenarai.prepare.several import are_one_piece
+from tenarai.prepare.surroundings import crop_page
+from tests.collections_of_digits import picture, real_digits
+from tests.test_prepare import colour, encode, likeness
+
+SIDE = 240
+
+
+def cell(number):
+    """A digit of 120 pixels in the middle of a page of 240."""
+    page = np.full((SIDE, SIDE, 3), 250, np.uint8)
+    digit = cv2.resize(colour(picture(number, side=160)), (120, 120), interpolation=cv2.INTER_AREA)
+    page[60:180, 60:180] = np.minimum(page[60:180, 60:180], digit)
+    return page
+
+
+def framed(page):
+    return cv2.rectangle(page, (22, 22), (218, 218), (30, 30, 30), 5)
+
+
+def circled(page):
+    return cv2.circle(page, (120, 120), 95, (30, 30, 30), 4, cv2.LINE_AA)
+
+
+def in_the_corner_of_a_table(page):
+    return cv2.line(cv2.line(page, (0, 8), (240, 8), (30, 30, 30), 12), (8, 0), (8, 240), (30, 30, 30), 12)
+
+
+def underlined(page):
+    return cv2.line(page, (55, 214), (185, 218), (30, 30, 30), 4, cv2.LINE_AA)
+
+
+def between_black_bars(page):
+    return cv2.copyMakeBorder(page, 140, 140, 0, 0, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+
+
+def beside_white_bars(page):
+    return cv2.copyMakeBorder(np.uint8(page * 0.7), 0, 0, 100, 100, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+
+
+def on_a_dark_desk(page):
+    matrix = cv2.getRotationMatrix2D((120, 120), 4, 1.0)
+    matrix[:, 2] += 80
+    return cv2.warpAffine(page, matrix, (400, 400), borderValue=(25, 22, 20))
+
+
+@pytest.mark.parametrize(
+    "surround",
+    [framed, circled, in_the_corner_of_a_table, underlined, between_black_bars, beside_white_bars, on_a_dark_desk],
+)
+def test_what_surrounds_a_digit_does_not_change_it(surround):
+    alike = [likeness(normalise(cell(n)), normalise(surround(cell(n)))) for n in range(30)]
+    assert np.mean(np.array(alike) > 0.8) >= 0.95, sorted(alike)[:4]
+
+
+def test_a_zero_and_a_page_without_bars_stay_as_they_are():
+    zero = cv2.ellipse(np.full((SIDE, SIDE, 3), 250, np.uint8), (120, 120), (60, 90), 0, 0, 360, (20, 20, 20), 9)
+    stages = run_stages(zero)
+    assert stages.doubt == ""
+    assert stages.chosen.sum() > 0.8 * (zero[..., 0] < 100).sum() * (256 / SIDE) ** 2
+    assert crop_page(zero) is zero
+
+
+def test_bars_are_cropped_before_the_polarity_is_estimated():
+    page = between_black_bars(cell(3))
+    assert crop_page(page).shape[0] < SIDE + 10
+    assert has_dark_ink(crop_page(page))
+
+
+def test_an_open_circle_makes_the_reading_doubtful():
+    page = cell(3)
+    cv2.ellipse(page, (120, 120), (95, 95), 0, 0, 345, (30, 30, 30), 4)
+    assert "around" in run_stages(page).doubt
+
+
+def test_a_finger_at_the_rim_makes_the_reading_doubtful():
+    page = np.full((400, 400, 3), 225, np.uint8)
+    cv2.ellipse(page, (0, 200), (150, 110), 0, 0, 360, (170, 130, 110), -1)
+    assert "edge" in run_stages(cv2.GaussianBlur(page, (0, 0), 2)).doubt
+
+
+def row(numbers, gap=30):
+    """Digits side by side on one page."""
+    digits = [cv2.resize(picture(n, side=160), (110, 110), interpolation=cv2.INTER_AREA) for n in numbers]
+    page = np.full((200, 60 + sum(110 + gap for _ in digits)), 250, np.uint8)
+    for place, digit in enumerate(digits):
+        left = 40 + place * (110 + gap)
+        page[45:155, left : left + 110] = np.minimum(page[45:155, left : left + 110], digit)
+    return colour(page)
+
+
+@pytest.mark.parametrize("numbers", [(0, 1), (7, 11, 22), (1, 3, 6, 9, 10, 16, 22)])
+def test_the_characters_of_a_row_are_cut_in_reading_order(numbers):
+    stages = run_stages(row(numbers))
+    assert stages.num_characters > 1
+    assert "more than one" in stages.doubt
+    found = read_characters(encode(row(numbers)))
+    assert len(found) == len(numbers)
+    for number, character in zip(numbers, found, strict=True):
+        assert likeness(character.digit, normalise(picture(number, side=160))) > 0.8
+    lefts = [character.box[0] for character in found]
+    assert lefts == sorted(lefts)
+
+
+def test_lines_of_writing_are_read_from_top_to_bottom():
+    page = np.concatenate([row((3, 4, 5)), row((6, 7, 8))])
+    tops = [character.box[1] for character in cut_characters(page)]
+    assert len(tops) == 6
+    assert max(tops[:3]) < min(tops[3:])
+
+
+def test_a_single_digit_is_one_character():
+    _, labels = real_digits()
+    single = [run_stages(cell(n)).num_characters for n in range(100)]
+    assert single.count(1) >= 99, [int(labels[n]) for n in range(100) if single[n] > 1]
+
+
+def test_parts_that_stand_apart_belong_together_where_the_labels_say_so():
+    assert are_one_piece("0123456789")
+    assert not are_one_piece(["い", "ハ"])
+    assert not are_one_piece(["25", "11"])
+    page = np.full((SIDE, SIDE, 3), 250, np.uint8)
+    cv2.line(page, (60, 60), (70, 170), (20, 20, 20), 8)
+    cv2.line(page, (180, 60), (170, 170), (20, 20, 20), 8)
+    together = run_stages(page, one_piece=False)
+    assert together.doubt == ""
+    assert together.chosen[:, :128].any()
+    assert together.chosen[:, 128:].any()
+    assert run_stages(page).num_characters == 2
+
+
+def test_a_blank_page_has_no_characters():
+    page = np.clip(np.random.default_rng(0).normal(235, 3, (300, 300, 3)), 0, 255).astype(np.uint8)
+    with pytest.raises(ImageError, match="blank"):
+        read_characters(encode(np.asarray(Image.fromarray(page))))

@@ -1,11 +1,11 @@
 """One image of one character → the digit that models are trained on and read: (28, 28) uint8, ink 255 on paper 0.
 
-    image ─page─▶ bars and desk cropped ─polarity─▶ dark or light ink? ─paper─▶ ink strength, light and shadow divided out
+    image ─page─▶ bars and desk cropped ─polarity─▶ dark or light ink? ─paper─▶ ink strength, light divided out
     ─surroundings─▶ without frames, circles, ruled paper, underlines ─threshold─▶ mask ─components─▶ the character alone
     ─layout─▶ 20 × 20 box, centred by mass
 
-Each stage is one function in `surroundings`, `ink`, `lines`, `character`, `several` or `layout`. Training and reading use
-the same code. Any change of its output increases `NORMALISER_VERSION`, which every model records.
+Each stage is one function in `surroundings`, `ink`, `lines`, `character`, `several` or `layout`. Training and reading
+use the same code. Any change of its output increases `NORMALISER_VERSION`, which every model records.
 
 What geometry cannot decide is kept as a `doubt` with the digit, and a reading in doubt is unsure.
 """

@@ -112,6 +112,20 @@ class Catalogue:
         with self.reading() as connection:
             return {(Role(role), label): count for role, label, count in connection.execute(query).tuples()}
 
+    def find_example(self, source: str, label: str) -> Image | None:
+        """A usable file of `digits/` under a label, the first by path; None if there is none."""
+        table = schema.images
+        query = (
+            select(*[table.c[field.name] for field in fields(Image)])
+            .where(table.c.source == source, table.c.label == label, table.c.role == Role.DIGITS.value)
+            .where(table.c.state == State.OK.value, ~table.c.file_id.contains(CELL))
+            .order_by(table.c.path)
+            .limit(1)
+        )
+        with self.reading() as connection:
+            row = connection.execute(query).tuples().first()
+        return _to_image(row) if row else None
+
     def events(self, source: str, run: str | None = None, *, after: str = "") -> list[Event]:
         """What happened to a source's files, oldest first; of one run, or of all.
 

@@ -1,11 +1,17 @@
-"""A label that a person wants as it is: `confirm-label`."""
+"""Labels: `label`, the page that files images, and `confirm-label`."""
 
 from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
 
 import click
 
 from tenarai.cli.options import read_settings, say, source_option, store_option
 from tenarai.locale import _
+
+LOOPBACK = "127.0.0.1"
 
 
 @click.command("confirm-label")
@@ -21,3 +27,54 @@ def confirm_label(source: str | None, store: str | None, label: str) -> None:
     with night.lock(), night.catalogue() as catalogue:
         confirm_label(catalogue, night.settings.source, label, night.run)
     say(_("{label} is a label from the next night on", label=label))
+
+
+@click.command()
+@source_option
+@store_option
+@click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen on; 0.0.0.0 for the home network.")
+@click.option("--port", type=click.IntRange(1, 65535), default=4300, show_default=True, help="Port of the page.")
+def label(source: str | None, store: str | None, host: str, port: int) -> None:
+    """File doubtful images in a browser or on your phone: tap a label, and the file moves.
+
+    With --host the page is open to your network and asks for a password.
+    """
+    import uvicorn
+
+    from tenarai.label.app import login_key, make_app
+    from tenarai.locale import _
+    from tenarai.orchestration.blocks import resolve_secrets
+    from tenarai.orchestration.login import FILE, read_or_make_login
+    from tenarai.settings import DEFAULT_HOME
+
+    settings = resolve_secrets(read_settings(source=source, store=store))
+    if host in {LOOPBACK, "::1", "localhost"}:
+        app, url = make_app(settings), f"http://{host}:{port}/"
+        say(_("{url} is ready. Ctrl-C ends it.", url=url), bold=True)
+    else:
+        home = Path(os.environ.get("PREFECT_HOME") or f"{DEFAULT_HOME}/prefect-server").resolve()
+        home.mkdir(parents=True, exist_ok=True)
+        login = read_or_make_login(home)
+        app = make_app(settings, login=login)
+        url = f"http://{find_address() if host in {'0.0.0.0', '::'} else host}:{port}/"  # noqa: S104
+        say(_("{url} is ready. Ctrl-C ends it.", url=url), bold=True)
+        say(_("It asks for the password in {file}; the QR code contains it:", file=str(home / FILE)))
+        print_qr_code(f"{url}login?key={login_key(login)}")
+    uvicorn.run(app, host=host, port=port, log_level="warning")
+
+
+def find_address() -> str:
+    """This machine's address in its network; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
+
+
+def print_qr_code(text: str) -> None:
+    """Print a QR code for a phone's camera."""
+    import segno
+
+    segno.make(text, error="l").terminal(compact=True)

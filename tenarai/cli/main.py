@@ -14,7 +14,7 @@ import click
 from tenarai.cli.champions import models, promote, rollback, why
 from tenarai.cli.exports import export
 from tenarai.cli.help import TranslatedGroup
-from tenarai.cli.labels import confirm_label
+from tenarai.cli.labels import confirm_label, label
 from tenarai.cli.nights import nightly, read
 from tenarai.cli.notices import notify
 from tenarai.cli.options import read_language, say
@@ -26,7 +26,7 @@ from tenarai.errors import TenaraiError
 from tenarai.locale import _
 
 SECTIONS = {
-    _("Every day"): (nightly, read, sheet, confirm_label),
+    _("Every day"): (nightly, read, label, sheet, confirm_label),
     _("Set up"): (connect, doctor, check, up, deploy, notify),
     _("Models"): (models, why, rollback, promote, export),
     _("Experiments"): (study,),

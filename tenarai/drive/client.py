@@ -177,6 +177,21 @@ class Drive:
         what = _("{name} cannot be updated on Google Drive", name=file.name)
         return to_file(self._sender.ask(request, what, Cost.WRITE))
 
+    def move(self, file: DriveFile, folder_id: str) -> DriveFile:
+        """Move a file into another folder; it keeps its id and its content."""
+        before = ",".join(file.parents)
+        request = partial(
+            self._files.update, fileId=file.id, addParents=folder_id, removeParents=before, fields=FIELDS, **_ALL
+        )
+        try:
+            what = _("{name} cannot be moved on Google Drive", name=file.name)
+            return to_file(self._sender.ask(request, what, Cost.WRITE))
+        except SourceError:
+            now = self.find(file.id)
+            if now and now.parents == (folder_id,):  # only the answer was lost
+                return now
+            raise
+
     def trash(self, file: DriveFile) -> None:
         """Move a file to the trash, where a person can still take it out."""
         request = partial(self._files.update, fileId=file.id, body={"trashed": True}, fields="id", **_ALL)

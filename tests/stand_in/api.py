@@ -208,6 +208,11 @@ class DriveApi:
             self.tree.edit(item, data)
         if "trashed" in told:
             self.tree.trash(item, told["trashed"])
+        if added := request.query.get("addParents"):
+            folder = self._see(request, added, write=True)
+            if request.query.get("removeParents", "") != ",".join(item.parents):
+                raise not_found(request.query["removeParents"])
+            self.tree.move(item, folder)
         item.name = told.get("name", item.name)
         item.properties |= told.get("appProperties", {})
         return self.tree.describe(item, request.email)

@@ -1,0 +1,231 @@
+"""The label page over HTTP: plain forms, which work without script; a few lines of script add keys.
+
+Safe against other pages: every form carries a token that only this page knows, requests from other origins and under
+foreign host names are refused, and nothing may be framed. Opened to a network, the page also asks for a password.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+from functools import partial
+from hashlib import sha256
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import cv2
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tenarai.errors import TenaraiError
+from tenarai.label.desk import Desk
+from tenarai.label.queue import Item
+from tenarai.locale import Message, _, translate
+from tenarai.prepare import decode
+from tenarai.report.pictures import data_uri
+from tenarai.settings import Settings
+
+COOKIE = "tenarai"
+MAX_FORM = 10_000  # bytes
+MAX_AGE = 90 * 24 * 3600
+
+
+def make_app(settings: Settings, *, login: str = "") -> Starlette:
+    """The page as an ASGI app; it can be mounted below any path.
+
+    Args:
+        settings: Source, store and language.
+        login: `<user>:<password>`; asked for once per browser. Default: nobody is asked.
+    """
+    page = Page(Desk(settings), settings.language, login)
+    routes = [
+        Route("/", page.show),
+        Route("/answer", page.answer, methods=["POST"]),
+        Route("/login", page.log_in, methods=["GET", "POST"]),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(Guard)])
+
+
+def login_key(login: str) -> str:
+    """What a browser keeps in place of the password, and what the QR code carries."""
+    return sha256(login.encode()).hexdigest()
+
+
+class Guard:
+    """Refuses requests that another site or a rebound host name sends."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap an app."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] == "http" and (reason := self._refuse(Request(scope))):
+            return await PlainTextResponse(reason, status_code=403)(scope, receive, send)
+        await self.app(scope, receive, send)
+
+    def _refuse(self, request: Request) -> str:
+        host = request.headers.get("host", "")
+        if not _is_own_name(urlsplit(f"//{host}").hostname or ""):
+            return "This host name is not known here. Open the page by the address that the command printed."
+        origin = request.headers.get("origin", "")
+        is_foreign = origin and urlsplit(origin).netloc != host
+        if request.method != "GET" and (is_foreign or request.headers.get("sec-fetch-site") == "cross-site"):
+            return "This request came from another site."
+        return ""
+
+
+class Page:
+    """The three routes.
+
+    Args:
+        desk: The open images.
+        language: en or ja.
+        login: `<user>:<password>`, or empty.
+    """
+
+    def __init__(self, desk: Desk, language: str, login: str) -> None:
+        """Prepare the template."""
+        self._desk, self._language, self._login = desk, language, login
+        self._token = secrets.token_urlsafe(24)
+        self._notice: tuple[str, bool] = ("", False)  # of the last answer, and whether it is an error
+        environment = Environment(
+            loader=PackageLoader("tenarai.label"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters["said"] = partial(translate, language=language)
+        environment.globals["_"] = lambda text, **fields: translate(Message(text, fields), language)
+        self._template = environment.get_template("label.html.jinja")
+
+    async def show(self, request: Request) -> Response:
+        """The next image, or the login form."""
+        if not self._is_known(request):
+            return self._render(view="login", status=401)
+        return await run_in_threadpool(self._show)
+
+    def _show(self) -> Response:
+        (notice, is_error), self._notice = self._notice, ("", False)
+        try:
+            item, left = self._desk.current()
+        except TenaraiError as error:
+            return self._render(view="done", notice=error.describe(self._language), is_error=True, status=500)
+        can_undo = bool(self._desk.steps)
+        if item is None:
+            return self._render(view="done", notice=notice, is_error=is_error, can_undo=can_undo)
+        return self._render(
+            view="item",
+            notice=notice,
+            is_error=is_error,
+            can_undo=can_undo,
+            item=item,
+            left=left,
+            labels=self._desk.labels,
+            link=self._desk.place.link(item.image),
+            picture=self._draw(item),
+        )
+
+    async def answer(self, request: Request) -> Response:
+        """Do what a button says."""
+        form = await _read_form(request)
+        if not self._is_known(request) or not secrets.compare_digest(form.get("token", ""), self._token):
+            return PlainTextResponse("Reload the page and try again.", status_code=403)
+        self._notice = await run_in_threadpool(self._answer, form)
+        return RedirectResponse("./", status_code=303)
+
+    def _answer(self, form: dict[str, str]) -> tuple[str, bool]:
+        desk, action = self._desk, form.get("do", "")
+        try:
+            if action == "undo":
+                return desk.undo(), False
+            item = desk.find(form.get("file", ""))
+            if item is None:
+                return _("this image was answered already"), False
+            if action == "file" and form.get("label", "") in desk.labels:
+                desk.file(item, form["label"])
+            elif do := {"confirm": desk.confirm, "aside": desk.set_aside, "later": desk.put_off}.get(action):
+                do(item)
+            return (desk.steps[-1].sentence if desk.steps else ""), False
+        except TenaraiError as error:
+            return error.describe(self._language), True
+
+    async def log_in(self, request: Request) -> Response:
+        """Keep the password's key as a cookie; by the form, or by the address in the QR code."""
+        form = await _read_form(request)
+        given = form.get("password", "").strip()
+        keys = {
+            login_key(given),
+            login_key(f"{self._login.partition(':')[0]}:{given}"),
+            request.query_params.get("key", ""),
+        }
+        if login_key(self._login) not in keys:
+            return self._render(view="login", notice=_("this is not the password"), is_error=True, status=401)
+        response = RedirectResponse("./", status_code=303)
+        response.set_cookie(COOKIE, login_key(self._login), max_age=MAX_AGE, httponly=True, samesite="strict")
+        return response
+
+    def _is_known(self, request: Request) -> bool:
+        given = request.cookies.get(COOKIE, "")
+        return not self._login or secrets.compare_digest(given.encode(), login_key(self._login).encode())
+
+    def _draw(self, item: Item) -> str:
+        """The image as a data URI, decoded and encoded again; empty if it cannot be shown."""
+        try:
+            picture = decode(self._desk.store.original(item.image.sha256))
+        except TenaraiError:
+            return ""
+        done, data = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
+        return data_uri(bytes(data.tobytes())) if done else ""
+
+    def _render(self, *, view: str, status: int = 200, **given: Any) -> Response:
+        nonce = secrets.token_urlsafe(12)
+        page = self._template.render(
+            {"item": None, "notice": "", "is_error": False, "can_undo": False, **given},
+            view=view,
+            language=self._language,
+            token=self._token,
+            nonce=nonce,
+        )
+        policy = (
+            f"default-src 'none'; img-src data:; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
+            "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        )
+        headers = {
+            "Content-Security-Policy": policy,
+            "Cache-Control": "no-store",
+            "Referrer-Policy": "same-origin",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return HTMLResponse(page, status_code=status, headers=headers)
+
+
+async def _read_form(request: Request) -> dict[str, str]:
+    """The fields of a small form; empty for anything else."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM:
+            return {}
+    return {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace"), max_num_fields=10).items()}
+
+
+def _is_own_name(host: str) -> bool:
+    """An address, or a name of this machine: the names that a rebinding attack cannot use."""
+    name = socket.gethostname().lower()
+    if host.lower() in {"localhost", name, f"{name}.local", socket.getfqdn().lower()}:
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

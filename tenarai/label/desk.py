@@ -1,0 +1,142 @@
+"""What a person does with the images that are asked about, and how it is undone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from threading import RLock
+
+from tenarai.catalogue import Catalogue, locate_catalogue, open_catalogue
+from tenarai.errors import TenaraiError
+from tenarai.label.places import Undo, open_place
+from tenarai.label.queue import Item, list_items, list_labels
+from tenarai.locale import _
+from tenarai.report.todo import confirm, set_aside, take_back
+from tenarai.settings import Settings
+from tenarai.store import open_store
+
+RUN = "label"  # stands for the run in the catalogue's events
+SECONDS_TO_TRUST = 60  # then the catalogue is read again: a night may have found something
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that was done: a sentence, and how it is undone."""
+
+    sentence: str
+    key: tuple[str, str]
+    undo: Undo
+
+
+class Desk:
+    """The images that are open, and the steps that were taken. Safe to use from several threads.
+
+    Args:
+        settings: Source and store.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Open source and store; the catalogue is read when it is needed."""
+        self.source, self.store, self.place = settings.source, open_store(settings.store), open_place(settings)
+        self._address = locate_catalogue(settings, self.store)
+        self._lock = RLock()
+        self._items: list[Item] = []
+        self._read_at = float("-inf")
+        self._handled: set[tuple[str, str]] = set()
+        self._later: list[tuple[str, str]] = []
+        self.labels: tuple[str, ...] = ()
+        self.steps: list[Step] = []
+
+    def current(self) -> tuple[Item | None, int]:
+        """The next item, and how many are left. Those that were put off come last; vanished ones are skipped."""
+        with self._lock:
+            while waiting := self._waiting():
+                if self.place.is_unchanged(waiting[0].image) or waiting[0].is_on_sheet:
+                    return waiting[0], len(waiting)
+                self._handled.add(waiting[0].key)
+            return None, 0
+
+    def find(self, file_id: str) -> Item | None:
+        """An open item by its file id."""
+        with self._lock:
+            return next((item for item in self._waiting() if item.image.file_id == file_id), None)
+
+    def file(self, item: Item, label: str) -> None:
+        """Move its file into the folder of a label.
+
+        Raises:
+            SourceError: It changed, vanished, or cannot be moved.
+        """
+        with self._lock:
+            if item.image.label == label:
+                return self.confirm(item)
+            if item.is_on_sheet:
+                raise TenaraiError(
+                    _("{path} is part of a photo and cannot be moved", path=item.image.path),
+                    fix=_("strike it out on the sheet, or say that it is not a character"),
+                )
+            with self._catalogue() as catalogue:
+                example = catalogue.find_example(self.source, label)
+            path, undo = self.place.move(item.image, label, example)
+            return self._take(item, _("{path} → {target}", path=item.image.path, target=path), undo)
+
+    def confirm(self, item: Item) -> None:
+        """Its label is right as it is."""
+        self._answer(item, confirm, _("{path} is right as it is", path=item.image.path))
+
+    def set_aside(self, item: Item) -> None:
+        """It is not a character; the file stays where it is."""
+        self._answer(item, set_aside, _("{path} is not a character and is left out", path=item.image.path))
+
+    def put_off(self, item: Item) -> None:
+        """Ask again after the others."""
+        with self._lock:
+            self._later.append(item.key)
+            undo = self._later.pop
+            self.steps.append(Step(_("{path} comes later", path=item.image.path), item.key, lambda: undo() and None))
+
+    def undo(self) -> str:
+        """Undo the last step; what was undone.
+
+        Raises:
+            TenaraiError: It cannot be undone; the step is forgotten.
+        """
+        with self._lock:
+            if not self.steps:
+                return _("there is nothing to undo")
+            step = self.steps.pop()
+            step.undo()
+            self._handled.discard(step.key)
+            return _("undone: {step}", step=step.sentence)
+
+    def _answer(self, item: Item, answer: Callable[..., None], sentence: str) -> None:
+        image = item.image
+        given = (self.source, image.sha256, image.label, RUN)
+
+        def undo() -> None:
+            with self._catalogue() as catalogue:
+                take_back(catalogue, *given)
+
+        with self._lock:
+            with self._catalogue() as catalogue:
+                answer(catalogue, *given)
+            self._take(item, sentence, undo)
+
+    def _take(self, item: Item, sentence: str, undo: Undo) -> None:
+        self._handled.add(item.key)
+        self.steps.append(Step(sentence, item.key, undo))
+
+    def _waiting(self) -> list[Item]:
+        if time.monotonic() - self._read_at > SECONDS_TO_TRUST:
+            with self._catalogue() as catalogue:
+                self._items = list_items(self.store, catalogue, self.source)
+                self.labels = list_labels(self.store, catalogue, self.source)
+            self._read_at = time.monotonic()
+        waiting = [item for item in self._items if item.key not in self._handled]
+        put_off = {key: place for place, key in enumerate(self._later, 1)}  # the last time counts
+        return sorted(waiting, key=lambda item: put_off.get(item.key, 0))
+
+    def _catalogue(self) -> AbstractContextManager[Catalogue]:
+        return open_catalogue(self._address)

@@ -23,7 +23,7 @@ from tenarai.dataset import TrainingSet
 from tenarai.errors import ImageError
 from tenarai.model.augment import STRONG, augment
 from tenarai.model.bundle import LoadedModel, load_base
-from tenarai.model.train import ERROR_WHEN_SURE, train_model
+from tenarai.model.train import train_model
 from tenarai.prepare import NORMALISER_VERSION, normalise
 from tenarai.settings import TrainingSettings
 
@@ -118,7 +118,8 @@ def tell_after_own_samples(writers: list[Writer], each: int, draws: int) -> None
             kept = probabilities.max(axis=1) >= trained.info.unsure_below
             sure, unseen = sure + int(kept.sum()), unseen + len(others)
             wrong += int((probabilities.argmax(axis=1) != targets[others])[kept].sum())
-        shown = f"{draws} × {unseen // draws} | {sure / unseen:.1%} | {wrong / sure:.2%} | {ERROR_WHEN_SURE:.0%}"
+        bound = f"{TrainingSettings().error_when_sure:.0%}"
+        shown = f"{draws} × {unseen // draws} | {sure / unseen:.1%} | {wrong / sure:.2%} | {bound}"
         print(f"| {writer.name} | {shown} |")
 
 

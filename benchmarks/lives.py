@@ -8,7 +8,7 @@ belongs to the item and the noise to item and model. Models of neighbouring nigh
 are fitted to real heads of `benchmarks.writers`: how often two models disagree that were retrained a night apart, ten
 nights apart, and on other images. Lives begin with 40 images and gain 3 a night, a fifth of them held out; every third
 image that the champion misreads when it comes goes to the regression set; two a night are filed from an inbox of
-twenty, the ones the champion is least sure of. Decisions are those of `tenarai.evaluate.gate`; only the models are simulated.
+twenty, the ones the champion is least sure of. Decisions are those of `tenarai.evaluate.gate`.
 """
 
 from __future__ import annotations
@@ -242,7 +242,7 @@ def exact_p(won: int, lost: int) -> float:
 
 @cache
 def mid_p(won: int, lost: int) -> float:
-    return gate.exact_p(won, lost) - 0.5 * comb(won + lost, won) / 2 ** (won + lost)
+    return gate.exact_p(won, lost) - comb(won + lost, won) / 2 ** (won + lost + 1)
 
 
 @cache

@@ -8,6 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tenarai import dataset
+from tenarai.evaluate.holdout import find_chosen
 from tenarai.locale import _
 from tenarai.night import Night
 from tenarai.prepare import NORMALISER_VERSION
@@ -32,6 +33,7 @@ def freeze(night: Night) -> FreezeResult:
             partial(catalogue.pixels, NORMALISER_VERSION),
             normaliser=NORMALISER_VERSION,
             test_share=night.evaluation.test_share,
+            chosen=find_chosen(catalogue, source),
         )
         dataset.save_snapshot(night.store, frozen.snapshot)
         info = frozen.snapshot.info

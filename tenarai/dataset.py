@@ -124,6 +124,7 @@ def freeze(
     *,
     normaliser: int,
     test_share: float,
+    chosen: Collection[str] = (),
 ) -> Frozen:
     """Freeze labelled images into a snapshot.
 
@@ -134,6 +135,8 @@ def freeze(
             images that are kept, so that the pixels of a million images are never held twice.
         normaliser: Version of the normaliser that made them.
         test_share: Share of the groups held out, 0 to 1.
+        chosen: sha256 of images that are no evidence, since a person chose them by looking at a model. They are trained
+            on, never held out.
 
     Raises:
         DatasetError: There are fewer than five usable images, or fewer than two labels.
@@ -148,7 +151,7 @@ def freeze(
     leaks = _find_leaks(candidates, regression, digits)
     kept = {sha: image for sha, image in candidates.items() if sha not in leaks}
     _check_enough(kept)
-    splits = _split(kept, digits, test_share) | dict.fromkeys(regression, REGRESSION)
+    splits = _split(kept, digits, test_share, chosen) | dict.fromkeys(regression, REGRESSION)
     columns, labels = _make_columns({**kept, **regression}, splits, digits)
     pixels = _stack_pixels(load_pixels(columns["sha256"].tolist()), len(splits))
     info = _describe(columns, [pixels], labels, normaliser, len(leaks))
@@ -260,10 +263,14 @@ def _check_enough(kept: Mapping[str, Image]) -> None:
         )
 
 
-def _split(kept: Mapping[str, Image], digits: Mapping[str, Fingerprint], test_share: float) -> dict[str, str]:
+def _split(
+    kept: Mapping[str, Image], digits: Mapping[str, Fingerprint], test_share: float, chosen: Collection[str]
+) -> dict[str, str]:
     """Decide train or test for each sha256, by near-duplicate group."""
     draws = {sha: _draw(digits[sha].group) for sha in kept}
-    splits = {sha: TEST if draw < test_share else TRAIN for sha, draw in draws.items()}
+    evidence = {digits[sha].group for sha in kept if sha not in chosen}
+    held_out = {sha for sha, draw in draws.items() if draw < test_share and digits[sha].group in evidence}
+    splits = {sha: TEST if sha in held_out else TRAIN for sha in kept}
     by_label: dict[str, list[str]] = defaultdict(list)
     for sha, image in kept.items():
         by_label[image.label or ""].append(sha)

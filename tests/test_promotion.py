@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,9 +15,19 @@ from tasks.decide import decide
 from tenarai.dataset import TEST, TRAIN, freeze, save_snapshot
 from tenarai.errors import ModelError
 from tenarai.evaluate import promotions
-from tenarai.evaluate.holdout import count_learned, find_holdout
+from tenarai.evaluate.holdout import count_learned, find_chosen, find_holdout
 from tenarai.night import open_night
-from tenarai.records import Evaluation, Fingerprint, FreezeResult, Image, PairedCounts, Role, SnapshotInfo
+from tenarai.records import (
+    Evaluation,
+    Event,
+    EventKind,
+    Fingerprint,
+    FreezeResult,
+    Image,
+    PairedCounts,
+    Role,
+    SnapshotInfo,
+)
 from tenarai.settings import Settings
 from tenarai.store import open_store
 from tests.collections_of_digits import picture, save
@@ -232,3 +243,38 @@ def test_after_a_roll_back_everything_reads_as_before_the_promotion_to_the_bit(s
         ("m-1", "promoted", "to see"),
         (base.id, "rolled back", "seen"),
     ]
+
+
+def test_images_that_a_person_labelled_after_looking_at_a_model_are_trained_on_and_never_counted(tmp_path):
+    night = open_night(Settings(source="folder:/photos", store=str(tmp_path / "store")))
+    shas = [hashlib.sha256(str(name).encode()).hexdigest() for name in range(60)]
+    images = [Image("s", sha, f"digits/4/{sha}", Role.DIGITS, "49"[n % 2], sha, 1) for n, sha in enumerate(shas)]
+    filed, moved, corrected, renamed, other = shas[:5]
+
+    def event(kind, sha, path, old_path=None, old_label=None):
+        return Event("r1", kind, sha, path, "4", old_path, old_label, sha)
+
+    events = [
+        event(EventKind.MOVED, filed, "digits/4/a.png", "inbox/a.png"),
+        event(EventKind.ADDED, moved, "inbox/b.png"),  # copied out of the inbox: other files with the same bytes, too
+        event(EventKind.RELABELLED, corrected, "digits/4/c.png", "digits/9/c.png", "9"),
+        event(EventKind.RELABELLED, renamed, "digits/4/d.png", "digits/four/d.png", "four"),
+        event(EventKind.ADDED, other, "digits/4/e.png"),
+    ]
+    with night.catalogue() as catalogue:
+        rows = [replace(image, source="folder:/photos") for image in images]
+        catalogue.apply_sync("folder:/photos", rows, events)
+        chosen = find_chosen(catalogue, "folder:/photos")
+    assert chosen == {filed, moved, corrected}
+    prints = {sha: Fingerprint(sha, bytes.fromhex(sha), sha) for sha in shas}
+    blank = [bytes(784)] * len(images)
+    options = {"normaliser": 1, "test_share": 0.5}
+    before, now = (
+        freeze(images, prints, lambda names: blank[: len(names)], chosen=held, **options).snapshot
+        for held in ((), shas[:30])
+    )
+    tested = set(before.sha256[before.rows(TEST)].tolist())
+    assert set(now.sha256[now.rows(TEST)].tolist()) == tested - set(shas[:30])
+    base = SimpleNamespace(id="base-1", snapshot="")
+    rows, _notes = find_holdout(night.store, now, base, np.full(60, "4"), chosen=shas[:30])
+    assert set(now.sha256[rows].tolist()) == set(shas[30:])

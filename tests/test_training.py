@@ -20,7 +20,7 @@ from tenarai.model.batches import augmented_batches, one_hot
 from tenarai.model.forward import Forward
 from tenarai.model.networks import build_cnn, build_mlp
 from tenarai.model.recipes import RECIPES, TransferFitter
-from tenarai.model.train import choose_device, find_threshold, split_folds, train_model
+from tenarai.model.train import choose_device, split_folds, train_model
 from tenarai.prepare import NORMALISER_VERSION, normalise
 from tenarai.settings import TrainingSettings
 from tenarai.store import open_store
@@ -274,19 +274,6 @@ def test_a_gpu_is_taken_where_one_is_seen_and_left_alone_when_asked_to(monkeypat
             assert device.startswith("2 GPU")
     with choose_device("cpu") as device:
         assert device.startswith("CPU")
-
-
-def test_sure_readings_are_wrong_at_most_as_often_as_promised():
-    rng = np.random.default_rng(0)
-    targets = rng.integers(0, 10, 4000)
-    sure = rng.uniform(0.3, 1, 4000)
-    read = np.where(rng.random(4000) < sure, targets, (targets + 1) % 10)
-    table = np.full((4000, 10), 0.0, np.float32)
-    table[np.arange(4000), read] = sure
-    threshold, note = find_threshold(table, targets)
-    kept = sure >= threshold
-    assert (read != targets)[kept].mean() <= 0.0125
-    assert "unsure" in note
 
 
 # ---- models in a store

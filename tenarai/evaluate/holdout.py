@@ -86,9 +86,8 @@ def find_holdout(
         challenger_labels: (N,) str, what the challenger reads; empty where it has no honest prediction.
         chosen: sha256 of images that are no evidence, as `find_chosen` finds them.
     """
-    readable = ~is_chosen(snapshot, chosen) & (snapshot.splits == TEST) | (
-        (snapshot.splits == TRAIN) & (challenger_labels != "")
-    )
+    is_cross_fitted = (snapshot.splits == TRAIN) & (challenger_labels != "")
+    readable = (is_cross_fitted | (snapshot.splits == TEST)) & ~is_chosen(snapshot, chosen)
     rows = readable & ~_is_in(snapshot, _pairs_trained_on(store, champion))
     left = rows & ~_is_in(snapshot, {pair for found in _undone_snapshots(store) for pair in _pairs(found)})
     if num_spent := int(rows.sum() - left.sum()):

@@ -25,6 +25,7 @@ from tenarai.errors import TrainingError
 from tenarai.locale import _
 from tenarai.model.batches import Rows
 from tenarai.model.bundle import Trained, versions
+from tenarai.model.confidence import find_threshold
 from tenarai.model.recipes import EPOCHS_WITHOUT_SPLIT, RECIPES, Fit
 from tenarai.model.track import Tracker
 from tenarai.records import Curves, ModelInfo
@@ -34,8 +35,6 @@ log = logging.getLogger("tenarai.train")
 
 MIN_PER_LABEL = 3  # fewer images a label, on average, cannot be split
 CNN_PER_LABEL = 30  # from here on a network trained from scratch can be as good as the base
-DEFAULT_UNSURE_BELOW = 0.8  # where there are too few held-out predictions to find a threshold
-ERROR_WHEN_SURE = 0.01  # predictions that are not called unsure should be wrong at most this often
 
 
 def train_model(training_set: TrainingSet, settings: TrainingSettings, trackers: Sequence[Tracker] = ()) -> Trained:
@@ -103,7 +102,7 @@ def _train(
         seeds.append(fitter.predict(training_set.regression))
     refit = fit(_("{recipe}, final fit", recipe=recipe), everything, None, epochs)
     temperature, out_of_fold = _calibrate(out_of_fold, targets)
-    unsure_below, threshold_note = find_threshold(out_of_fold, targets)
+    unsure_below, threshold_note = find_threshold(out_of_fold, targets, settings.error_when_sure)
     info = ModelInfo(
         id="",
         labels=labels,
@@ -155,34 +154,6 @@ def split_folds(
         warnings.simplefilter("ignore", UserWarning)  # of labels with fewer images than folds
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
         return list(splitter.split(targets, targets, groups))
-
-
-def find_threshold(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> tuple[float, str]:
-    """Find the lowest confidence above which at most 1 % of held-out predictions are wrong, and a note about it.
-
-    Args:
-        probabilities: (N, K) calibrated out-of-fold predictions; NaN rows are ignored.
-        targets: (N,) int64.
-    """
-    known = ~np.isnan(probabilities).any(axis=1)
-    if known.sum() < 50:
-        return DEFAULT_UNSURE_BELOW, _(
-            "too few held-out predictions ({num}) to find a confidence below which to be unsure", num=int(known.sum())
-        )
-    confidence = probabilities[known].max(axis=1)
-    is_wrong = probabilities[known].argmax(axis=1) != targets[known]
-    order = np.argsort(-confidence, kind="stable")
-    share = np.cumsum(is_wrong[order]) / np.arange(1, len(order) + 1)
-    answered = int(np.flatnonzero(share <= ERROR_WHEN_SURE).max(initial=0)) + 1
-    # below one half the model itself favours no label
-    threshold = float(np.clip(confidence[order][answered - 1], 0.5, 0.99))
-    kept = confidence >= threshold
-    return round(threshold, 4), _(
-        "sure of {sure} of {num} held-out images, {wrong} of these wrong; the rest are called unsure",
-        sure=int(kept.sum()),
-        num=int(known.sum()),
-        wrong=int(is_wrong[kept].sum()),
-    )
 
 
 @contextmanager

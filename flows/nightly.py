@@ -25,8 +25,7 @@ from tasks.sync import sync
 from tasks.train import train
 from tenarai.errors import TenaraiError
 from tenarai.night import Night, open_night
-from tenarai.orchestration.blocks import settings_of_run
-from tenarai.orchestration.runs import NIGHTLY, explain_failure, fail_run, name_run
+from tenarai.orchestration.runs import NIGHTLY, explain_failure, fail_run, name_run, settings_of_run
 from tenarai.report.outcome import Outcome
 from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
 

@@ -8,8 +8,7 @@ from prefect.states import Completed
 
 from tenarai.errors import TenaraiError
 from tenarai.evaluate.champions import roll_back_champion
-from tenarai.orchestration.blocks import settings_of_run
-from tenarai.orchestration.runs import explain_failure, fail_run
+from tenarai.orchestration.runs import explain_failure, fail_run, settings_of_run
 
 
 @flow(name="rollback", timeout_seconds=600, on_failure=[explain_failure], on_crashed=[explain_failure])

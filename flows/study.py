@@ -11,8 +11,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from tenarai.errors import TenaraiError
-from tenarai.orchestration.blocks import settings_of_run
-from tenarai.orchestration.runs import explain_failure, fail_run
+from tenarai.orchestration.runs import explain_failure, fail_run, settings_of_run
 from tenarai.settings import StudySettings
 from tenarai.study import run_study
 

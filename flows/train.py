@@ -11,8 +11,8 @@ from prefect.states import Completed
 
 from tenarai.errors import TenaraiError
 from tenarai.model.challenger import train_challenger
+from tenarai.orchestration.artifacts import TrainingView
 from tenarai.orchestration.runs import explain_failure, fail_run
-from tenarai.orchestration.training import TrainingView
 from tenarai.settings import TrainingSettings
 from tenarai.store import open_store
 

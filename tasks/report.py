@@ -10,8 +10,9 @@ from prefect.cache_policies import NO_CACHE
 from tenarai.evaluate.compare import explain_misread
 from tenarai.evaluate.predictions import champion_id
 from tenarai.night import Night
-from tenarai.orchestration.artifacts import name_run, publish_artifacts
+from tenarai.orchestration.artifacts import publish_artifacts
 from tenarai.orchestration.notices import announce_expiry, announce_night
+from tenarai.orchestration.runs import VERDICTS, name_run
 from tenarai.records import Case, Decision, Evaluation, FreezeResult, NightReport, SyncResult
 from tenarai.report.describe import add_history, remember_night
 from tenarai.report.outcome import Outcome
@@ -55,7 +56,7 @@ def publish_report(
         night.check_lock()
         write_report(night.store, night.run, report)
         publish_artifacts(report.artifacts, decision.reason)
-        name_run(found)
+        name_run(VERDICTS[decision.verdict], datetime.fromisoformat(night.created))
         catalogue.put_night(night.run, settings.source, remember_night(found))
         place = f"{night.store.root}/reports/{night.run}/report.html"
         log.info(place)

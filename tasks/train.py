@@ -11,8 +11,8 @@ from tenarai.errors import TrainingError
 from tenarai.locale import _
 from tenarai.model.challenger import is_complete, name_challenger, train_challenger
 from tenarai.night import Night
+from tenarai.orchestration.artifacts import TrainingView
 from tenarai.orchestration.pools import gpu_worker_is_ready, train_on_gpu_pool
-from tenarai.orchestration.training import TrainingView
 from tenarai.records import FreezeResult
 
 

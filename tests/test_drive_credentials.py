@@ -169,7 +169,7 @@ def test_a_token_that_google_cannot_hand_out_for_a_moment_is_asked_for_again(ser
 def test_a_secret_block_of_prefect_is_resolved_by_its_name(prefect, server, tmp_path, as_text):
     from prefect.blocks.system import Secret
 
-    from tenarai.orchestration.blocks import resolve_secrets
+    from tenarai.orchestration.runs import resolve_secrets
 
     key = server.people.service_account_key()
     Secret(value=json.dumps(key) if as_text else key).save("drive-key", overwrite=True)

@@ -13,8 +13,8 @@ from prefect.states import Completed, Crashed
 
 from tenarai.errors import SourceError
 from tenarai.locale import _
+from tenarai.orchestration.artifacts import TrainingView, draw_curves, tabulate
 from tenarai.orchestration.runs import NIGHTLY, OneLine, explain_failure, fail_run, name_run
-from tenarai.orchestration.training import TrainingView, draw_curves, tabulate
 from tenarai.settings import TrainingSettings
 
 MORNING = datetime.fromisoformat("2026-11-25T02:10:00+09:00")

@@ -122,7 +122,7 @@ def run_night(
         )
     from flows.nightly import in_place, nightly, run_steps
     from tenarai.night import open_night
-    from tenarai.orchestration.blocks import resolve_secrets
+    from tenarai.orchestration.runs import resolve_secrets
     from tenarai.report.outcome import Outcome
 
     options: dict[str, Any] = {"force": force, "accept_changes": accept_changes, "training": training}

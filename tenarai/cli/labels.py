@@ -43,8 +43,8 @@ def label(source: str | None, store: str | None, host: str, port: int) -> None:
 
     from tenarai.label.app import login_key, make_app
     from tenarai.locale import _
-    from tenarai.orchestration.blocks import resolve_secrets
-    from tenarai.orchestration.login import FILE, read_or_make_login
+    from tenarai.orchestration.runs import resolve_secrets
+    from tenarai.orchestration.server import LOGIN, read_or_make_login
     from tenarai.settings import DEFAULT_HOME
 
     settings = resolve_secrets(read_settings(source=source, store=store))
@@ -58,7 +58,7 @@ def label(source: str | None, store: str | None, host: str, port: int) -> None:
         app = make_app(settings, login=login)
         url = f"http://{find_address() if host in {'0.0.0.0', '::'} else host}:{port}/"  # noqa: S104
         say(_("{url} is ready. Ctrl-C ends it.", url=url), bold=True)
-        say(_("It asks for the password in {file}; the QR code contains it:", file=str(home / FILE)))
+        say(_("It asks for the password in {file}; the QR code contains it:", file=str(home / LOGIN)))
         print_qr_code(f"{url}login?key={login_key(login)}")
     uvicorn.run(app, host=host, port=port, log_level="warning")
 

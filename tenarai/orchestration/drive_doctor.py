@@ -12,8 +12,8 @@ from tenarai.drive import Drive
 from tenarai.drive.credentials import Account
 from tenarai.errors import SourceError, TenaraiError
 from tenarai.locale import _
-from tenarai.orchestration.blocks import resolve_secrets
 from tenarai.orchestration.doctor import Check, Finding, describe_files, describe_unread
+from tenarai.orchestration.runs import resolve_secrets
 from tenarai.settings import Settings
 from tenarai.sync.drive import DriveSource
 

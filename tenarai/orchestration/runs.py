@@ -1,7 +1,8 @@
-"""What a run does around its work: it enters its folder, gets its name, and explains its failure."""
+"""What a run does around its work: it enters its folder, finds its settings, names itself, explains its failure."""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -10,19 +11,24 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 from prefect.runtime import flow_run as current_run
 from prefect.states import Failed
+from prefect.variables import Variable
+from pydantic import SecretStr
 
-from tenarai.errors import SettingsError, TenaraiError
+from tenarai.errors import CredentialsError, SettingsError, TenaraiError
 from tenarai.locale import _, translate
 from tenarai.report.markdown import escape
-from tenarai.settings import read_settings
+from tenarai.settings import Settings, read_settings
 
 NIGHTLY = _("Nightly")
+VERDICTS = {"promoted": _("Promoted"), "kept": _("Kept"), "nothing new": _("Nothing new")}
+BLOCK = "block:"
 STATES = {"Failed": _("Failed"), "Crashed": _("Crashed"), "TimedOut": _("Timed out")}
 
 
@@ -41,6 +47,45 @@ def enter_project() -> dict[str, str]:
             fix=_("set PROJECT_ROOT where the worker is started, and start it again"),
         )
     return {"directory": root}
+
+
+def settings_of_run(*, source: str = "", store: str = "") -> Settings:
+    """The settings of the current run, secrets resolved.
+
+    Args:
+        source, store: From the form. Empty: the Prefect variable `tenarai_source` or `tenarai_store`, if there is one,
+            or else the environment of the worker.
+
+    Raises:
+        SettingsError: A setting is invalid.
+        CredentialsError: A block cannot be read.
+    """
+    given = {"source": source, "store": store}
+    if current_run.id:
+        given = {name: value or str(Variable.get(f"tenarai_{name}", "")) for name, value in given.items()}
+    return resolve_secrets(read_settings(**given))
+
+
+def resolve_secrets(settings: Settings) -> Settings:
+    """The settings with the content of a Secret block in place of its name, `block:<name>`.
+
+    Raises:
+        CredentialsError: There is no such block, or Prefect cannot be reached.
+    """
+    credentials = settings.drive_credentials.get_secret_value()
+    if not credentials.startswith(BLOCK):
+        return settings
+    name = credentials.removeprefix(BLOCK)
+    try:
+        value = Secret.load(name).get()  # type: ignore[union-attr]
+    except (ValueError, OSError) as error:
+        raise CredentialsError(
+            _("the Prefect block secret/{name} cannot be read", name=name),
+            received=str(error).splitlines()[0],
+            fix=_("create it in the Prefect UI (Blocks, Secret), or set TENARAI_DRIVE_CREDENTIALS to a file"),
+        ) from None
+    text = value if isinstance(value, str) else json.dumps(value)
+    return settings.model_copy(update={"drive_credentials": SecretStr(text)})
 
 
 def name_run(title: str, moment: datetime) -> None:

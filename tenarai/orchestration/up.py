@@ -26,8 +26,7 @@ import click
 from tenarai.errors import SettingsError, TenaraiError
 from tenarai.locale import _, plural, translate
 from tenarai.orchestration import FILES
-from tenarai.orchestration.login import FILE as LOGIN
-from tenarai.orchestration.login import read_or_make_login, secure
+from tenarai.orchestration.server import LOGIN, read_or_make_login, secure
 from tenarai.settings import DEFAULT_HOME, Settings
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ import re
 import threading
 import urllib.request
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -116,7 +117,7 @@ def test_on_a_machine_without_a_browser_the_address_is_printed(server, browser, 
 
     from pathlib import Path
 
-    from tenarai.cli.connect import connect as ask
+    from tenarai.cli.connect import ask_google as ask
 
     watcher = threading.Thread(target=open_when_printed)
     watcher.start()
@@ -157,3 +158,47 @@ def test_a_person_who_says_no_is_not_connected(server, browser, tmp_path):
     assert done.exit_code == 1
     assert "Google did not give the permission" in done.output
     assert not (tmp_path / ".tenarai").exists()
+
+
+def answer(folder, *answers):
+    """Answer the questions of `tenarai connect`, and give what `.env` then says."""
+    from dotenv import dotenv_values
+
+    from tenarai.cli.questions import ask_settings
+
+    @click.command()
+    def ask():
+        ask_settings(folder / ".env")
+
+    done = CliRunner().invoke(ask, input="\n".join([*answers, ""]))
+    assert done.exit_code == 0, done.output
+    return dotenv_values(folder / ".env"), done.output
+
+
+def test_a_few_questions_lead_to_a_folder_and_its_settings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("TENARAI_LANGUAGE", "TENARAI_SOURCE", "TENARAI_NIGHTLY_AT"):
+        monkeypatch.setenv(name, "")  # set again by the questions, and restored at the end
+    (tmp_path / ".env").write_text("# mine\nTENARAI_STORE=elsewhere\n")
+    values, output = answer(tmp_path, "ja", "my digits", "25:00", "03:30", "ntfy://topic")
+    assert values == {
+        "TENARAI_STORE": "elsewhere",
+        "TENARAI_LANGUAGE": "ja",
+        "TENARAI_SOURCE": "folder:my digits",
+        "TENARAI_NIGHTLY_AT": "03:30",
+    }
+    assert (tmp_path / "my digits/inbox").is_dir()
+    assert "tenarai notify ntfy://topic" in output
+    assert Settings(_env_file=tmp_path / ".env").source == "folder:my digits"
+
+
+def test_the_questions_end_with_a_key_for_drive(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("TENARAI_LANGUAGE", "TENARAI_SOURCE", "TENARAI_NIGHTLY_AT", "TENARAI_DRIVE_CREDENTIALS"):
+        monkeypatch.setenv(name, "")
+    (tmp_path / "key.json").write_text('{"type": "service_account"}')
+    link = "https://drive.google.com/drive/folders/1abc"
+    values, output = answer(tmp_path, "en", link, "key.json", "", "")
+    assert values["TENARAI_SOURCE"] == f"drive:{link}"
+    assert values["TENARAI_DRIVE_CREDENTIALS"] == "key.json"
+    assert "Viewer" in output

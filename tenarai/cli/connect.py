@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from tenarai.cli.options import read_language, say
 from tenarai.drive.credentials import OWN_FILES_SCOPE, READ_SCOPE, WRITE_SCOPE
 from tenarai.errors import CredentialsError, SettingsError
-from tenarai.locale import _, translate
+from tenarai.locale import Message, _, translate
 from tenarai.settings import DEFAULT_HOME, Settings
 
 DEFAULT_FILE = f"{DEFAULT_HOME}/drive-credentials.json"
@@ -60,15 +60,15 @@ ASK = _("Open this address in a browser and allow what it asks for:")
 DONE = _("Tenarai is connected. You can close this window.")
 
 
-def connect(
+def ask_google(
     client_file: Path,
     out: Path,
     settings: Settings,
     *,
-    reports: bool,
-    everything: bool,
-    browser: bool,
-    port: int,
+    reports: bool = False,
+    everything: bool = False,
+    browser: bool = True,
+    port: int = 0,
 ) -> None:
     """Ask a person for permission in their browser, and keep it in a file that only they can read.
 
@@ -76,10 +76,10 @@ def connect(
         client_file: An OAuth client of the type Desktop app, as downloaded from Google's console.
         out: Where the permission is kept.
         settings: How Drive is reached.
-        reports: Also ask to make files that only Tenarai sees.
-        everything: Also ask to write into any folder.
-        browser: Open one.
-        port: Port of this machine that the browser comes back to; 0: any.
+        reports: Also ask to make files that only Tenarai sees. Default: False.
+        everything: Also ask to write into any folder. Default: False.
+        browser: Open one. Default: True.
+        port: Port of this machine that the browser comes back to. Default: any.
 
     Raises:
         CredentialsError: The file is no such client, or the person did not allow reading.
@@ -151,22 +151,32 @@ def _keep(out: Path, found: Any, granted: list[str], settings: Settings) -> str:
     return str(info["account"])
 
 
+def is_client(file: Path) -> bool:
+    """Whether a file is an OAuth client of the type Desktop app, and not a key."""
+    return "installed" in _read_json(file)
+
+
 def _read_client(file: Path) -> dict[str, Any]:
-    try:
-        client = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        client = None
-    if isinstance(client, dict) and "installed" in client:
-        return client
-    kind = client if isinstance(client, dict) else {}
-    is_key = kind.get("type") == "service_account"
-    if is_key:
+    found = _read_json(file)
+    if "installed" in found:
+        return found
+    if found.get("type") == "service_account":
+        received = _("a service account's key")
         fix = _("set TENARAI_DRIVE_CREDENTIALS={file}: it needs no connecting", file=file)
     else:
+        received = _("a client for web sites") if "web" in found else Message("")
         fix = _("run `tenarai connect` without --client to see how to get one")
     raise CredentialsError(
         _("{file} is not an OAuth client of the type Desktop app", file=file),
         expected=_("the JSON file downloaded from Google's console"),
-        received=_("a service account's key") if is_key else _("a client for web sites") if "web" in kind else "",
+        received=received,
         fix=fix,
     )
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

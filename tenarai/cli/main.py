@@ -11,16 +11,13 @@ from typing import Any
 
 import click
 
-from tenarai.cli.champions import models, promote, rollback, why
-from tenarai.cli.exports import export
 from tenarai.cli.help import TranslatedGroup
 from tenarai.cli.labels import confirm_label, label
-from tenarai.cli.nights import nightly, read
-from tenarai.cli.notices import notify
+from tenarai.cli.models import export, models, promote, rollback, why
+from tenarai.cli.nights import nightly, read, sheet
 from tenarai.cli.options import read_language, say
-from tenarai.cli.serving import deploy, up
+from tenarai.cli.server import deploy, notify, up
 from tenarai.cli.setup import check, connect, doctor
-from tenarai.cli.sheets import sheet
 from tenarai.cli.studies import study
 from tenarai.errors import TenaraiError
 from tenarai.locale import _

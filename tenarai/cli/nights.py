@@ -1,11 +1,12 @@
-"""A night, and reading single images: `nightly`, `read`."""
+"""Every day: `nightly`, `read`, `sheet`, `confirm-label`."""
 
 from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 @source_option
 @store_option
 @click.option("--force", is_flag=True, help="Train even when nothing is new, with another seed.")
-@click.option("--accept-changes", is_flag=True, help="Accept changes that look like an accident.")
-@click.option("--recipe", type=click.Choice(["auto", "transfer", "cnn", "mlp"]), help="How to train. Default: auto.")
-@click.option("--max-epochs", type=click.IntRange(1, 1000), help="Epochs at most. Default: 60.")
+@click.option("--accept-changes", is_flag=True, help="Accept changes of the folder that look like an accident.")
+@click.option("--recipe", type=click.Choice(["auto", "transfer", "cnn", "mlp"]), help="What to train. Default: auto.")
+@click.option("--max-epochs", type=click.IntRange(1, 1000), help="Largest number of epochs. Default: 60.")
 @click.option("--seed", type=click.IntRange(0), help="Seed of the training. Default: 0.")
 @click.option("--device", type=click.Choice(["auto", "gpu", "cpu"]), help="Where to train. Default: auto.")
 @click.option("--verbose", "-v", is_flag=True, help="Show every epoch.")
@@ -37,9 +38,9 @@ def nightly(
     quiet: bool,
     **training: Any,
 ) -> None:
-    """Run a night now: read what is new, train, evaluate, report.
+    """Run a night now: sync, train, evaluate, report.
 
-    On the Prefect server that PREFECT_API_URL names or that `tenarai up` runs in this folder; else without a server.
+    It runs on the Prefect server that PREFECT_API_URL names or `tenarai up` runs in this folder, else without one.
     """
     from tenarai.cli.console import run_night
     from tenarai.settings import TrainingSettings
@@ -59,12 +60,10 @@ def nightly(
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per image: file, label, probability, unsure.")
 @click.option("--model", metavar="ID", help="Read with this model instead of the champion.")
-@click.option(
-    "--explain", type=click.Path(path_type=Path), metavar="PNG", help="Draw what the normaliser makes of them."
-)
+@click.option("--explain", type=click.Path(path_type=Path), metavar="PNG", help="Draw the steps from image to reading.")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE…")
 def read(store: str | None, as_json: bool, model: str | None, explain: Path | None, images: tuple[Path, ...]) -> None:
-    """Read images with the champion, and say how sure it is."""
+    """Read images with the champion."""
     if not any(image.exists() for image in images):  # before NumPy and the like are imported
         raise SettingsError(_("{file} does not exist", file=str(images[0])), fix=_("check the path"))
     from tenarai.evaluate.read import read_files
@@ -82,6 +81,28 @@ def read(store: str | None, as_json: bool, model: str | None, explain: Path | No
         write_file(explain, draw_readings(results, settings), option="--explain")
     if any(result.error for result in results):
         sys.exit(1)
+
+
+@click.command()
+@source_option
+@store_option
+@click.option("--for", "labels", metavar="4,7", default="", help="Characters. Default: those that help most.")
+@click.option("--paper", type=click.Choice(["a4", "letter"]), help="Default: TENARAI_PRACTICE_SHEET, else a4.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("sheet.pdf"), show_default=True)
+def sheet(source: str | None, store: str | None, labels: str, paper: Literal["a4", "letter"] | None, out: Path) -> None:
+    """Make a practice sheet to print and fill in, as PDF.
+
+    A photo of it, filled in, goes into sheets/.
+    """
+    from tenarai.sheets import draw_sheet_now
+
+    settings = read_settings(source=source, store=store)
+    asked = paper or ("a4" if settings.practice_sheet == "none" else settings.practice_sheet)
+    settings = settings.model_copy(update={"practice_sheet": asked})
+    chosen = [label.strip() for label in labels.replace("、", ",").split(",") if label.strip()]
+    data = draw_sheet_now(settings, labels=chosen, date=f"{datetime.now():%Y-%m-%d}")
+    write_file(out, data, option="--out")
+    say(_("{file}: print it at any size, fill it in, and put a photo of it into sheets/", file=str(out)))
 
 
 def make_sample_if_default(settings: Settings) -> None:

@@ -80,9 +80,7 @@ def check(store: str | None, repair: bool) -> None:
 
 
 @click.command()
-@click.option(
-    "--client", type=click.Path(path_type=Path), help="OAuth client from Google's console. Default: show both ways."
-)
+@click.option("--client", type=click.Path(path_type=Path), help="OAuth client from Google's console.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where to keep the permission. Default: in .tenarai.")
 @click.option("--reports", is_flag=True, help="Ask to send reports into a folder that Tenarai makes on your Drive.")
 @click.option("--reports-anywhere", is_flag=True, help="Ask to write into any folder, such as the source's reports/.")
@@ -91,22 +89,18 @@ def check(store: str | None, repair: bool) -> None:
 def connect(
     client: Path | None, out: Path | None, reports: bool, reports_anywhere: bool, browser: bool, port: int
 ) -> None:
-    """Let Tenarai read a folder on Google Drive.
+    """Connect Tenarai with your images, on this machine or Google Drive.
 
-    With --client as yourself; without it, shows both ways step by step.
+    Without options it asks a few questions and writes .env. With --client it asks Google for permission to read your
+    Drive as yourself.
     """
-    from tenarai.cli.connect import DEFAULT_FILE, WAYS
-    from tenarai.cli.connect import connect as ask
+    from tenarai.cli.connect import DEFAULT_FILE, WAYS, ask_google
+    from tenarai.cli.questions import ask_settings
 
-    if client is None:
+    scopes = {"reports": reports, "everything": reports_anywhere}
+    if client:
+        ask_google(client, out or Path(DEFAULT_FILE), read_settings(), browser=browser, port=port, **scopes)
+    elif sys.stdin.isatty():
+        ask_settings(Path(".env"))
+    else:
         say(WAYS)
-        return
-    ask(
-        client,
-        out or Path(DEFAULT_FILE),
-        read_settings(),
-        reports=reports,
-        everything=reports_anywhere,
-        browser=browser,
-        port=port,
-    )

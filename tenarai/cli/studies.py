@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tenarai.cli.nights import make_sample_if_default
-from tenarai.cli.options import read_settings, say, source_option, store_option
+from tenarai.cli.options import read_language, read_settings, say, source_option, store_option
+from tenarai.locale import _, translate
 
 if TYPE_CHECKING:
     from tenarai.settings import StudySettings
@@ -25,7 +26,7 @@ def _read_words(ctx: click.Context, param: click.Parameter, value: str | None) -
     found = tuple(dict.fromkeys(word.strip() for word in value.split(",")))
     for word in found:
         if word not in known:
-            raise click.BadParameter(f"{word!r} is none of {', '.join(known)}", ctx, param)
+            raise _invalid(_("{word!r} is none of {known}", word=word, known=", ".join(known)), ctx, param)
     return found
 
 
@@ -35,7 +36,7 @@ def _read_numbers(ctx: click.Context, param: click.Parameter, value: str | None)
         return None
     words = {word.strip() for word in value.split(",")}
     if not all(word.isascii() and word.isdecimal() and 1 <= int(word) <= 1000 for word in words) or len(words) > 8:
-        raise click.BadParameter(f"{value!r} is no list of up to 8 numbers from 1 to 1000, such as 5,40", ctx, param)
+        raise _invalid(_("{value!r} is not a list of up to 8 numbers from 1 to 1000", value=value), ctx, param)
     return tuple(sorted(map(int, words)))
 
 
@@ -43,16 +44,16 @@ def _read_numbers(ctx: click.Context, param: click.Parameter, value: str | None)
 @source_option
 @store_option
 @click.option("--epochs", callback=_read_numbers, metavar="5,40", help="Numbers of epochs to compare. Default: 5,40.")
-@click.option("--recipes", callback=_read_words, metavar="mlp,…", help="What is trained. Default: mlp,cnn,transfer.")
+@click.option("--recipes", callback=_read_words, metavar="mlp,…", help="Recipes to train. Default: mlp,cnn,transfer.")
 @click.option("--parts", callback=_read_words, metavar="article,…", help="Default: article,epochs,samples,switches.")
-@click.option("--seeds", type=click.IntRange(1, 50), help="How often everything is repeated. Default: 5.")
+@click.option("--seeds", type=click.IntRange(1, 50), help="How often each training is repeated. Default: 5.")
 @click.option(
-    "--per-label", type=click.IntRange(1, 1000), help="Train on so many a label. Default: four fifths of all."
+    "--per-label", type=click.IntRange(1, 1000), help="Training images per label. Default: four fifths of all."
 )
 @click.option("--image", type=click.Path(path_type=Path), metavar="FILE", help="A misread image to look into.")
-@click.option("--label", default="", metavar="TEXT", help="What is written in it.")
-@click.option("--workers", type=click.IntRange(1, 64), help="Processes. Default: one a core.")
-@click.option("--retrain", is_flag=True, help="Train everything again, even what is kept from before.")
+@click.option("--label", default="", metavar="TEXT", help="True label of the image.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes. Default: one per core.")
+@click.option("--retrain", is_flag=True, help="Train everything again, even what is kept.")
 def study(
     source: str | None,
     store: str | None,
@@ -62,15 +63,15 @@ def study(
     retrain: bool,
     **asked: Any,
 ) -> None:
-    """The article's experiment on your own images: how many epochs, how many samples, and why a 4 is misread.
+    """Try epochs, recipes and image counts on your own images.
 
-    Ctrl-C keeps what is done; the same command goes on from there.
+    The article's experiment: how many epochs and images are worth it, and why a 4 is misread. Ctrl-C keeps what is
+    done; the same command continues from there.
     """
-    from tenarai.locale import _
     from tenarai.study import as_text, run_study
 
-    if label and image is None:
-        raise click.UsageError("--label is the true label of an --image: give both.")
+    if bool(label) != bool(image):
+        raise click.UsageError(translate(_("--image and --label belong together: give both"), read_language()))
     settings = read_settings(source=source, store=store)
     make_sample_if_default(settings)
     form = _make_form(asked)
@@ -79,6 +80,10 @@ def study(
         say("\n" + as_text(table, settings.language))
     say(report.headline, bold=True)
     say(_("report: {place}", place=report.place))
+
+
+def _invalid(message: str, ctx: click.Context, param: click.Parameter) -> click.BadParameter:
+    return click.BadParameter(translate(message, read_language()), ctx, param)
 
 
 def _make_form(asked: dict[str, Any]) -> StudySettings:

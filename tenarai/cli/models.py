@@ -1,17 +1,19 @@
-"""Champions: `models`, `rollback`, `promote`, `why`."""
+"""Champions and other models: `models`, `why`, `rollback`, `promote`, `export`."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tenarai.cli.options import read_settings, say, store_option
-from tenarai.locale import _, load
+from tenarai.cli.options import read_language, read_settings, say, store_option
+from tenarai.locale import _, load, translate
 
 if TYPE_CHECKING:
     from tenarai.evaluate.champions import ModelLine
+    from tenarai.model.export import Format
     from tenarai.records import Score
 
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model.")
 @click.option("--no-score", is_flag=True, help="List only; do not score them on the newest images.")
 def models(store: str | None, as_json: bool, no_score: bool) -> None:
-    """Everyone who was champion, scored on the newest images."""
+    """List all champions, scored on the newest images."""
     from tenarai.evaluate.champions import list_models
 
     for line in list_models(read_settings(store=store), score=not no_score):
@@ -57,21 +59,53 @@ def promote(store: str | None, why: str, model: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per difference.")
 @click.argument("model", metavar="ID", required=False)
 def why(store: str | None, as_json: bool, model: str | None) -> None:
-    """What differs between champion and challenger (default: the newest)."""
-    from dataclasses import asdict
+    """Show what differs between champion and challenger.
+
+    ID is the challenger. Default: the newest model.
+    """
+    from dataclasses import asdict, astuple
+
+    from rich.console import Console
+    from rich.table import Table
 
     from tenarai.evaluate.changes import describe_changes, find_models
     from tenarai.store import open_store
 
     place = open_store(read_settings(store=store).store, create=False)
     champion, challenger = find_models(place, model)
+    differences, language = Table(box=None, show_header=False), read_language()
     if not as_json:
         say(_("{challenger} compared with {champion}", challenger=challenger.id, champion=champion.id), bold=True)
     for change in describe_changes(place, champion, challenger):
         if as_json:
             click.echo(json.dumps(asdict(change), ensure_ascii=False))
         else:
-            click.echo(f"  {change.kind} {change.name}: {change.before} → {change.after}")
+            differences.add_row(*(translate(part, language) for part in astuple(change)))
+    if not as_json:
+        Console().print(differences)
+
+
+@click.command()
+@store_option
+@click.option(
+    "--format", "form", required=True, type=click.Choice(["litert", "onnx", "saved_model"]), help="File format."
+)
+@click.option("--model", metavar="ID", help="Which model. Default: the champion.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write; for saved_model a folder.")
+def export(store: str | None, form: Format, model: str | None, out: Path) -> None:
+    """Write a model for other programs, and check its readings."""
+    from tenarai.evaluate.predictions import load_champion, load_model_by_id
+    from tenarai.model.export import export_model
+    from tenarai.store import find_store
+
+    found = find_store(read_settings(store=store).store)
+    loaded = load_model_by_id(found, model) if model else load_champion(found)
+    difference = export_model(loaded, form, out)
+    say(_("{id} → {out}, labels in {out}.json", id=loaded.info.id, out=str(out)))
+    if difference is None:
+        say(_("not compared with the model, since no runtime for {format} is installed", format=form))
+    else:
+        say(_("compared on 100 digits: probabilities differ by at most {difference}", difference=f"{difference:.1g}"))
 
 
 def _show(line: ModelLine) -> None:

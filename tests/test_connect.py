@@ -164,7 +164,7 @@ def answer(folder, *answers):
     """Answer the questions of `tenarai connect`, and give what `.env` then says."""
     from dotenv import dotenv_values
 
-    from tenarai.cli.questions import ask_settings
+    from tenarai.cli.connect import ask_settings
 
     @click.command()
     def ask():

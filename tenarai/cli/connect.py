@@ -1,4 +1,4 @@
-"""`tenarai connect`: a person's permission to read their Drive, or how to set up a service account."""
+"""`tenarai connect`: the few questions that lead to a working `.env`, and a person's permission to read their Drive."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
+from dotenv import set_key
 from pydantic import SecretStr
 
 from tenarai.cli.options import read_language, say
 from tenarai.drive.credentials import OWN_FILES_SCOPE, READ_SCOPE, WRITE_SCOPE
 from tenarai.errors import CredentialsError, SettingsError
 from tenarai.locale import Message, _, translate
-from tenarai.settings import DEFAULT_HOME, Settings
+from tenarai.settings import DEFAULT_HOME, Settings, read_settings
 
 DEFAULT_FILE = f"{DEFAULT_HOME}/drive-credentials.json"
 
@@ -56,8 +58,59 @@ here, and on your own machine   ssh -L 8765:localhost:8765 <this machine>   befo
     file=DEFAULT_FILE,
 )
 
+FOLDERS = ("digits", "misread", "inbox", "sheets")
 ASK = _("Open this address in a browser and allow what it asks for:")
 DONE = _("Tenarai is connected. You can close this window.")
+
+
+def ask_settings(file: Path) -> None:
+    """Ask for language, images and time, and write the answers into `.env`; what else is in it stays.
+
+    Args:
+        file: Path of `.env`.
+
+    Raises:
+        TenaraiError: An answer is invalid, or Google did not give the permission.
+    """
+    spoken = "ja" if os.environ.get("LANG", "").startswith("ja") else "en"
+    language = click.prompt("Language / 言語", type=click.Choice(["en", "ja"]), default=spoken)
+    _write(file, TENARAI_LANGUAGE=language)
+    source = _ask(_("Your images: a folder, or the link of a folder on Google Drive"), default="handwriting").strip()
+    if "drive.google.com" in source or source.startswith("drive:"):
+        _write(file, TENARAI_SOURCE=f"drive:{source.removeprefix('drive:')}")
+        say(WAYS)
+        key = Path(_ask(_("The downloaded JSON file")))
+        if is_client(key):
+            ask_google(key, Path(DEFAULT_FILE), read_settings(), reports=True)
+            key = Path(DEFAULT_FILE)
+        _write(file, TENARAI_DRIVE_CREDENTIALS=str(key))
+    else:
+        folder = Path(source.removeprefix("folder:")).expanduser()
+        for name in FOLDERS:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        _write(file, TENARAI_SOURCE=f"folder:{folder}")
+        say(_("put images into {folder}/digits/<label>/, and those to be read into {folder}/inbox/", folder=folder))
+    time = _ask(_("When to run at night"), type=click.DateTime(["%H:%M"]), default="02:00")
+    _write(file, TENARAI_NIGHTLY_AT=f"{time:%H:%M}")
+    notices = _ask(_("Where to send notices, such as ntfy://my-topic (empty: nowhere)"), default="")
+    say(
+        _(
+            "{file} is written. Next: `tenarai doctor`, then `tenarai nightly`, or `tenarai up` for every night",
+            file=file,
+        )
+    )
+    if notices:
+        say(_("once `tenarai up` runs: `tenarai notify {address}`", address=notices))
+
+
+def _ask(question: str, **options: Any) -> Any:
+    return click.prompt(translate(question, read_language()), **options)
+
+
+def _write(file: Path, **values: str) -> None:
+    for name, value in values.items():
+        set_key(file, name, value, quote_mode="auto")
+        os.environ[name] = value
 
 
 def ask_google(

@@ -19,7 +19,10 @@ LOOPBACK = "127.0.0.1"
 @store_option
 @click.argument("label", metavar="LABEL")
 def confirm_label(source: str | None, store: str | None, label: str) -> None:
-    """Use LABEL as a label, whatever it looks like; its images wait no longer."""
+    """Use a new label at once.
+
+    Images of a new label wait until there are enough of them, in case its folder is a mistake.
+    """
     from tenarai.night import open_night
     from tenarai.sync.source import confirm_label
 
@@ -35,8 +38,9 @@ def confirm_label(source: str | None, store: str | None, label: str) -> None:
 @click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen on; 0.0.0.0 for the home network.")
 @click.option("--port", type=click.IntRange(1, 65535), default=4300, show_default=True, help="Port of the page.")
 def label(source: str | None, store: str | None, host: str, port: int) -> None:
-    """File doubtful images in a browser or on your phone: tap a label, and the file moves.
+    """File doubtful images in a browser or on your phone.
 
+    Tap a label, and the file moves into its folder.
     With --host the page is open to your network and asks for a password.
     """
     import uvicorn

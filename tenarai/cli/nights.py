@@ -1,4 +1,4 @@
-"""Every day: `nightly`, `read`, `sheet`, `confirm-label`."""
+"""Every day: `nightly`, `read`, `sheet`."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from tasks.train import train
 from tenarai.errors import TenaraiError
 from tenarai.night import Night, open_night
 from tenarai.orchestration.runs import NIGHTLY, explain_failure, fail_run, name_run, settings_of_run
-from tenarai.report.outcome import Outcome
+from tenarai.records import Outcome
 from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
 
 P = ParamSpec("P")

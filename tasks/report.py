@@ -13,9 +13,8 @@ from tenarai.night import Night
 from tenarai.orchestration.artifacts import publish_artifacts
 from tenarai.orchestration.notices import announce_expiry, announce_night
 from tenarai.orchestration.runs import VERDICTS, name_run
-from tenarai.records import Case, Decision, Evaluation, FreezeResult, NightReport, SyncResult
+from tenarai.records import Case, Decision, Evaluation, FreezeResult, NightReport, Outcome, SyncResult
 from tenarai.report.describe import add_history, remember_night
-from tenarai.report.outcome import Outcome
 from tenarai.sheets import SHEET, draw_next_sheet
 
 

@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from tenarai.errors import TenaraiError
 from tenarai.locale import _
 from tenarai.night import Night
-from tenarai.report.outcome import Outcome
+from tenarai.records import Outcome
 
 SENT = (".html", ".png", ".pdf")
 

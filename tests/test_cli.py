@@ -134,7 +134,7 @@ def test_champions_come_and_go_by_hand(prefect, tmp_path):
 
 @pytest.mark.parametrize("accept", [True, False])
 def test_changes_that_look_like_an_accident_are_accepted_only_when_asked(run, monkeypatch, accept):
-    from tenarai.report.outcome import Outcome
+    from tenarai.records import Outcome
 
     given = {}
 

@@ -125,7 +125,7 @@ def test_without_a_placeholder_it_is_told_how_to_make_one(server, tmp_path):
     robot = Sender(server, tmp_path, None)
     server.tree.folder("reports").shares[ROBOT] = "writer"
     server.tree.put("reports/other.txt")
-    with pytest.raises(SourceError, match="no report.html.*put a file named report.html there by hand.*shared drive"):
+    with pytest.raises(SourceError, match="no report.html.*put a file named report.html there.*shared drive"):
         robot.send()
 
 
@@ -196,7 +196,7 @@ def test_what_drive_refuses_is_an_error_that_says_what_to_do(ann):
         return honest(request, file_id, **options)
 
     ann.server.api._see = refuse
-    with pytest.raises(SourceError, match="free space"):
+    with pytest.raises(SourceError, match="free storage"):
         ann.send()
 
 

@@ -24,7 +24,7 @@ from tenarai.records import (
 )
 from tenarai.report import build_report, make_view, write_report
 from tenarai.report.markdown import escape
-from tenarai.report.stage_sheet import draw_strips
+from tenarai.report.pictures import draw_strips
 from tenarai.store import open_store
 from tests.nights import NoPictures, RealDigits, busy_night, night, quiet_night, sha
 

@@ -23,7 +23,7 @@ from typing import Any
 from flows.nightly import in_place, run_steps
 from tenarai.errors import TenaraiError
 from tenarai.night import open_night
-from tenarai.report.outcome import Outcome
+from tenarai.records import Outcome
 from tenarai.settings import TrainingSettings, read_settings
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -18,7 +18,7 @@ from tenarai.locale import Message, _, translate
 from tenarai.settings import Settings, TrainingSettings
 
 if TYPE_CHECKING:
-    from tenarai.report.outcome import Outcome
+    from tenarai.records import Outcome
 
 STEPS = (
     _("sync"),
@@ -123,7 +123,7 @@ def run_night(
     from flows.nightly import in_place, nightly, run_steps
     from tenarai.night import open_night
     from tenarai.orchestration.runs import resolve_secrets
-    from tenarai.report.outcome import Outcome
+    from tenarai.records import Outcome
 
     options: dict[str, Any] = {"force": force, "accept_changes": accept_changes, "training": training}
     with show_steps(verbose=verbose, quiet=quiet):

@@ -67,7 +67,7 @@ def read(store: str | None, as_json: bool, model: str | None, explain: Path | No
     if not any(image.exists() for image in images):  # before NumPy and the like are imported
         raise SettingsError(_("{file} does not exist", file=str(images[0])), fix=_("check the path"))
     from tenarai.evaluate.read import read_files
-    from tenarai.report.stage_sheet import draw_readings
+    from tenarai.report.pictures import draw_readings
 
     settings = read_settings(store=store)
     results = []

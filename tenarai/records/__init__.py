@@ -31,7 +31,7 @@ from tenarai.records.images import (
     told_by_name,
 )
 from tenarai.records.models import Curves, ModelInfo, Promotion, SnapshotInfo
-from tenarai.records.night import FreezeResult, NightReport
+from tenarai.records.night import FreezeResult, NightReport, Outcome
 
 __all__ = [
     "ANSWERS",
@@ -53,6 +53,7 @@ __all__ = [
     "Look",
     "ModelInfo",
     "NightReport",
+    "Outcome",
     "PairedCounts",
     "Prediction",
     "PrepareResult",

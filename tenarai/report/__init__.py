@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tenarai.records import NightReport
-from tenarai.report.html import render_html
+from tenarai.report.describe import as_json
+from tenarai.report.html import page_style, render_html
 from tenarai.report.markdown import escape, render_artifacts
 from tenarai.report.pictures import Pictures, StorePictures
 from tenarai.report.plots import draw_plots
-from tenarai.report.record import as_json
-from tenarai.report.style import page_style
 from tenarai.report.summary import draw_summary
 from tenarai.report.view import View, make_view
 from tenarai.store import Store

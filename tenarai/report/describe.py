@@ -1,14 +1,21 @@
-"""A night as its report shows it, with what earlier nights left, and the record that later nights read."""
+"""A night with what earlier nights left, for its report; and what it leaves, for later nights and for programs."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass, replace
+from enum import Enum
+from typing import Any
 
 from tenarai.catalogue import Catalogue
 from tenarai.evaluate.regression import new_stories, tell_stories
-from tenarai.records import NightReport
-from tenarai.report.filed import find_filed
-from tenarai.report.todo import open_suspects
+from tenarai.locale import load, to_json
+from tenarai.records import Case, Event, NightReport, Role
+from tenarai.report.todo import LABELLED, open_suspects
+from tenarai.report.view import View
+
+LEFT_OUT = {"history", "curves", "heat"}  # earlier nights have their own reports; `history.json` holds the curves
 
 
 def add_history(report: NightReport, catalogue: Catalogue) -> NightReport:
@@ -28,6 +35,38 @@ def add_history(report: NightReport, catalogue: Catalogue) -> NightReport:
         filed=find_filed(catalogue, report.source, nights[-1] if nights else {}),
         history=tuple(nights),
     )
+
+
+def find_filed(catalogue: Catalogue, source: str, last_night: Mapping[str, object]) -> tuple[Case, ...]:
+    """Images that lay in the inbox and lie under a label now, by path.
+
+    Args:
+        catalogue: Knows what moved, and what was read.
+        source: Address of the source.
+        last_night: What the last finished night left: its run, and the champion whose readings its report showed.
+            Empty before the first; then nobody can have filed anything yet.
+    """
+    if not last_night.get("run"):
+        return ()
+    events = [event for event in catalogue.events(source, after=str(last_night["run"])) if _left_the_inbox(event)]
+    if not events:
+        return ()
+    labelled = {image.file_id: image for image in catalogue.images(source, roles=LABELLED)}
+    moved = {
+        event.file_id: labelled[event.file_id]
+        for event in events
+        if event.file_id in labelled and event.sha256 == labelled[event.file_id].sha256
+    }
+    known = catalogue.predictions(str(last_night.get("champion", "")), {image.sha256 for image in moved.values()})
+    filed = (
+        Case(image.path, image.sha256, image.label or "", was_read_as=known.get(image.sha256, ("", 0.0))[0])
+        for image in moved.values()
+    )
+    return tuple(sorted(filed, key=lambda item: item.path))
+
+
+def _left_the_inbox(event: Event) -> bool:
+    return (event.old_path or "").split("/")[0].strip().lower() == Role.INBOX.value
 
 
 def remember_night(report: NightReport) -> dict[str, object]:
@@ -51,3 +90,29 @@ def remember_night(report: NightReport) -> dict[str, object]:
         "stories": new_stories(evaluation.regression, report.run),
         "suspects": [asdict(item) for item in evaluation.suspects],
     }
+
+
+def as_json(view: View) -> bytes:
+    """The night as JSON with sorted keys; equal nights give equal bytes. Shares and confidences are 0 to 1."""
+    night = view.night
+    found = {
+        **_plain(night),
+        "verdict": night.decision.verdict,
+        "reason": to_json(night.decision.reason),
+        "challenger": night.evaluation.challenger,
+        "snapshot": night.frozen.info.id if night.frozen.info else "",
+        "number": _plain(view.number),
+        "today": [to_json(sentence) for _anchor, sentence in view.today()],
+    }
+    return (json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _plain(value: Any) -> Any:
+    """Records as dicts, messages with their fields, so that they can be read in any language."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value) if field.name not in LEFT_OUT}
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return to_json(load(value)) if isinstance(value, str) and not isinstance(value, Enum) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from tenarai.locale import Message, _, load, plural, translate
@@ -55,3 +56,8 @@ def _template(language: str) -> Template:
     )
     environment.globals.update(_=_, plural=plural, load=load, percent=percent)
     return environment.get_template("report.html.jinja")
+
+
+def page_style() -> str:
+    """The style sheet of the page, for other pages that should look like it."""
+    return (files("tenarai.report") / "templates" / "report.css").read_text(encoding="utf-8")

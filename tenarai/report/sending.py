@@ -1,10 +1,10 @@
 """The report, sent to a folder on Google Drive, where a phone finds it in the morning.
 
-    report.html               the newest, always under the same link; may be a placeholder that a person made by hand
-    <night> <verdict>.html    the last nights on which something happened; older ones are moved to the trash
+    report.html, summary.png   the newest, always under the same link; may be placeholders that a person made
+    <night> <verdict>.html     the last nights on which something happened; older ones are moved to the trash
 
-Sent twice, nothing changes: own files are known by properties that only this application sees, and a new one is made
-under an id fetched beforehand, so that a lost answer makes no second file.
+Sending twice changes nothing: own files are known by properties that only this application sees, and a new file gets an
+id that was fetched beforehand, so that a lost answer makes no second file.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mimetypes import guess_type
 from typing import TYPE_CHECKING
 
 from tenarai.errors import SettingsError, SourceError
+from tenarai.locale import _
 from tenarai.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Sent:
     Attributes:
         folder: Name of the folder on Drive.
         link: Where the newest report opens; empty when it was not among the files.
-        num_written, num_trashed: Files made or changed, and files moved to the trash.
+        num_written, num_trashed: Files created or changed, and files moved to the trash.
     """
 
     folder: str
@@ -48,10 +49,10 @@ class Destination:
     """Where reports go.
 
     Attributes:
-        folder: The folder, or None when it is to be made.
-        parent: Id of the folder to make it in; empty for the top of My Drive.
+        folder: The folder; None when it must be created.
+        parent: Id of the folder to create it in; empty for the top of My Drive.
         name: Its name.
-        may_create: Whether files can be made in it; else only those are updated that a person made there.
+        may_create: Whether files can be created in it. If not, only files that a person put there are updated.
     """
 
     folder: DriveFile | None
@@ -146,9 +147,11 @@ def find_destination(source: str, settings: Settings, drive: Drive) -> Destinati
 def _find_own_folder(source: str, drive: Drive) -> Destination:
     if not drive.account.may_make_files:
         raise SettingsError(
-            "a service account has no space of its own for a reports folder",
-            fix="set TENARAI_DRIVE_REPORTS to the id of a folder on a shared drive, or connect as a person with "
-            "`tenarai connect`",
+            _("a service account has no space for a reports folder"),
+            fix=_(
+                "set TENARAI_DRIVE_REPORTS to the id of a folder on a shared drive, or connect as a person with "
+                "`tenarai connect`"
+            ),
         )
     mine = [file for file in drive.find_own("tenarai", "folder") if file.noted("source") == _short(source)]
     return Destination(min(mine, key=lambda file: file.id) if mine else None, "", OWN_FOLDER, True)
@@ -159,12 +162,12 @@ def _describe(drive: Drive, folder: DriveFile) -> Destination:
 
 
 def _may_create(drive: Drive, folder: DriveFile) -> bool:
-    """Whether files can be made there: the account may, and has space, its own or a shared drive's."""
+    """Whether the account may create files there, and has space for them, its own or a shared drive's."""
     return folder.can_add and (drive.account.may_make_files or bool(folder.drive_id))
 
 
 class _Post:
-    """Puts files into one folder, knowing which are there."""
+    """Writes files into one folder and knows which are there."""
 
     def __init__(self, drive: Drive, destination: Destination, source: str) -> None:
         from tenarai.drive import FOLDER
@@ -181,15 +184,17 @@ class _Post:
         self.num_written = 0
 
     def put(self, run: str, name: str, shown: str, data: bytes) -> str:
-        """Make or renew a file; gives the link to it, or nothing where it could only be made and may not be."""
+        """Create or update a file; returns its link, or nothing where it would have to be created and cannot be."""
         file = self._own.get((run, name)) or (self._by_hand.get(name) if run == LATEST else None)
         mime = guess_type(name)[0] or "application/octet-stream"
         if file is None and not self._may_create:
             if name == "report.html":
                 raise SourceError(
-                    f"there is no report.html in {self._folder.name} that could be updated",
-                    fix="the account has no space in My Drive to make one: put a file named report.html there by hand "
-                    "and share the folder with the account as Editor, or use a folder on a shared drive",
+                    _("{folder} has no report.html that could be updated", folder=self._folder.name),
+                    fix=_(
+                        "the account has no space in My Drive to create one: put a file named report.html there and "
+                        "share the folder with the account as Editor, or use a folder on a shared drive"
+                    ),
                 )
             return ""
         if file is None:
@@ -203,7 +208,7 @@ class _Post:
         return f"https://drive.google.com/file/d/{file.id}/view"
 
     def trash_all_but(self, num_kept: int) -> int:
-        """Move the files of all but the last nights to the trash; how many."""
+        """Move the files of all but the last nights to the trash; returns how many."""
         runs = sorted({run for run, _ in self._own} - {LATEST}, reverse=True)
         old = [file for (run, _), file in self._own.items() if run in runs[num_kept:]]
         for file in old:

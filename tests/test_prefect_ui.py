@@ -94,37 +94,52 @@ def test_the_run_was_given_what_the_form_said_and_completes(finished):
     assert finished.state.is_completed(), finished.state.message
 
 
-def test_the_list_of_runs_tells_date_verdict_and_how_it_ended(up, page, finished):
+def test_the_list_of_runs_shows_verdict_date_and_how_it_ended(up, page, finished):
     _, root, _ = up
     page.goto(f"{root}/v2/runs/flow-run/{finished.id}")
     page.get_by_text(finished.state.name).first.wait_for()
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d (promoted|kept)", finished.name)
+    assert re.fullmatch(r"(Promoted|Kept) · \d+ \w+", finished.name)
     page.get_by_text(finished.name).first.wait_for()
 
 
-def test_the_artifacts_tab_shows_curves_and_gallery_and_names_as_text(up, page, finished):
+def test_the_artifacts_tab_lists_report_and_curves_and_shows_names_as_text(up, page, finished):
     _, root, _ = up
     page.goto(f"{root}/v2/runs/flow-run/{finished.id}?tab=Artifacts")
-    for key in ("per-digit", "regression-set"):
+    for key in ("nightly-report", "hard-cases", "inbox", "training"):
         page.get_by_text(key).first.wait_for()
-    page.get_by_text("nightly-report").first.click()
-    open_latest(page)
-    page.get_by_role("heading", name="How it learned").wait_for()
-    wait(lambda: page.evaluate("[...document.images].every(image => image.complete)"), 60)
-    sizes = page.evaluate("[...document.images].map(image => image.naturalWidth)")
-    assert all(sizes)
-    assert sum(size > 400 for size in sizes) >= 3  # accuracy, loss, and what is taken for what
-    assert sum(size == 28 for size in sizes) >= 4  # once misread, and the inbox
-    for name in (f"inbox/{HOSTILE}", f"misread/3/{MARKDOWN}"):
-        assert page.get_by_text(name, exact=True).count() == 1
-    assert page.locator("img[src='x'], a[href^='javascript']").count() == 0
+    for key, name in (("hard-cases", f"misread/3/{MARKDOWN}"), ("inbox", f"inbox/{HOSTILE}")):
+        page.goto(f"{root}/v2/artifacts/key/{key}")
+        open_latest(page)
+        page.get_by_text(name, exact=True).first.wait_for()
+        wait(lambda: page.evaluate("[...document.images].every(image => image.complete)"), 60)
+        widths = page.evaluate("[...document.images].filter(i => i.src.startsWith('data:')).map(i => i.clientWidth)")
+        assert widths
+        assert min(widths) >= 40  # pixels on the screen
+        assert page.locator("img[src='x'], a[href^='javascript']").count() == 0
     assert page.dialogs == []
 
 
-def test_the_rows_of_the_regression_set_show_names_as_text_too(up, page, finished):
+def test_the_curves_of_the_training_are_a_picture(up, page, finished):
     _, root, _ = up
-    page.goto(f"{root}/v2/artifacts/key/regression-set")
+    page.goto(f"{root}/v2/artifacts/key/training")
     open_latest(page)
-    page.get_by_text(f"misread/3/{MARKDOWN}").first.wait_for()
-    assert page.locator("img[src='x'], a[href^='javascript']").count() == 0
-    assert page.dialogs == []
+    picture = page.locator("img[src^='data:image/svg']").first
+    picture.wait_for()
+    assert picture.evaluate("image => image.clientWidth") > 300
+
+
+def test_a_failed_night_shows_cause_and_fix_on_a_phone(up, page):
+    client, root, _ = up
+    deployment = client.read_deployment_by_name("nightly/nightly")
+    run = client.create_flow_run_from_deployment(deployment.id, parameters={"source": "folder:/nowhere/photos"})
+    failed = finish(client, run)
+    assert failed.name.startswith("Failed · ")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{root}/v2/runs/flow-run/{failed.id}?tab=Artifacts")
+    page.get_by_text("what-to-do").first.wait_for()
+    page.goto(f"{root}/v2/artifacts/key/what-to-do")
+    open_latest(page)
+    for words in ("What happened", "/nowhere/photos", "What to do"):
+        page.get_by_text(words).first.wait_for()
+        assert page.get_by_text(words).first.bounding_box()["y"] < 844
+    page.set_viewport_size({"width": 1280, "height": 1000})

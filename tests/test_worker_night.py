@@ -2,6 +2,8 @@
 
 import base64
 import os
+import re
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -11,15 +13,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-import yaml
 from prefect.states import Scheduled
 
-from tenarai.orchestration.deploy import read_automations
 from tests.collections_of_digits import fill, picture, save
 from tests.serving import finish, serve, start, wait
 
 PROJECT = Path(__file__).resolve().parents[1]
-SPEC = yaml.safe_load((PROJECT / "prefect.yaml").read_text())
 pytestmark = pytest.mark.slow
 
 
@@ -41,9 +40,10 @@ def finished(up):
     return finish(client, start(client, training=training))
 
 
-def test_the_run_ends_and_its_state_tells_the_verdict(finished):
+def test_the_run_ends_and_state_and_name_give_the_verdict(finished):
     assert finished.state.is_completed(), finished.state.message
     assert finished.state.message.split(":")[0] in {"promoted", "kept"}
+    assert re.fullmatch(r"(Promoted|Kept) · \d+ \w+", finished.name)
 
 
 def test_the_night_ran_on_the_cpu_pool_and_its_training_on_the_gpu_pool(up, finished):
@@ -71,7 +71,7 @@ def test_the_store_named_in_the_workers_environment_holds_the_report(up, finishe
     assert (home / "store/reports" / run / "report.json").exists()
 
 
-def test_what_the_stages_say_is_in_the_runs_log(up, finished):
+def test_what_the_steps_log_is_in_the_runs_log(up, finished):
     from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 
     client, _, _ = up
@@ -98,20 +98,40 @@ def test_a_second_run_finds_nothing_new(up, finished):
     assert again.state.message.startswith("nothing new")
 
 
-def test_deploying_again_makes_nothing_twice_and_leaves_the_switches_as_they_are(up, finished):
+def test_a_killed_worker_and_a_killed_night_cost_no_night(up, finished):
+    """The worker is started again; the night, whose process died with it, is run once more and completes."""
+    from tenarai.orchestration.watchdog import SECOND_ATTEMPT
+
     client, home, port = up
-    for automation in read_automations():
-        known = client.read_automations_by_name(automation.name)
-        client.pause_automation(known[0].id)
-    env = {
-        **os.environ,
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_API_AUTH_STRING": (home / "prefect/login").read_text().strip(),
-    }
-    subprocess.run([sys.executable, "-m", "tenarai.cli.main", "deploy"], cwd=PROJECT, env=env, check=True)
-    for automation in read_automations():
-        assert [known.enabled for known in client.read_automations_by_name(automation.name)] == [False]
-    assert len(client.read_deployments()) == len(SPEC["deployments"])
+    save(home / "folder/digits/3/after a kill.png", picture(1000))
+    run = start(client, training={"recipe": "mlp", "max_epochs": 8, "folds": 2})
+    wait(lambda: client.read_flow_run(run.id).state.is_running(), 120)
+    for word in ("--pool cpu", client.read_flow_run(run.id).infrastructure_pid):
+        for pid in _processes(f"PREFECT_API_URL=http://127.0.0.1:{port}/api", str(word)):
+            os.kill(pid, signal.SIGKILL)
+    assert finish(client, run).state.is_crashed()
+    again = wait(lambda: [one for one in client.read_flow_runs() if SECOND_ATTEMPT in one.tags], 120)
+    assert finish(client, again[0]).state.is_completed()
+    log = (home / "up.log").read_text()
+    assert "the cpu worker ended (exit -9); restarting it" in log
+    assert "starting it once more" in log
+
+
+def _processes(mark, word):
+    """Ids of processes with this in their environment, and a number or words of their command line."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            environ, command = (entry / "environ").read_bytes(), (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+        except OSError:
+            continue
+        if mark.encode() in environ and (entry.name == word or word.encode() in command):
+            yield int(entry.name)
+
+
+def test_up_says_how_each_night_ended_and_when_the_next_one_begins(up, finished):
+    _, home, _ = up
+    wait(lambda: finished.name in (home / "up.log").read_text(), 60)
+    assert re.search(r"next night: .+ 02:00 \(Asia/Tokyo\)", (home / "up.log").read_text())
 
 
 def ask(port, path, *, method="POST", **headers):
@@ -123,7 +143,7 @@ def ask(port, path, *, method="POST", **headers):
         return error.code, error.headers
 
 
-def test_a_stranger_without_the_password_is_told_nothing(up):
+def test_a_stranger_without_the_password_learns_nothing(up):
     _, _, port = up
     for path in (
         "admin/settings",

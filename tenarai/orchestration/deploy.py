@@ -33,13 +33,16 @@ from tenarai.orchestration.server import reach_server
 from tenarai.settings import Settings
 
 
-def deploy(*, pool_type: str = "process", template: Path | None = None, reset: bool = False) -> None:
+def deploy(
+    *, pool_type: str = "process", template: Path | None = None, reset: bool = False, automations: bool = True
+) -> None:
     """Make or update pools, deployments and automations.
 
     Args:
         pool_type: What the workers start runs in: process, docker or kubernetes.
         template: Base job template of both pools, a JSON file. Default: Prefect's own.
         reset: Whether schedules, default parameters and switches are put back, too.
+        automations: Whether automations look after the runs; `tenarai up` has its watchdog instead.
 
     Raises:
         TenaraiError: No server answers, or it refuses something.
@@ -56,7 +59,8 @@ def deploy(*, pool_type: str = "process", template: Path | None = None, reset: b
                 _deploy(client, deployment, spec["pull"], reset=reset)
         except (HTTPError, PrefectHTTPStatusError) as error:
             raise _refused(_("the Prefect server refused a deployment"), error) from error
-    apply_automations(reset=reset)
+    if automations:
+        apply_automations(reset=reset)
 
 
 def read_spec() -> dict[str, Any]:

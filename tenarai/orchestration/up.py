@@ -146,7 +146,7 @@ def run_up(*, port: int, start_now: bool = False, database: str = "", reset: boo
 
             _wait_for(f"{url}/api", server)
             say(_("making pools and deployments …"))
-            deploy(reset=reset)
+            deploy(reset=reset, automations=False)
             for part in workers:
                 part.start()
             address = home / ADDRESS

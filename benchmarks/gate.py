@@ -295,7 +295,7 @@ def main() -> None:
     parser.add_argument("--from-scratch", action="store_true", help="seeds: heads that do not begin with the base's")
     parser.add_argument("--first", type=int, default=0, help="seed of the first writer")
     parser.add_argument("--lost", type=float, default=0.005, help="power: share of images a challenger loses")
-    parser.add_argument("--png", type=Path, default=Path("benchmarks/power.png"))
+    parser.add_argument("--png", type=Path, default=Path("docs/pictures/power.png"))
     given = parser.parse_intermixed_args()
     if given.what == "power":
         print(draw_power(given.png, given.lost))

@@ -3,7 +3,7 @@
 .venv/bin/python benchmarks/variants.py <folder of <set>/<label>/<file>> [--every N]
 
 Each picture is changed in one way at a time, as phones, scanners and paint programs would, and read by the base model.
-Prints a markdown table for the README.
+Prints a markdown table for docs/accuracy.md.
 """
 
 from __future__ import annotations

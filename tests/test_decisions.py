@@ -100,7 +100,7 @@ def live(*nights):
     return told.story
 
 
-def test_a_misread_image_is_open_since_the_first_night_until_a_reigning_model_reads_it():
+def test_a_misread_image_is_open_since_the_first_night_until_a_champion_reads_it():
     assert live(("5", "4", False), ("5", "4", False)) == CaseStory("open", "n1", "champion 1", 3, 5)
 
 
@@ -154,7 +154,7 @@ def test_rolling_back_puts_the_champion_before_this_one_back_and_twice_goes_two_
     assert [promotion.action for promotion in promotions.history(store)][-1] == "rolled back"
 
 
-def test_a_model_that_never_reigned_cannot_be_put_back(store):
+def test_a_model_that_was_never_champion_cannot_be_put_back(store):
     promotions.promote(store, "m-1", why="better", by="gate")
     with pytest.raises(ModelError, match="tenarai models"):
         promotions.roll_back(store, to="m-9", base="base-1", why="", by="me")

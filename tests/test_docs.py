@@ -1,41 +1,54 @@
-"""What the README promises exists, and what exists is in the README."""
+"""What README and docs name exists, and what exists is in the docs."""
 
 import re
 from pathlib import Path
 
 from tenarai.cli.main import main
+from tenarai.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[1]
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
-JAPANESE = (PROJECT / "README.ja.md").read_text(encoding="utf-8")
-MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
+FILES = {file for folder in ("", "docs", "deployments") for file in (PROJECT / folder).glob("*.md")}
+TEXTS = {str(file.relative_to(PROJECT)): file.read_text("utf-8") for file in FILES - {PROJECT / "CHANGELOG.md"}}
 
 
-def test_every_command_is_in_the_readme_and_every_command_of_the_readme_exists():
-    named = set(re.findall(r"`tenarai ([a-z][a-z-]*)", README))
-    assert named == set(main.commands)
+def commands_in(text):
+    return set(re.findall(r"`tenarai ([a-z][a-z-]*)", text))
 
 
-def test_the_japanese_readme_has_the_same_commands_and_no_figure_of_its_own():
-    assert set(re.findall(r"`tenarai ([a-z][a-z-]*)", JAPANESE)) == set(main.commands)
-    for figure in re.findall(r"\d+\.\d+ %|\d+,\d+", JAPANESE):
-        assert figure in README, figure
-    for path in re.findall(r"\]\(((?!http)[^)#]+)", JAPANESE):
-        assert (PROJECT / path).exists(), path
+def test_every_command_is_in_the_docs_and_every_command_that_a_text_names_exists():
+    assert commands_in(TEXTS["docs/commands.md"]) == set(main.commands)
+    for name, text in TEXTS.items():
+        assert commands_in(text) <= set(main.commands), name
+
+
+def test_the_readmes_have_the_same_commands_links_and_figures():
+    english, japanese = TEXTS["README.md"], TEXTS["README.ja.md"]
+    assert commands_in(japanese) == commands_in(english)
+    for figure in re.findall(r"\d+\.\d+ %|\d+,\d+", japanese):
+        assert figure in english, figure
+    assert len(english.splitlines()) <= 150
 
 
 def test_every_make_target_that_a_text_names_exists():
-    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.M))
-    for file in (PROJECT / "README.md", PROJECT / "deployments/README.md", PROJECT / ".ci/run"):
-        for target in re.findall(r"(?:^|`)make ([a-z-]+)", file.read_text(encoding="utf-8"), re.M):
-            assert target in targets, (file, target)
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.M))
+    for name, text in {**TEXTS, ".ci/run": (PROJECT / ".ci/run").read_text(encoding="utf-8")}.items():
+        for target in re.findall(r"(?:^|`|step )make ([a-z-]+)", text, re.M):
+            assert target in targets, (name, target)
 
 
-def test_every_file_and_link_that_the_readme_names_exists():
-    for path in re.findall(r"\]\(((?!http)[^)#]+)\)", README):
-        assert (PROJECT / path).exists(), path
-    for path in re.findall(r"`((?:flows|tasks|tests|deployments)/[\w./-]+\.\w+)`", README):
-        assert (PROJECT / path).exists(), path
+def test_every_link_and_file_that_a_text_names_exists():
+    for name, text in TEXTS.items():
+        folder = (PROJECT / name).parent
+        for path in re.findall(r"\]\(((?!http)[^)#]+)", text):
+            assert (folder / path).exists(), (name, path)
+        for path in re.findall(r"`((?:flows|tasks|tenarai|tests|deployments|benchmarks|docs)/[\w./-]+\.\w+)`", text):
+            assert (PROJECT / path).exists(), (name, path)
+
+
+def test_every_setting_that_a_text_names_exists():
+    for name, text in TEXTS.items():
+        for setting in re.findall(r"TENARAI_([A-Z_]+)", text):
+            assert setting.lower() in Settings.model_fields, (name, setting)
 
 
 def test_every_dependency_is_locked_with_hashes_once_and_no_registry_is_named():

@@ -120,7 +120,7 @@ def test_a_relapse_is_kept_out_by_the_gate_and_reported_when_a_person_lets_it_in
     (case,) = swapped["evaluation"]["regression"]
     assert (outcome.verdict, case["status"], case["champion"]["label"]) == ("kept", "newly misread", "4")
     assert "the new model misreads misread/4/" in from_json(swapped["reason"])
-    assert case["story"]["state"] == "fixed"  # whoever reigns reads it still
+    assert case["story"]["state"] == "fixed"  # the champion still reads it
     promote_by_hand(Settings(store=str(store)), swapped["challenger"], why="to see it go wrong")
 
     swap(folder / "digits", "4", "9")

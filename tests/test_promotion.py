@@ -61,7 +61,7 @@ for deadly in range(1, 1000):
         sys.settrace(None)
         os._exit(0)
     _, status = os.waitpid(child, 0)
-    names = [reign.model for reign in promotions.history(store)]
+    names = [line.model for line in promotions.history(store)]
     assert names in (["m-old"], ["m-old", "m-new"]), (deadly, names)
     print(deadly, names[-1], os.WIFSIGNALED(status))
     if names[-1] == "m-new":

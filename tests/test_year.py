@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.year import at_night, in_folder
-from benchmarks.year.__main__ import ALT, PLOT, run_year, write_card, write_readme
+from benchmarks.year.__main__ import ALT, run_year, write_card, write_page
 from benchmarks.year.card import as_policy_table, as_score_card, as_sentences, judge, judge_second_writer
 from benchmarks.year.person import Person, Supply
 from benchmarks.year.planted import KINDS, SETTLED, Planted, as_table, plan_faults
@@ -117,10 +117,10 @@ def test_a_person_files_the_inbox_by_what_was_read_and_puts_right_only_what_is_w
     other = "1" if label != "1" else "2"
     suspects = [{"kind": "label", "path": person.path(item)} for item in (flipped, innocent)]
     inbox = [
-        {"path": "inbox/0.png", "label": person.truth[right.id]},
-        {"path": "inbox/1.png", "label": other},
+        {"path": "inbox/0.png", "champion": {"label": person.truth[right.id]}},
+        {"path": "inbox/1.png", "champion": {"label": other}},
     ]
-    person.look_at({"inbox": inbox, "suspects": suspects})
+    person.look_at({"inbox": inbox, "evaluation": {"suspects": suspects}})
     assert person.path(right) == f"digits/{person.truth[right.id]}/0.png"
     assert person.path(wrong) == f"misread/{label}/1.png"
     assert person.path(flipped) == "digits/4/flipped.png"
@@ -135,11 +135,11 @@ def test_a_flipped_label_that_no_report_names_is_missed_after_three_weeks(year):
     fault = Planted(30, "flipped label", 0)
     in_folder.plant(fault, year)
     (_, look), *_ = year.watched
-    silent = {"suspects": []}
+    silent = {"evaluation": {"suspects": []}}
     assert look(silent, 30) is None
     assert look(silent, 51) == (False, "not named")
     (flipped,) = (item for item in year.person.files() if item.id in year.person.flipped)
-    named = {"suspects": [{"kind": "label", "path": year.person.path(flipped)}]}
+    named = {"evaluation": {"suspects": [{"kind": "label", "path": year.person.path(flipped)}]}}
     assert look(named, 33) == (True, "named after 3 nights")
 
 
@@ -181,19 +181,19 @@ def test_the_table_of_rules_tells_means_losses_and_changes():
     assert "badly without a planted cause: 1." in as_sentences(["kept"], ["night 7"], [], 0)
 
 
-def test_the_card_is_put_between_the_marks_of_the_readme_and_nothing_else_is_touched(tmp_path, monkeypatch):
-    (tmp_path / "benchmarks/year").mkdir(parents=True)
-    readme = tmp_path / "README.md"
-    readme.write_text("# A\n\n<!-- year -->\nold\n<!-- /year -->\n\nend\n", encoding="utf-8")
+def test_the_card_is_put_between_the_marks_of_its_page_and_nothing_else_is_touched(tmp_path, monkeypatch):
+    (tmp_path / "docs/pictures").mkdir(parents=True)
+    page = tmp_path / "docs/year.md"
+    page.write_text("# A\n\n<!-- year -->\nold\n<!-- /year -->\n\nend\n", encoding="utf-8")
     monkeypatch.setattr("benchmarks.year.__main__.PROJECT", tmp_path)
-    write_readme("new\n", b"plot")
-    assert readme.read_text(encoding="utf-8") == (
-        f"# A\n\n<!-- year -->\nnew\n\n![{ALT}]({PLOT})\n<!-- /year -->\n\nend\n"
+    write_page("new\n", b"plot")
+    assert page.read_text(encoding="utf-8") == (
+        f"# A\n\n<!-- year -->\nnew\n\n![{ALT}](pictures/year.png)\n<!-- /year -->\n\nend\n"
     )
-    assert (tmp_path / "benchmarks/year/year.png").read_bytes() == b"plot"
-    readme.write_text("# no marks\n", encoding="utf-8")
-    with pytest.raises(SystemExit, match="README.md needs"):
-        write_readme("new\n", b"plot")
+    assert (tmp_path / "docs/pictures/year.png").read_bytes() == b"plot"
+    page.write_text("# no marks\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match="docs/year.md needs"):
+        write_page("new\n", b"plot")
 
 
 # ---- a few nights

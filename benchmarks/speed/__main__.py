@@ -1,6 +1,6 @@
 """Run every part of the bench in a process of its own and print the table.
 
-.venv/bin/python -m benchmarks.speed [--only quiet,drive] [--quick] [--write README.md]
+.venv/bin/python -m benchmarks.speed [--only quiet,drive] [--quick] [--write docs/performance.md]
 """
 
 from __future__ import annotations

@@ -2,5 +2,5 @@
 
 `planted` decides what goes wrong when, `person` is whoever owns the Drive folder, `nights` spends a night plainly,
 killed or starved. `in_folder` and `at_night` do what was planned and look whether it was caught, `year` remembers that,
-`policies` reads held-out digits by whoever reigns, and `card` says what came of it.
+`policies` reads held-out digits by the champion, and `card` has the outcome.
 """

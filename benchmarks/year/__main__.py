@@ -1,7 +1,7 @@
 """Run the year: python -m benchmarks.year [--nights N] [--seed N] [--out FOLDER] [--write]
 
 Writes planted.md before the first night; then score.md, year.png and year.json. --write also puts card and plot into
-the README.
+`docs/year.md`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.stand_in import StandInDrive
 PREFECT_NIGHTS = 3
 BEGINS = date(2027, 1, 1)
 MARKS = re.compile(r"(<!-- year -->\n).*(<!-- /year -->)", re.DOTALL)
-PLOT = "benchmarks/year/year.png"
+PLOT = "docs/pictures/year.png"
 ALT = (
     "Held-out digits read right over the nights, by half of the writers, with Tenarai's gate and with two simpler rules"
 )
@@ -128,15 +128,16 @@ def write_card(title: str, year: Year, policies: Policies, judged: dict[Planted,
     return "\n\n".join([f"{title}:", as_score_card(judged), said, as_policy_table(policies.by_name)]) + "\n"
 
 
-def write_readme(card: str, plot: bytes) -> None:
-    """Put the plot beside the code, and card and plot between the marks in the README."""
+def write_page(card: str, plot: bytes) -> None:
+    """Write the plot, and card and plot between the marks in `docs/year.md`."""
     (PROJECT / PLOT).write_bytes(plot)
-    readme = PROJECT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    written, num_found = MARKS.subn(lambda found: f"{found[1]}{card}\n![{ALT}]({PLOT})\n{found[2]}", text)
+    page = PROJECT / "docs/year.md"
+    text = page.read_text(encoding="utf-8")
+    image = f"![{ALT}](pictures/{Path(PLOT).name})"
+    written, num_found = MARKS.subn(lambda found: f"{found[1]}{card}\n{image}\n{found[2]}", text)
     if num_found != 1:
-        raise SystemExit("README.md needs <!-- year --> and <!-- /year --> once, with the card between them")
-    readme.write_text(written, encoding="utf-8")
+        raise SystemExit("docs/year.md needs <!-- year --> and <!-- /year --> once, with the card between them")
+    page.write_text(written, encoding="utf-8")
 
 
 def main() -> None:
@@ -144,7 +145,7 @@ def main() -> None:
     parser.add_argument("--nights", type=int, default=YEAR)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path(".tenarai/year"))
-    parser.add_argument("--write", action="store_true", help="put card and plot into the README")
+    parser.add_argument("--write", action="store_true", help="put card and plot into docs/year.md")
     given = parser.parse_args()
     out = given.out.resolve()
     shutil.rmtree(out, ignore_errors=True)
@@ -162,7 +163,7 @@ def main() -> None:
     more = {"failures": year.failures, "leaks": year.leaks}
     (out / "year.json").write_text(json.dumps(summary | more, indent=1), encoding="utf-8")
     if given.write:
-        write_readme(card, plot)
+        write_page(card, plot)
     print(f"{card}\nin {summary['seconds']} s; {out}")
 
 

@@ -138,11 +138,11 @@ def _rolled_back(fault: Planted, year: Year) -> Report:
         year.person.file(year.person.take())
     report = year.night(fault.night)
     if report["verdict"] != "promoted":
-        promote_by_hand(Settings(), report["challenger"], why="the simulated person wants to see it reign")
+        promote_by_hand(Settings(), report["challenger"], why="the simulated person wants to see what it reads")
     roll_back_champion(Settings(), to=None, why="the simulated person does not like it")
-    held, num_reigns = champion_id(year.store), len(promotions.history(year.store))
+    held, num_promotions = champion_id(year.store), len(promotions.history(year.store))
     again = year.night(fault.night, force=True, hour=4)
-    same = champion_id(year.store) == held and len(promotions.history(year.store)) == num_reigns
+    same = champion_id(year.store) == held and len(promotions.history(year.store)) == num_promotions
     year.caught[fault] = (same and again["verdict"] == "kept", f"{again['verdict']}: {again['reason']}"[:120])
     return again
 

@@ -39,14 +39,14 @@ def as_score_card(judged: Judged) -> str:
 def as_policy_table(policies: Mapping[str, Policy]) -> str:
     """Mean accuracy, that of the last night, readings lost and changes, by rule; and what these are."""
     lines = [
-        "| who reigns | mean over the nights | last night | readings lost | promotions |",
+        "| rule | mean over the nights | last night | readings lost | promotions |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for name, policy in policies.items():
         last = sum(policy.rows[-1]) / 2
         lines.append(f"| {name} | {policy.mean:.2%} | {last:.2%} | {policy.num_lost} | {policy.num_changes} |")
     told = (
-        "Read by whoever reigns: held-out digits of both halves of the writers, which never lie in the folder. "
+        "Read by the champion of each rule: held-out digits of both halves of the writers, never in the folder. "
         "Lost are those that were read right until another model took over, and wrong after it."
     )
     return "\n".join([*lines, "", told]).replace("%", " %")
@@ -61,7 +61,7 @@ def as_sentences(verdicts: Sequence[str], failures: Sequence[str], leaks: Sequen
     """What else the year showed, in a sentence each."""
     told = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in sorted(set(verdicts)))
     return (
-        f"Nights that handed in a report: {len(verdicts)} ({told}); "
+        f"Nights that published a report: {len(verdicts)} ({told}); "
         f"that ended badly without a planted cause: {len(failures)}. "
         f"Regression images that were ever trained on: {len(leaks)}. "
         f"Files under their right label that were named as a suspect: {num_in_vain}."

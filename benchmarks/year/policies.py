@@ -1,4 +1,4 @@
-"""How well held-out digits are read over the year by whoever reigns: with Tenarai's gate, and with simpler rules."""
+"""How well held-out digits are read over the year by the champion: with Tenarai's gate, and with simpler rules."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ WRITERS = ("first writers", "second writers")
 
 @dataclass
 class Policy:
-    """Who reigns by one rule, night by night.
+    """The champion by one rule, night by night.
 
     Attributes:
-        model: Who reigns now.
+        model: The champion now.
         num_changes: How often that changed.
         num_lost: Held-out digits that were read right until a change, and wrong after it; of all changes together.
         rows: By night, the share read right of the first and of the second writers' digits.

@@ -32,7 +32,7 @@ class Year:
     Attributes:
         caught: Each fault judged so far: whether it was caught, and a word on what was seen.
         watched: Faults that wait for a later report.
-        verdicts: Of each night that handed in a report.
+        verdicts: Of each night that published a report.
         failures: Nights that ended badly though nothing was planted that should end them.
         leaks: Regression images found among those trained on, by night; there must never be one.
         latest: The newest report.

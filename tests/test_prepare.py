@@ -12,6 +12,7 @@ from PIL import Image
 
 from tenarai.errors import ImageError
 from tenarai.prepare import NEAR_DUPLICATE_BITS, decode, find_near, hamming, normalise, perceptual_hash, squeeze
+from tenarai.prepare.decode import _Memory
 from tenarai.prepare.ink import find_shadow, has_dark_ink, ink_strength
 from tenarai.prepare.lines import find_slant, remove_lines, shear
 from tenarai.prepare.normalise import run_stages, scale_to_work
@@ -38,7 +39,7 @@ def likeness(a, b):
 # ---- decoding
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM", "TGA"])
 def test_common_formats_are_decoded_by_content(kind):
     assert decode(encode(colour(picture(3)), kind)).shape == (96, 96, 3)
 
@@ -48,6 +49,50 @@ def test_a_phones_heic_is_decoded():
 
     pillow_heif.register_heif_opener()
     assert decode(encode(colour(picture(3)), "HEIF")).shape == (96, 96, 3)
+
+
+def test_a_pdf_is_its_first_page():
+    buffer = io.BytesIO()
+    first, second = (Image.fromarray(colour(picture(number, side=160))) for number in (5, 3))
+    first.save(buffer, "PDF", save_all=True, append_images=[second])
+    assert likeness(normalise(decode(buffer.getvalue())), normalise(picture(5, side=160))) > 0.9
+    with pytest.raises(ImageError, match="PDF"):
+        decode(b"%PDF-1.7\nnothing follows")
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_of_an_animation_the_fullest_frame_is_read(kind):
+    written = picture(5, side=160)
+    frames = [np.full_like(written, 250), written, np.full_like(written, 240)]
+    buffer = io.BytesIO()
+    first, *rest = [Image.fromarray(colour(frame)) for frame in frames]
+    first.save(buffer, kind, save_all=True, append_images=rest, duration=100)
+    assert likeness(normalise(decode(buffer.getvalue())), normalise(picture(5, side=160))) > 0.9
+
+
+def test_large_images_wait_for_each_other():
+    from threading import Thread
+
+    memory = _Memory(100)
+    held = []
+    with memory.hold(70):
+        waiting = Thread(target=lambda: [held.append(True) for _ in [memory.hold(60).__enter__()]])
+        waiting.start()
+        waiting.join(0.2)
+        assert not held
+    waiting.join(5)
+    assert held
+
+
+def test_a_kind_that_needs_more_memory_than_there_is_is_refused_by_its_header():
+    huge = Image.new("RGB", (11_000, 9_000))
+    buffer = io.BytesIO()
+    huge.save(buffer, "JPEG", quality=30, progressive=True)
+    with pytest.raises(ImageError, match="too many pixels"):
+        decode(buffer.getvalue(), max_pixels=90_000_000)
+    buffer = io.BytesIO()
+    huge.save(buffer, "JPEG", quality=30)
+    assert decode(buffer.getvalue()).shape == (419, 512, 3)
 
 
 def test_a_picture_held_sideways_is_turned_upright():

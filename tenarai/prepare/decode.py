@@ -1,17 +1,19 @@
 """Bytes of any common image format → (H, W, 3) uint8: upright, opaque, at most 512 pixels a side or as requested.
 
 The content decides what a file is, not its name or MIME type. Sizes are checked in the header, so a decompression bomb
-is refused before any of its pixels are decoded.
+is refused before any of its pixels are decoded, and threads together hold no more pixels than `MEMORY`.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
-from contextlib import nullcontext
-from threading import Lock
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Condition, Lock
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -19,14 +21,47 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tenarai.errors import ImageError
 from tenarai.locale import _
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "HEIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF", "JPEG2000", "PPM", "TGA")
 MAX_SIDE = 512
 MAX_BYTES = 40_000_000
 MAX_PIXELS = 120_000_000
+MAX_REDUCED = 200_000_000
+"""Pixels of a baseline JPEG at most: it is decoded at a half, a quarter or an eighth."""
+MAX_FRAMES = 60
 GIANT = 25_000_000
-"""Images with more decoded pixels are decoded one at a time, and averaged down before anything copies them."""
+"""Images with more decoded pixels are averaged down before anything copies them."""
+MEMORY = 900_000_000
+"""Bytes that all threads together may decode into, as estimated from the headers."""
+COST = {"WEBP": 16, "HEIF": 12, "AVIF": 12, "JPEG2000": 20}
+"""Bytes a pixel that decoders with buffers of their own hold at their peak."""
+PDF_SIDE = 2048  # pixels at which a page is rendered at most
 
-_one_giant = Lock()
+_pdfium = Lock()  # PDFium is not thread-safe
+
+
+class _Memory:
+    """Admits decoding by its estimated bytes, so that many large images at once wait for each other."""
+
+    def __init__(self, total: int) -> None:
+        """Begin with all of it free."""
+        self.total = self._free = total
+        self._changed = Condition()
+
+    @contextmanager
+    def hold(self, amount: int) -> Iterator[None]:
+        """Wait until so many bytes are free, and hold them."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= amount)
+            self._free -= amount
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += amount
+                self._changed.notify_all()
+
+
+_memory = _Memory(MEMORY)
 
 
 def decode(
@@ -35,7 +70,8 @@ def decode(
     """Decode an image.
 
     Args:
-        data: Content of a PNG, JPEG, WebP, BMP, TIFF, GIF (first frame) or HEIC file.
+        data: Content of a PNG, JPEG, WebP, BMP, TIFF, GIF, HEIC, AVIF, JPEG 2000, PNM, TGA or PDF file. Of an animation
+            the fullest frame is decoded, of a PDF the first page.
         max_bytes: Larger files are refused. Default: 40 MB.
         max_pixels: Images with more pixels are refused before decoding. Default: 120 million.
         max_side: Larger images are scaled down to this. Default: 512.
@@ -52,25 +88,44 @@ def decode(
         raise ImageError(
             _("the file is too large"), expected=_("at most {n:,} bytes", n=max_bytes), received=f"{len(data):,}"
         )
+    if b"%PDF-" in data[:1024]:
+        return _render_pdf(data, max_side)
     _register_heif()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns at its own size limit; ours is checked below
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                _check_size(image, max_pixels)
-                image.draft("RGB", (max_side, max_side))  # decodes a phone's JPEG at a half, a quarter or an eighth
-                with _one_giant if image.width * image.height > GIANT else nullcontext():
+                amount = _admit(image, max_pixels, max_side)
+                with _memory.hold(amount):
+                    _seek_fullest_frame(image, max_pixels)
                     return _to_array(image, max_side)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
         raise ImageError(
-            _("the file is not an image that can be read"), expected=_("PNG, JPEG, WebP, BMP, TIFF, GIF or HEIC")
+            _("the file is not an image that can be read"),
+            expected=_("PNG, JPEG, WebP, BMP, TIFF, GIF, HEIC, AVIF, JPEG 2000, PNM, TGA or PDF"),
         ) from error
     except Image.DecompressionBombError as error:
         raise _too_many_pixels(max_pixels) from error
     except Exception as error:
         raise ImageError(_explain(error)) from error
+
+
+def _render_pdf(data: bytes, max_side: int) -> NDArray[np.uint8]:
+    """The first page of a PDF."""
+    import pypdfium2
+
+    try:
+        with _pdfium, _memory.hold(4 * 4 * PDF_SIDE * PDF_SIDE), pypdfium2.PdfDocument(data) as document:
+            page = document[0]
+            scale = min(PDF_SIDE, max(2 * max_side, 1)) / max(*page.get_size(), 1.0)
+            rendered = page.render(scale=scale, rev_byteorder=True, prefer_bgrx=False).to_numpy()[..., :3].copy()
+    except (pypdfium2.PdfiumError, IndexError) as error:
+        raise ImageError(_("the PDF has no page that can be shown"), received=str(error)) from error
+    factor = max_side / max(rendered.shape[:2])
+    size = (max(1, round(rendered.shape[1] * factor)), max(1, round(rendered.shape[0] * factor)))
+    return np.asarray(cv2.resize(rendered, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _register_heif() -> None:
@@ -80,12 +135,41 @@ def _register_heif() -> None:
         pillow_heif.register_heif_opener()
 
 
-def _check_size(image: Image.Image, max_pixels: int) -> None:
+def _admit(image: Image.Image, max_pixels: int, max_side: int) -> int:
+    """Check an image's size, prepare it to be decoded at a smaller one where its format allows, and estimate its bytes.
+
+    Raises:
+        ImageError: It has no pixels, or too many.
+    """
     pixels = image.width * image.height
-    if pixels > max_pixels:
+    is_progressive = bool(image.info.get("progressive") or image.info.get("progression"))
+    is_reducible = image.format == "JPEG" and not is_progressive
+    if pixels > (max(max_pixels, MAX_REDUCED) if is_reducible and max_pixels >= MAX_PIXELS else max_pixels):
         raise _too_many_pixels(max_pixels, f"{image.width} × {image.height}")
     if pixels == 0:
         raise ImageError(_("the image has no pixels"))
+    image.draft("RGB", (max_side, max_side))  # decodes a phone's JPEG at a half, a quarter or an eighth
+    decoded = image.width * image.height
+    amount = decoded * COST.get(image.format or "", 8 if decoded > GIANT else 20) + (
+        6 * pixels if is_progressive else 0
+    )
+    if amount > MEMORY:
+        raise _too_many_pixels(max_pixels, f"{image.width} × {image.height}")
+    return amount
+
+
+def _seek_fullest_frame(image: Image.Image, max_pixels: int) -> None:
+    """Go to the frame of an animation that shows most: a drawing that appears stroke by stroke begins blank."""
+    count = getattr(image, "n_frames", 1) if image.format in {"GIF", "PNG", "WEBP", "AVIF"} else 1
+    count = min(count, MAX_FRAMES, max(1, max_pixels // (image.width * image.height)))
+    if count == 1:
+        return
+
+    def measure(frame: int) -> float:
+        image.seek(frame)
+        return float(np.std(np.asarray(image.convert("RGB").convert("L").resize((64, 64), Image.Resampling.BOX))))
+
+    image.seek(max(range(count), key=measure))
 
 
 def _too_many_pixels(limit: int, received: str = "") -> ImageError:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from tenarai.cli.main import main
 from tenarai.locale import _
 from tests.collections_of_digits import fill, picture, save
+from tests.test_surroundings import cell, row
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -44,6 +45,23 @@ def test_an_image_is_read_by_the_base_model_where_there_is_no_store_yet(run, tmp
     assert not list(tmp_path.glob(".tenarai*"))
 
 
+def test_several_characters_are_read_in_order_and_their_probabilities_multiplied(run, tmp_path):
+    file = save(tmp_path / "row.png", row((0, 1, 4)))
+    done = run("read", "--json", file)
+    line = json.loads(done.output)
+    assert [character["label"] for character in line["characters"]] == list(line["label"]) == list("014")
+    assert line["probability"] == pytest.approx(np.prod([c["probability"] for c in line["characters"]]), abs=1e-4)
+    assert f"{file}: 014" in run("read", file).output
+
+
+def test_a_doubt_makes_a_reading_unsure_and_is_said(run, tmp_path):
+    page = cell(3)
+    cv2.ellipse(page, (120, 120), (95, 95), 0, 0, 345, (30, 30, 30), 4)
+    line = json.loads(run("read", "--json", save(tmp_path / "circled.png", page)).output)
+    assert line["unsure"]
+    assert "around" in line["doubt"]
+
+
 def test_what_cannot_be_read_is_said_of_each_file_and_the_others_are_still_read(run, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"no picture")
     done = run("read", "--json", tmp_path / "bad.png", tmp_path / "missing.png", save(tmp_path / "4.png", picture(4)))
@@ -62,9 +80,9 @@ def test_a_reading_is_explained_stage_by_stage_in_one_picture(run, tmp_path):
     assert done.exit_code == 1
     assert "four.png: 4" in done.output
     sheet = cv2.imread(str(tmp_path / "why.png"), cv2.IMREAD_GRAYSCALE)
-    high, wide = (side // n for side, n in zip(sheet.shape, (3, 6), strict=True))
-    inked = [[(sheet[r * high :, c * wide :][: high - 24, :wide] < 128).mean() > 0.01 for c in range(6)] for r in (0,)]
-    assert inked == [[True] * 6]
+    high, wide = (side // n for side, n in zip(sheet.shape, (3, 7), strict=True))
+    inked = [[(sheet[r * high :, c * wide :][: high - 24, :wide] < 128).mean() > 0.01 for c in range(7)] for r in (0,)]
+    assert inked == [[True] * 7]
     assert (sheet[2 * high + 30 : 3 * high - 30, wide:] == 255).all()
 
 

@@ -8,8 +8,11 @@ from PIL import Image
 from tenarai.errors import ImageError
 from tenarai.prepare import has_dark_ink, normalise, read_characters, run_stages
 from tenarai.prepare.characters import cut_characters
+from tenarai.prepare.images import prepare_original
 from tenarai.prepare.several import are_one_piece
 from tenarai.prepare.surroundings import crop_page
+from tenarai.settings import Settings
+from tenarai.store import open_store
 from tests.collections_of_digits import picture, real_digits
 from tests.test_prepare import colour, encode, likeness
 
@@ -143,3 +146,18 @@ def test_a_blank_page_has_no_characters():
     page = np.clip(np.random.default_rng(0).normal(235, 3, (300, 300, 3)), 0, 255).astype(np.uint8)
     with pytest.raises(ImageError, match="blank"):
         read_characters(encode(np.asarray(Image.fromarray(page))))
+
+
+def test_what_is_doubted_is_kept_with_the_digit_and_several_characters_are_never_trained_on(tmp_path):
+    store = open_store(str(tmp_path))
+    circled_page = cell(3)
+    cv2.ellipse(circled_page, (120, 120), (95, 95), 0, 0, 345, (30, 30, 30), 4)
+    plain, doubted, several = (
+        prepare_original(store, store.put_original(encode(page)), settings=Settings())
+        for page in (cell(3), circled_page, row((0, 1, 4)))
+    )
+    assert (plain.doubt, plain.reason) == ("", "")
+    assert "around" in doubted.doubt
+    assert len(doubted.pixels) == 784
+    assert "more than one" in several.reason
+    assert several.pixels == b""

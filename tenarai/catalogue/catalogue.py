@@ -392,12 +392,12 @@ def _to_digit(row: Sequence[Any]) -> Digit:
         StoreError: Its checksum is wrong.
     """
     *values, checksum = row
-    normaliser, sha256, pixels, phash, group, reason = values
+    normaliser, sha256, pixels, phash, group, reason, doubt = values
     if schema.checksum(values) != checksum:
         raise StoreError(
             _("the digit of {sha256} in the catalogue is damaged", sha256=sha256), fix=_("run `tenarai check --repair`")
         )
-    return Digit(sha256, normaliser, pixels, phash, group, load(reason))
+    return Digit(sha256, normaliser, pixels, phash, group, load(reason), load(doubt))
 
 
 def _to_values(record: Image | Event | Digit) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 from tenarai.errors import SettingsError, StoreError, StoreVersionError
 from tenarai.locale import _
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_TIMEOUT_SECONDS = 30
 CREATING = 20_401  # number of the PostgreSQL advisory lock that is held while tables are made
 
@@ -100,6 +100,7 @@ digits = Table(
     Column("phash", LargeBinary, nullable=False),
     Column("group", String, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("doubt", Text, nullable=False),
     Column("checksum", String, nullable=False),
 )
 

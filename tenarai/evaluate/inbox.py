@@ -6,6 +6,8 @@ needs no model.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +41,7 @@ def read_inbox(store: Store, catalogue: Catalogue, source: str) -> tuple[Case, .
         new = dict(zip(unread, read.rows(np.arange(len(unread))), strict=True))
         remember(catalogue, champion, new)
         known |= new
+    known = {sha: replace(item, unsure=True) if digits[sha].doubt else item for sha, item in known.items()}
     confidence = np.array([known[image.sha256].confidence for image in images], dtype=np.float32)
     order = order_inbox(confidence, np.stack([pixels[image.sha256] for image in images]))
     return tuple(Case(images[n].path, images[n].sha256, "", known[images[n].sha256]) for n in order)

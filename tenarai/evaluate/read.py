@@ -7,15 +7,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tenarai.errors import ImageError
 from tenarai.evaluate.predictions import load_champion, load_model_by_id, to_predictions
-from tenarai.prepare import read_digit
+from tenarai.locale import _
+from tenarai.prepare import Character, are_one_piece, read_characters
 from tenarai.records import Prediction
 from tenarai.settings import Settings
 from tenarai.store import find_store
@@ -28,37 +29,60 @@ BATCH = 256
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """One image and what was read in it, or why it could not be read."""
+    """One image and what was read in it, or why it could not be read.
+
+    Attributes:
+        file: Path of the image.
+        characters: What was read, in reading order; empty where the image could not be read.
+        doubt: Why a single reading is unsure however clear the digit is; empty if it is not.
+        error: Why the image could not be read.
+    """
 
     file: str
-    reading: Prediction | None
+    characters: tuple[Prediction, ...]
+    doubt: str = ""
     error: str = ""
 
+    @property
+    def reading(self) -> Prediction | None:
+        """All characters as one reading, with the probability that all are right."""
+        if not self.characters:
+            return None
+        confidence = float(np.prod([character.confidence for character in self.characters]))
+        unsure = bool(self.doubt) or any(character.unsure for character in self.characters)
+        return Prediction("".join(character.label for character in self.characters), confidence, unsure)
+
     def as_json(self) -> dict[str, object]:
-        """`file, label, probability, unsure`, and `error` where the image could not be read."""
-        if self.reading is None:
-            return {"file": self.file, "label": None, "probability": None, "unsure": True, "error": self.error}
-        reading = self.reading
-        return {
-            "file": self.file,
-            "label": reading.label,
-            "probability": round(reading.confidence, 6),
-            "unsure": reading.unsure,
-        }
+        """`file, label, probability, unsure`; where they apply, `characters`, `doubt` and `error`."""
+        found: dict[str, object] = {"file": self.file, **_as_json(self.reading)}
+        if len(self.characters) > 1:
+            found["characters"] = [_as_json(character) for character in self.characters]
+        return found | {name: text for name, text in (("doubt", self.doubt), ("error", self.error)) if text}
 
     def as_line(self) -> str:
         """For people: file, label, how sure."""
-        if self.reading is None:
-            return f"{self.file}: cannot be read: {self.error}"
-        sure = "unsure" if self.reading.unsure else "sure"
-        return f"{self.file}: {self.reading.label}  ({self.reading.confidence:.1%}, {sure})"
+        reading = self.reading
+        if reading is None:
+            return _("{file}: cannot be read: {error}", file=self.file, error=self.error)
+        fields = {"file": self.file, "label": reading.label, "confidence": f"{reading.confidence:.1%}"}
+        if self.doubt:
+            return _("{file}: {label}  ({confidence}, unsure: {doubt})", doubt=self.doubt, **fields)
+        if reading.unsure:
+            return _("{file}: {label}  ({confidence}, unsure)", **fields)
+        return _("{file}: {label}  ({confidence}, sure)", **fields)
+
+
+def _as_json(reading: Prediction | None) -> dict[str, object]:
+    if reading is None:
+        return {"label": None, "probability": None, "unsure": True}
+    return {"label": reading.label, "probability": round(reading.confidence, 6), "unsure": reading.unsure}
 
 
 def read_files(files: Sequence[Path], settings: Settings, *, model: str | None = None) -> Iterator[ReadResult]:
     """Read image files with the champion, in the order given.
 
     Args:
-        files: Paths of pictures of one character each.
+        files: Paths of images.
         settings: Where the store is; without a store the base model reads.
         model: Id of another model to read with. Default: the champion.
 
@@ -75,23 +99,24 @@ def read_files(files: Sequence[Path], settings: Settings, *, model: str | None =
 def _read_batch(
     files: Sequence[Path], settings: Settings, model: LoadedModel, pool: ThreadPoolExecutor
 ) -> list[ReadResult]:
-    prepared = list(pool.map(partial(_prepare, settings), files))
-    digits = {number: digit for number, digit in enumerate(prepared) if not isinstance(digit, str)}
-    readings: list[Prediction] = []
-    if digits:
-        probabilities = model.predict(np.stack(list(digits.values())))
-        readings = to_predictions(probabilities, model.info.labels, model.info.unsure_below)
-    found = dict(zip(digits, readings, strict=True))
+    one_piece = are_one_piece(model.info.labels)
+    prepared = list(pool.map(partial(_prepare, settings, one_piece), files))
+    digits = [character.digit for found in prepared if not isinstance(found, str) for character in found]
+    probabilities = model.predict(np.stack(digits)) if digits else np.zeros((0, len(model.info.labels)), np.float32)
+    readings = iter(to_predictions(probabilities, model.info.labels, model.info.unsure_below))
     return [
-        ReadResult(str(file), found.get(number), digit if isinstance(digit, str) else "")
-        for number, (file, digit) in enumerate(zip(files, prepared, strict=True))
+        ReadResult(str(file), (), error=found)
+        if isinstance(found, str)
+        else ReadResult(str(file), tuple(islice(readings, len(found))), found[0].doubt)
+        for file, found in zip(files, prepared, strict=True)
     ]
 
 
-def _prepare(settings: Settings, file: Path) -> NDArray[np.uint8] | str:
-    """The digit in a file, (28, 28) uint8, or why there is none."""
+def _prepare(settings: Settings, one_piece: bool, file: Path) -> list[Character] | str:
+    """The characters in a file, or why there are none."""
+    limits = {"max_bytes": settings.max_image_bytes, "max_pixels": settings.max_image_pixels}
     try:
-        return read_digit(file.read_bytes(), max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+        return read_characters(file.read_bytes(), one_piece=one_piece, **limits)
     except OSError as error:
         return error.strerror or str(error)
     except ImageError as error:

@@ -12,11 +12,13 @@ from tenarai.prepare.ink import has_dark_ink
 from tenarai.prepare.normalise import NORMALISER_VERSION, normalise, run_stages
 from tenarai.prepare.phash import NEAR_DUPLICATE_BITS, find_near, hamming, perceptual_hash
 from tenarai.prepare.plain import squeeze
+from tenarai.prepare.several import are_one_piece
 
 __all__ = [
     "NEAR_DUPLICATE_BITS",
     "NORMALISER_VERSION",
     "Character",
+    "are_one_piece",
     "decode",
     "find_near",
     "hamming",

@@ -37,17 +37,26 @@ class Character:
     doubt: str = ""
 
 
-def read_characters(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> list[Character]:
+def read_characters(
+    data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS, one_piece: bool = True
+) -> list[Character]:
     """Decode an image and normalise each of its characters.
 
     Where there seem to be several but they cannot be told apart, the main one is returned, with that doubt.
+
+    Args:
+        data: Content of an image file.
+        max_bytes, max_pixels: As for `decode`.
+        one_piece: Whether characters are written in one piece, see `are_one_piece`; else the image shows one.
 
     Raises:
         ImageError: The file is not an image, or shows no character.
     """
     try:
-        stages = run_stages(decode(data, max_bytes=max_bytes, max_pixels=max_pixels))
+        stages = run_stages(decode(data, max_bytes=max_bytes, max_pixels=max_pixels), one_piece=one_piece)
     except ImageError:
+        if not one_piece:
+            raise
         stages = None
     if stages is None or stages.num_characters > 1:
         page = decode(data, max_bytes=max_bytes, max_pixels=max_pixels, max_side=PAGE_SIDE)

@@ -18,6 +18,7 @@ from tenarai.locale import _
 from tenarai.prepare.decode import decode
 from tenarai.prepare.normalise import NORMALISER_VERSION, run_stages
 from tenarai.prepare.phash import find_near, perceptual_hash
+from tenarai.prepare.several import are_one_piece
 from tenarai.records import Digit, PrepareResult
 from tenarai.settings import Settings
 from tenarai.store import Store
@@ -53,7 +54,8 @@ def prepare_images(
     if not todo:
         return PrepareResult()
     groups = Groups(catalogue.groups(NORMALISER_VERSION))
-    prepare = partial(prepare_original, store, settings=settings)
+    labels = {image.label for image in catalogue.images(source) if image.label is not None}
+    prepare = partial(prepare_original, store, settings=settings, one_piece=are_one_piece(labels))
     num_rejected, last_said = 0, time.monotonic()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # decoders and OpenCV release Python's lock
         for start in range(0, len(todo), BATCH):
@@ -66,14 +68,25 @@ def prepare_images(
     return PrepareResult(len(todo) - num_rejected, num_rejected)
 
 
-def prepare_original(store: Store, sha256: str, *, settings: Settings) -> Digit:
-    """Decode, normalise and hash one original; an unusable one becomes a digit with a reason, in a group by itself."""
+def prepare_original(store: Store, sha256: str, *, settings: Settings, one_piece: bool = True) -> Digit:
+    """Decode, normalise and hash one original; an unusable one becomes a digit with a reason, in a group by itself.
+
+    Args:
+        store: Holds the original.
+        sha256: Its digest.
+        settings: Limits on bytes and pixels.
+        one_piece: Whether the labels of the collection are written in one piece, see `are_one_piece`.
+    """
     data = store.original(sha256)
     try:
-        stages = run_stages(decode(data, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels))
+        picture = decode(data, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+        stages = run_stages(picture, one_piece=one_piece)
     except ImageError as error:
         return Digit(sha256, NORMALISER_VERSION, b"", b"", sha256, error.what)
-    return Digit(sha256, NORMALISER_VERSION, stages.digit.tobytes(), perceptual_hash(stages.ink), sha256)
+    if stages.num_characters > 1:
+        return Digit(sha256, NORMALISER_VERSION, b"", b"", sha256, stages.doubt)
+    pixels, phash = stages.digit.tobytes(), perceptual_hash(stages.ink)
+    return Digit(sha256, NORMALISER_VERSION, pixels, phash, sha256, doubt=stages.doubt)
 
 
 class Groups:

@@ -154,6 +154,7 @@ class Digit:
         phash: 32 bytes: 16 × 16 perceptual hash. Empty when rejected.
         group: sha256 that names the near-duplicate group; decided once, so a split never changes.
         reason: Why the image cannot be used, for people; empty when it can.
+        doubt: Why its prediction must not count as sure, for people; empty when it may.
     """
 
     sha256: str
@@ -162,6 +163,7 @@ class Digit:
     phash: bytes
     group: str
     reason: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

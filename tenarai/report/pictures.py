@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from tenarai.evaluate.read import ReadResult
 
 THUMBNAIL = 160  # pixels
-STAGES = ("picture", "ink", "lines gone", "what is ink", "character", "digit")
-SIDE, MARGIN, CAPTION = 96, 8, 20  # pixels
+STAGES = ("image", "page", "ink", "surroundings gone", "what is ink", "character", "digit")
+SIDE, MARGIN, CAPTION = 168, 8, 20  # pixels
 KINDS = {b"\x89PNG": "image/png", b"%PDF": "application/pdf"}
 
 
@@ -192,10 +193,7 @@ def _fit(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _caption(result: ReadResult) -> str:
-    if result.reading is None:
-        return f"{Path(result.file).name}: {result.error}"
-    sure = "unsure" if result.reading.unsure else "sure"
-    return f"{Path(result.file).name}: {result.reading.label} ({result.reading.confidence:.1%}, {sure})"
+    return replace(result, file=Path(result.file).name).as_line()
 
 
 def _show_stages(file: Path, settings: Settings) -> list[NDArray[np.uint8]]:
@@ -209,4 +207,5 @@ def _show_stages(file: Path, settings: Settings) -> list[NDArray[np.uint8]]:
     except ImageError:
         return [picture]
     layers = (stages.ink, stages.cleaned, stages.mask, stages.chosen, stages.digit / 255)
-    return [picture, *((255 * (1 - np.asarray(layer, dtype=np.float32))).astype(np.uint8) for layer in layers)]
+    drawn = [(255 * (1 - np.asarray(layer, dtype=np.float32))).astype(np.uint8) for layer in layers]
+    return [picture, stages.picture, *drawn]

@@ -5,6 +5,7 @@ sync ─▶ sheets ─▶ prepare ─▶ freeze ─▶ train ─▶ evaluate ─
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -23,10 +24,11 @@ from tasks.send import send_report
 from tasks.sheets import cut_sheets
 from tasks.sync import sync
 from tasks.train import train
-from tenarai.errors import TenaraiError
+from tenarai.errors import TenaraiError, UnusualChangesError
+from tenarai.locale import _
 from tenarai.night import Night, open_night
 from tenarai.orchestration.runs import NIGHTLY, explain_failure, fail_run, name_run, settings_of_run
-from tenarai.records import Outcome
+from tenarai.records import Decision, Outcome, SyncResult
 from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
 
 P = ParamSpec("P")
@@ -100,7 +102,11 @@ def run_steps(night: Night, run: Runner = as_task) -> Outcome:
         TenaraiError: A step failed.
     """
     with night.lock():
-        synced = run(sync, night)
+        try:
+            synced = run(sync, night)
+        except UnusualChangesError as error:
+            report_stop(night, error, run)
+            raise
         run(cut_sheets, night)
         run(prepare, night)
         frozen = run(freeze, night)
@@ -110,3 +116,15 @@ def run_steps(night: Night, run: Runner = as_task) -> Outcome:
         inbox = run(read_inbox, night)
         outcome = run(publish_report, night, synced, frozen, evaluation, decision, inbox)
         return run(send_report, night, outcome)
+
+
+def report_stop(night: Night, error: UnusualChangesError, run: Runner) -> None:
+    """Publish a report of a night that stopped, so that nobody takes yesterday's for today's."""
+    what = _("{what} ({received})", what=error.what, received=error.received) if error.received else error.what
+    decision = Decision("stopped", "unusual changes", {"what": what, "fix": error.fix})
+    frozen = run(freeze, night)
+    if frozen.is_new:  # it is left to the next night
+        frozen = replace(frozen, is_new=False, fingerprint="")
+    evaluation = run(evaluate, night, frozen, "")
+    outcome = run(publish_report, night, SyncResult(), frozen, evaluation, decision, run(read_inbox, night))
+    run(send_report, night, outcome)

@@ -13,6 +13,8 @@ from tenarai.records import Decision, Evaluation, FreezeResult
 @task(name="decide", cache_policy=NO_CACHE)
 def decide(night: Night, frozen: FreezeResult, evaluation: Evaluation) -> Decision:
     """Let the gate decide, and promote the challenger if it says so."""
+    if frozen.missing:
+        return Decision("nothing new", "too few", dict(frozen.missing))
     if not evaluation.challenger:
         return Decision("nothing new", "unchanged" if frozen.info else "unlabelled")
     with night.step("decide") as log, night.catalogue() as catalogue:

@@ -8,6 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tenarai import dataset
+from tenarai.errors import DatasetError
 from tenarai.evaluate.holdout import find_chosen
 from tenarai.locale import _
 from tenarai.night import Night
@@ -17,7 +18,10 @@ from tenarai.records import FreezeResult, Role
 
 @task(name="freeze", cache_policy=NO_CACHE)
 def freeze(night: Night) -> FreezeResult:
-    """Save tonight's snapshot, and find out whether there is anything new to learn from."""
+    """Save tonight's snapshot, and find out whether there is anything new to learn from.
+
+    Too few labelled images are no failure: the night goes on without training.
+    """
     source = night.settings.source
     with night.step("freeze") as log, night.catalogue() as catalogue:
         images = catalogue.images(source)
@@ -27,14 +31,19 @@ def freeze(night: Night) -> FreezeResult:
         if not any(image.role in {Role.DIGITS, Role.MISREAD} for image in images):
             log.info(_("nothing is labelled yet"))
             return FreezeResult(None, False, night.fingerprint(""), rejections=tuple(rejections), num_images=num_images)
-        frozen = dataset.freeze(
-            images,
-            digits,
-            partial(catalogue.pixels, NORMALISER_VERSION),
-            normaliser=NORMALISER_VERSION,
-            test_share=night.evaluation.test_share,
-            chosen=find_chosen(catalogue, source),
-        )
+        try:
+            frozen = dataset.freeze(
+                images,
+                digits,
+                partial(catalogue.pixels, NORMALISER_VERSION),
+                normaliser=NORMALISER_VERSION,
+                test_share=night.evaluation.test_share,
+                chosen=find_chosen(catalogue, source),
+            )
+        except DatasetError as error:
+            log.warning(error.what)
+            missing = {"what": error.what, "received": error.received, "fix": error.fix}
+            return FreezeResult(None, False, night.fingerprint(""), (), tuple(rejections), num_images, missing)
         dataset.save_snapshot(night.store, frozen.snapshot)
         info = frozen.snapshot.info
         fingerprint = night.fingerprint(info.id)

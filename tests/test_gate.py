@@ -1,5 +1,6 @@
 """The gate, row by row, and the promise behind the word "better"."""
 
+from dataclasses import replace
 from math import comb
 
 import numpy as np
@@ -111,6 +112,13 @@ def test_the_table_of_decisions(won, lost, images, learned, look, kinds, setting
 
 def test_the_first_model_for_labels_that_nobody_reads_is_promoted_without_a_test():
     assert decide(compared(1, 0, 2, is_first=True), GROWN, None).cause == "first"
+
+
+def test_a_challenger_that_forgets_a_label_or_a_regression_image_is_never_promoted_by_itself():
+    forgetful = replace(compared(30, 0, 200), forgotten=("4",))
+    assert (decide(forgetful, BOLD, LOOK).verdict, decide(forgetful, BOLD, LOOK).cause) == ("kept", "forgets")
+    assert decide(replace(forgetful, is_first=True), BOLD, LOOK).cause == "forgets"
+    assert decide(compared(1, 0, 2, kinds=(LOSES,), is_first=True), GROWN, None).cause == "loses"
 
 
 def test_a_reason_names_what_it_rests_on():

@@ -12,7 +12,7 @@ import pytest
 from flows.nightly import nightly
 from tenarai.catalogue import open_catalogue
 from tenarai.dataset import load_snapshot
-from tenarai.errors import DatasetError, SettingsError, SourceError, StoreError, StoreVersionError
+from tenarai.errors import SettingsError, SourceError, StoreError, StoreVersionError, UnusualChangesError
 from tenarai.evaluate.champions import promote_by_hand
 from tenarai.locale import from_json
 from tenarai.prepare import NORMALISER_VERSION
@@ -277,14 +277,41 @@ def test_an_empty_folder_is_one_clear_message(prefect, tmp_path, store):
 
 
 @pytest.mark.parametrize(("labels", "num_each", "message"), [("4", 8, "only one label"), ("01", 1, "too few images")])
-def test_too_little_to_learn_from_is_one_clear_message_and_loses_nothing(
+def test_too_little_to_train_on_completes_reads_the_inbox_and_says_what_is_missing(
     prefect, tmp_path, store, labels, num_each, message
 ):
     folder = fill(tmp_path / "folder", num_each=num_each, labels=labels)
-    with pytest.raises(DatasetError, match=message):
-        run_night(folder, store)
+    save(folder / "inbox" / "first.png", picture(0))
+    outcome = run_night(folder, store)
+    assert outcome.verdict == "nothing new"
+    assert message in outcome.message
+    assert "add images" in outcome.message
+    assert report_of(store)["inbox"][0]["champion"]["label"] == "0"
     fill(folder, num_each=8)
     assert run_night(folder, store).verdict in {"promoted", "kept"}
+
+
+def test_a_stopped_night_changes_nothing_and_its_report_names_the_setting(tmp_path, store):
+    from flows.nightly import in_place, run_steps
+    from tenarai.night import open_night
+
+    def night():
+        return run_steps(open_night(Settings(source=f"folder:{folder}", store=str(store))), in_place).verdict
+
+    folder = fill(tmp_path / "folder", num_each=6, labels="4")
+    save(folder / "inbox" / "first.png", picture(0))
+    assert night() == "nothing new"
+    (folder / "digits").rename(folder / "digits (1)")
+    with pytest.raises(UnusualChangesError, match="--accept-changes"):
+        night()
+    report = report_of(store)
+    assert report["verdict"] == "stopped"
+    assert "--accept-changes" in str(report["reason"])
+    assert "digits (1)/" in str(report["reason"])
+    assert report["inbox"][0]["champion"]["label"] == "0"
+    (folder / "digits (1)").rename(folder / "digits")
+    assert night() == "nothing new"
+    assert report_of(store)["verdict"] == "nothing new"
 
 
 def test_an_inbox_alone_is_read_by_the_base_model(prefect, tmp_path, store):

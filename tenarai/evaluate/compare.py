@@ -79,6 +79,7 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
         num_evidence=int((~is_chosen(snapshot, chosen) & (snapshot.splits != REGRESSION)).sum()),
         num_learned=count_learned(store, nights, champion.info, snapshot),
         is_first=not set(champion.info.labels) & set(labels),
+        forgotten=tuple(sorted((set(champion.info.labels) - set(info.labels)) & {file.label or "" for file in files})),
         fresh=Score.of(len(fresh) - len(misread), len(fresh)),
         newly_found=_list_cases(images, snapshot, misread, theirs.rows(misread)),
         regression=_judge_regression(store, catalogue, snapshot, images, theirs, ours),

@@ -33,11 +33,11 @@ EVEN_ODDS = 0.5
 def decide(evaluation: Evaluation, settings: GateSettings, look: Look | None) -> Decision:
     """Promote the challenger or keep the champion.
 
-    In this order: the first model for labels that nobody reads is promoted; a challenger that loses a regression image
-    is kept out; one that is shown to be better is promoted; one that is shown to be worse is kept out. Proof is rare,
-    though, and more images of the same hand are known to help. So without proof a challenger is promoted that learned
-    from a quarter more images and is at most `MARGIN` worse, or from twice as many and is behind by at most one image
-    (`when_unsure`).
+    In this order: a challenger that loses a regression image, or a label that has images, is kept out; the first model
+    for labels that nobody reads is promoted; one that is shown to be better is promoted; one that is shown to be worse
+    is kept out. Proof is rare, though, and more images of the same hand are known to help. So without proof a
+    challenger is promoted that learned from a quarter more images and is at most `MARGIN` worse, or from twice as many
+    and is behind by at most one image (`when_unsure`).
 
     The regression set protects against losses. It is no evidence for a challenger: it holds what a champion misread, so
     any other model reads some of it by chance.
@@ -62,11 +62,13 @@ def decide(evaluation: Evaluation, settings: GateSettings, look: Look | None) ->
         return Decision(verdict, cause, {**facts, **more})
 
     lost = [case for case in evaluation.regression if _is_lost(case)]
-    if evaluation.is_first:
-        return because("promoted", "first")
     if lost and settings.protect_regression_set:
         read_as = lost[0].challenger.label if lost[0].challenger else ""
         return because("kept", "loses", path=lost[0].path, read_as=read_as, num_more=len(lost) - 1)
+    if evaluation.forgotten:
+        return because("kept", "forgets", labels=", ".join(evaluation.forgotten))
+    if evaluation.is_first:
+        return because("promoted", "first")
     if look and facts["p"] <= look.level:
         return because("promoted", "better", look=look.number, risk=settings.alpha)
     if exact_p(pairs.lost, pairs.won) <= WORSE:

@@ -27,7 +27,7 @@ from tenarai.report.markdown import escape
 from tenarai.settings import Settings, read_settings
 
 NIGHTLY = _("Nightly")
-VERDICTS = {"promoted": _("Promoted"), "kept": _("Kept"), "nothing new": _("Nothing new")}
+VERDICTS = {"promoted": _("Promoted"), "kept": _("Kept"), "nothing new": _("Nothing new"), "stopped": _("Stopped")}
 BLOCK = "block:"
 STATES = {"Failed": _("Failed"), "Crashed": _("Crashed"), "TimedOut": _("Timed out")}
 

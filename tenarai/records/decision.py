@@ -26,7 +26,7 @@ class Cause(NamedTuple):
     promise: str = ""
 
 
-VERDICTS = (N_("promoted"), N_("kept"), N_("nothing new"))
+VERDICTS = (N_("promoted"), N_("kept"), N_("nothing new"), N_("stopped"))
 
 CAUSES = {
     "first": Cause("promoted, the first to read these labels", N_("it is the first to read these labels")),
@@ -62,6 +62,10 @@ CAUSES = {
         N_("the new model would misread {path}, which the champion reads: it reads {read_as}"),
         N_("the new model would misread {path}, which the champion reads, and {num_more} more: it reads {read_as}"),
     ),
+    "forgets": Cause(
+        "kept, labels would be lost",
+        N_("the new model cannot read {labels}, which still has images and which the champion reads"),
+    ),
     "worse": Cause(
         "kept, the challenger is worse",
         N_("the new model is worse: it won {won} and lost {lost} of {num_images} images"),
@@ -77,6 +81,8 @@ CAUSES = {
     "resumed": Cause("promoted", N_("{model} was promoted by a night that was interrupted")),
     "unchanged": Cause("nothing new", N_("no image or setting changed since last night")),
     "reads already": Cause("nothing new", N_("{model} was trained before and is the champion already")),
+    "too few": Cause("nothing new, too few labelled images", N_("nothing was trained: {what} ({received}); {fix}")),
+    "unusual changes": Cause("stopped, the source changed in an unusual way", N_("{what}. {fix}")),
     "unlabelled": Cause("nothing new, nothing is labelled yet", N_("no labelled images yet")),
 }
 

@@ -181,6 +181,7 @@ class Evaluation:
         num_evidence: Images of the collection that nobody chose by looking at a model.
         num_learned: From how many of the owner's images champion and challenger learned.
         is_first: Whether the champion knows none of the labels.
+        forgotten: Labels that the champion reads and the challenger does not, though they have images.
         fresh: Champion's score on tonight's new labelled images, before training on them (test-then-train).
         newly_found: Those of them that the champion misread.
         regression: The regression set, the images that need attention first.
@@ -202,6 +203,7 @@ class Evaluation:
     num_evidence: int = 0
     num_learned: tuple[int, int] = (0, 0)
     is_first: bool = False
+    forgotten: tuple[str, ...] = ()
     fresh: Score | None = None
     newly_found: tuple[Case, ...] = ()
     regression: tuple[Case, ...] = ()

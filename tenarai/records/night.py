@@ -16,7 +16,8 @@ class FreezeResult:
     """What there is to learn from tonight.
 
     Attributes:
-        info: The snapshot; None when nothing is labelled yet.
+        info: The snapshot; None when there is too little to train on.
+        missing: What is missing then, and what to do; empty if nothing is labelled at all.
         is_new: Whether it differs from what the last finished night learned from, or the night is forced.
         fingerprint: Names snapshot and settings; kept with the night to find "nothing new" tomorrow.
         withheld: Paths of near-duplicates of regression images, which are not trained on.
@@ -30,6 +31,7 @@ class FreezeResult:
     withheld: tuple[str, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     num_images: int = 0
+    missing: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ MONTHS = (
     _("Jan"), _("Feb"), _("Mar"), _("Apr"), _("May"), _("Jun"),
     _("Jul"), _("Aug"), _("Sep"), _("Oct"), _("Nov"), _("Dec"),
 )  # fmt: skip
-TITLES = {"promoted": _("New model"), "kept": _("Model kept"), "nothing new": _("Nothing new")}
+TITLES = {"promoted": _("New model"), "kept": _("Model kept"), "nothing new": _("Nothing new"), "stopped": _("Stopped")}
 CHANGES = {
     "added": lambda name: _("images added: {name}", name=name),
     "gone": lambda name: _("images gone: {name}", name=name),
@@ -279,6 +279,12 @@ def _word_verdict(night: NightReport, names: Mapping[str, Message]) -> Message:
     model = names.get(night.champion, night.champion)
     if night.decision.verdict == "promoted":
         return _("{model} reads your handwriting from now on: {why}.", model=model, why=night.decision.reason)
+    if night.decision.verdict == "stopped":
+        return _(
+            "{model} goes on reading your handwriting, and nothing was changed: {why}.",
+            model=model,
+            why=night.decision.reason,
+        )
     return _("{model} goes on reading your handwriting: {why}.", model=model, why=night.decision.reason)
 
 

@@ -122,10 +122,10 @@ def test_a_challenger_that_forgets_a_label_or_a_regression_image_is_never_promot
 
 
 def test_a_reason_names_what_it_rests_on():
-    better = decide(compared(9, 0, 100), GROWN, LOOK).reason
-    assert "won 9 and lost 0 of 100" in better
-    assert "at most 5%; this was look 1" in better
-    assert "at most 1.9% worse" in decide(compared(0, 0, 140, (100, 125)), GROWN, None).reason
+    better = decide(compared(9, 0, 100), GROWN, LOOK)
+    assert "won 9 and lost 0 of 100" in better.reason
+    assert "at most 5%; this was look 1" in better.promise
+    assert "at most 1.9% worse" in decide(compared(0, 0, 140, (100, 125)), GROWN, None).promise
     loses = decide(compared(9, 0, 100, kinds=(LOSES, LOSES)), GROWN, LOOK)
     assert "misread/4/a.png, which the champion reads, and 1 more: it reads 5" in loses.reason
 

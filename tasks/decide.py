@@ -10,7 +10,7 @@ from tenarai.night import Night
 from tenarai.records import Decision, Evaluation, FreezeResult
 
 
-@task(name="decide", cache_policy=NO_CACHE)
+@task(name="decide", task_run_name="decide", cache_policy=NO_CACHE)
 def decide(night: Night, frozen: FreezeResult, evaluation: Evaluation) -> Decision:
     """Let the gate decide, and promote the challenger if it says so."""
     if frozen.missing:

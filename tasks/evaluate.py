@@ -13,7 +13,7 @@ from tenarai.night import Night
 from tenarai.records import Evaluation, FreezeResult
 
 
-@task(name="evaluate", cache_policy=NO_CACHE)
+@task(name="evaluate", task_run_name="evaluate", cache_policy=NO_CACHE)
 def evaluate(night: Night, frozen: FreezeResult, challenger: str) -> Evaluation:
     """Compare champion and challenger on images that neither was trained on, and on the regression set."""
     with night.step("evaluate") as log, night.catalogue() as catalogue:

@@ -16,7 +16,7 @@ from tenarai.prepare import NORMALISER_VERSION
 from tenarai.records import FreezeResult, Role
 
 
-@task(name="freeze", cache_policy=NO_CACHE)
+@task(name="freeze", task_run_name="freeze", cache_policy=NO_CACHE)
 def freeze(night: Night) -> FreezeResult:
     """Save tonight's snapshot, and find out whether there is anything new to learn from.
 

@@ -11,7 +11,7 @@ from tenarai.night import Night
 from tenarai.records import Case
 
 
-@task(name="inbox", cache_policy=NO_CACHE)
+@task(name="inbox", task_run_name="inbox", cache_policy=NO_CACHE)
 def read_inbox(night: Night) -> tuple[Case, ...]:
     """Read the unlabelled images with the champion. Predictions are kept, so a quiet night loads no model."""
     with night.step("inbox") as log, night.catalogue() as catalogue:

@@ -11,7 +11,7 @@ from tenarai.prepare import prepare_images
 from tenarai.records import PrepareResult
 
 
-@task(name="prepare", cache_policy=NO_CACHE)
+@task(name="prepare", task_run_name="prepare", cache_policy=NO_CACHE)
 def prepare(night: Night) -> PrepareResult:
     """Normalise every original that has no digit yet."""
     with night.step("prepare") as log, night.catalogue() as catalogue:

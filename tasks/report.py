@@ -18,7 +18,7 @@ from tenarai.report.describe import add_history, remember_night
 from tenarai.sheets import SHEET, draw_next_sheet
 
 
-@task(name="report", cache_policy=NO_CACHE)
+@task(name="report", task_run_name="report", cache_policy=NO_CACHE)
 def publish_report(
     night: Night,
     synced: SyncResult,

@@ -15,7 +15,7 @@ from tenarai.records import Outcome
 SENT = (".html", ".png", ".pdf")
 
 
-@task(name="send", cache_policy=NO_CACHE)
+@task(name="send", task_run_name="send", cache_policy=NO_CACHE)
 def send_report(night: Night, outcome: Outcome) -> Outcome:
     """Send the report from the store to Google Drive if the settings ask for it; a failure is noted in the outcome."""
     from tenarai.report.sending import send_report as send

@@ -11,7 +11,7 @@ from tenarai.records import SheetsResult
 from tenarai.sheets import collect_cells
 
 
-@task(name="sheets", cache_policy=NO_CACHE)
+@task(name="sheets", task_run_name="sheets", cache_policy=NO_CACHE)
 def cut_sheets(night: Night) -> SheetsResult:
     """Cut what was written on new photos of practice sheets into labelled images."""
     with night.step("sheets") as log, night.catalogue() as catalogue:

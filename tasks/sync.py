@@ -26,7 +26,14 @@ def is_passing(_task: Any, _run: Any, state: Any) -> bool:
     return isinstance(error, OSError) and not isinstance(error, TenaraiError)
 
 
-@task(name="sync", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[10, 60], retry_condition_fn=is_passing)
+@task(
+    name="sync",
+    task_run_name="sync",
+    cache_policy=NO_CACHE,
+    retries=2,
+    retry_delay_seconds=[10, 60],
+    retry_condition_fn=is_passing,
+)
 def sync(night: Night) -> SyncResult:
     """Bring originals and catalogue up to date with the source."""
     with night.step("sync") as log, night.catalogue() as catalogue:

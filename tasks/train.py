@@ -16,7 +16,7 @@ from tenarai.orchestration.pools import gpu_worker_is_ready, train_on_gpu_pool
 from tenarai.records import FreezeResult
 
 
-@task(name="train", cache_policy=NO_CACHE)
+@task(name="train", task_run_name="train", cache_policy=NO_CACHE)
 def train(night: Night, frozen: FreezeResult) -> str:
     """Train a challenger on what is new.
 

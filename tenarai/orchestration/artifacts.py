@@ -168,7 +168,7 @@ def draw_curves(curves: Mapping[str, Sequence[float]]) -> str:
     low = min(0.9, int(low * 10) / 10)
 
     def place(epoch: int, value: float) -> str:
-        return f"{40 + (WIDTH - 60) * epoch / (longest - 1):.1f},{20 + (HEIGHT - 50) * (1 - value) / (1 - low):.1f}"
+        return f"{54 + (WIDTH - 74) * epoch / (longest - 1):.1f},{20 + (HEIGHT - 50) * (1 - value) / (1 - low):.1f}"
 
     lines = [
         f'<polyline fill="none" stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="2.5" '
@@ -176,15 +176,15 @@ def draw_curves(curves: Mapping[str, Sequence[float]]) -> str:
         for number, values in enumerate(curves.values())
     ]
     texts = [
-        (36, 24, "end", "100 %"),
-        (36, HEIGHT - 26, "end", f"{low:.0%}"),
+        (46, 26, "end", "100%"),
+        (46, HEIGHT - 28, "end", f"{low:.0%}"),
         (WIDTH - 20, HEIGHT - 8, "end", str(longest)),
     ]
     labels = [f'<text x="{x}" y="{y}" text-anchor="{anchor}">{text}</text>' for x, y, anchor, text in texts]
-    axes = f'<path d="M40 20V{HEIGHT - 30}H{WIDTH - 20}" fill="none" stroke="#888"/>'
+    axes = f'<path d="M54 20V{HEIGHT - 30}H{WIDTH - 20}" fill="none" stroke="#888"/>'
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'font-family="sans-serif" font-size="12" fill="#888">{axes}{"".join(lines)}{"".join(labels)}</svg>'
+        f'font-family="sans-serif" font-size="18" fill="#888">{axes}{"".join(lines)}{"".join(labels)}</svg>'
     )
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 

@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.base.score import load_writers
-from tenarai.model.augment import GENTLE, augment
-from tenarai.model.batches import one_hot
+from tenarai.model.augment import GENTLE, augment, one_hot
 from tenarai.model.bundle import load_base
 from tenarai.model.networks import HEAD, take_convolutions
 from tenarai.model.recipes import EPOCHS_WITHOUT_SPLIT, TransferFitter, balance

@@ -32,7 +32,7 @@ import numpy as np
 from tenarai.evaluate.predictions import load_model_by_id
 from tenarai.store import open_store
 store, model, digits, out = sys.argv[1:]
-np.save(out, load_model_by_id(open_store(store), model).predict(np.load(digits)))
+np.save(out, load_model_by_id(open_store(store), model).network.predict(np.load(digits), verbose=0))
 """
 
 

@@ -15,8 +15,7 @@ from tenarai.evaluate import promotions
 from tenarai.evaluate.predictions import load_champion
 from tenarai.locale import translate
 from tenarai.model import bundle
-from tenarai.model.augment import GENTLE, STRONG, augment
-from tenarai.model.batches import augmented_batches, one_hot
+from tenarai.model.augment import GENTLE, STRONG, augment, augmented_batches, one_hot
 from tenarai.model.forward import Forward
 from tenarai.model.networks import build_cnn, build_mlp
 from tenarai.model.recipes import RECIPES, TransferFitter

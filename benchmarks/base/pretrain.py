@@ -17,8 +17,7 @@ import numpy as np
 
 from benchmarks.base.data import LABELS, Collection, Digits, Targets, gather, gather_tests, load_sources
 from benchmarks.base.strokes import draw_digits
-from tenarai.model.augment import STRONG
-from tenarai.model.batches import augmented_batches, one_hot
+from tenarai.model.augment import STRONG, augmented_batches, one_hot
 from tenarai.model.bundle import base_info, load_base, pack_weights, to_record, versions, write_card
 from tenarai.model.forward import Forward
 from tenarai.model.networks import build_base

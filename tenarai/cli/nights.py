@@ -67,7 +67,6 @@ def read(store: str | None, as_json: bool, model: str | None, explain: Path | No
     if not any(image.exists() for image in images):  # before NumPy and the like are imported
         raise SettingsError(_("{file} does not exist", file=str(images[0])), fix=_("check the path"))
     from tenarai.evaluate.read import read_files
-    from tenarai.report.pictures import draw_readings
 
     settings = read_settings(store=store)
     results = []
@@ -78,6 +77,8 @@ def read(store: str | None, as_json: bool, model: str | None, explain: Path | No
         else:
             say(result.as_line())
     if explain:
+        from tenarai.report.pictures import draw_readings
+
         write_file(explain, draw_readings(results, settings), option="--explain")
     if any(result.error for result in results):
         sys.exit(1)

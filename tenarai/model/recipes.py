@@ -17,8 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.dataset import TrainingSet
-from tenarai.model.augment import GENTLE, Augmentation, augment
-from tenarai.model.batches import Batches, Copy, Rows, augmented_batches, feature_batches, one_hot
+from tenarai.model.augment import (
+    GENTLE,
+    Augmentation,
+    Batches,
+    Copy,
+    Rows,
+    augment,
+    augmented_batches,
+    feature_batches,
+    one_hot,
+)
 from tenarai.model.bundle import BATCH, load_base
 from tenarai.model.networks import HEAD, build_cnn, build_head, build_mlp, build_transfer, take_convolutions
 

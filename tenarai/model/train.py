@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tenarai.dataset import TrainingSet
 from tenarai.errors import TrainingError
 from tenarai.locale import _
-from tenarai.model.batches import Rows
+from tenarai.model.augment import Rows
 from tenarai.model.bundle import Trained, versions
 from tenarai.model.confidence import find_threshold
 from tenarai.model.recipes import EPOCHS_WITHOUT_SPLIT, RECIPES, Fit

@@ -18,11 +18,19 @@ from tenarai.study import name_study
 from tenarai.study.data import DARK, GREY, INVERTED, NORMALISED, RAW, SQUEEZED, MisreadImage, StudyData, load_data
 from tenarai.study.experiment import Experiment
 from tenarai.study.findings import make_study
-from tenarai.study.plan import NO_AUGMENTATION, SCHEDULE, SWITCHES, list_trials, make_plan, train_as_in_a_night
+from tenarai.study.plan import (
+    NO_AUGMENTATION,
+    SCHEDULE,
+    SWITCHES,
+    Result,
+    Trial,
+    list_trials,
+    make_plan,
+    train_as_in_a_night,
+)
 from tenarai.study.report import render_html, render_markdown, write_report
 from tenarai.study.tables import as_text, find_headline, make_tables
-from tenarai.study.trials import Result, ResultCache, Trial
-from tenarai.study.workers import train_all
+from tenarai.study.workers import ResultCache, train_all
 from tests.collections_of_digits import fill, picture, save
 
 DIGITS = tuple("0123456789")

@@ -1,8 +1,7 @@
 """The label page: one doubtful image at a time, and a tap moves its file into the folder of its label.
 
-queue   which images are asked about, in order
+desk    which images are asked about, what is answered, and how that is undone
 places  moves files, in a local folder or on Google Drive
-desk    what a person did, and how it is undone
 app     the page, over HTTP
 """
 

@@ -26,8 +26,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tenarai.errors import TenaraiError
-from tenarai.label.desk import Desk
-from tenarai.label.queue import Item
+from tenarai.label.desk import Desk, Item
 from tenarai.locale import Message, _, translate
 from tenarai.prepare import decode
 from tenarai.report.pictures import data_uri

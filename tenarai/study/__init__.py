@@ -2,10 +2,9 @@
 
 data        the source's images, read in several ways
 plan        what is varied, as lines of trials
-trials      one training, its result, and where that is kept
-experiment  trains and evaluates a trial          workers  the same in one process per core
+experiment  trains and evaluates a trial          workers  the same in one process per core; keeps results
 findings    what each line shows over its seeds
-tables      findings in tables and sentences      plots, report  the page
+tables      findings in tables and sentences      report   the page, with plots
 """
 
 from __future__ import annotations
@@ -26,8 +25,7 @@ from tenarai.study.findings import make_study
 from tenarai.study.plan import list_trials, make_plan
 from tenarai.study.report import render_markdown, write_report
 from tenarai.study.tables import Table, as_text, find_headline, make_tables
-from tenarai.study.trials import ResultCache
-from tenarai.study.workers import train_all
+from tenarai.study.workers import ResultCache, train_all
 
 __all__ = ["StudyReport", "Table", "as_text", "run_study"]
 

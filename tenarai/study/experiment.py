@@ -18,7 +18,7 @@ from tenarai.errors import TrainingError
 from tenarai.locale import _
 from tenarai.settings import TrainingSettings
 from tenarai.study.data import INVERTED, NORMALISED, RAW, Pixels, Rows, StudyData
-from tenarai.study.trials import Result, Trial
+from tenarai.study.plan import Result, Trial
 
 if TYPE_CHECKING:
     from tenarai.model.recipes import Fitter

@@ -12,8 +12,7 @@ from tenarai.locale import _, plural
 from tenarai.records import Score
 from tenarai.settings import StudySettings
 from tenarai.study.data import MIN_FOR_FOLDS, MIN_FOR_HELD_OUT, NUM_FOLDS, StudyData
-from tenarai.study.plan import AS_IN_A_NIGHT, FIXED, Line
-from tenarai.study.trials import Result, Trial
+from tenarai.study.plan import AS_IN_A_NIGHT, FIXED, Line, Result, Trial
 
 NUM_NEAREST = 5  # images shown beside the misread one
 OVERFIT = 1.05  # held-out loss at the last epoch against its lowest

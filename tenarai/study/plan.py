@@ -1,14 +1,13 @@
-"""What a study varies: a line is one thing that is tried, as one trial per seed."""
+"""What a study varies: a line is one thing that is tried, as one trial per seed; a trial is one training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tenarai.locale import _
 from tenarai.settings import StudySettings
-from tenarai.study.data import DARK, GREY, INVERTED, RAW, SQUEEZED, StudyData
-from tenarai.study.trials import Trial
+from tenarai.study.data import DARK, GREY, INVERTED, NORMALISED, RAW, SQUEEZED, StudyData
 
 SCHEDULE = {"mlp": 40, "cnn": 40, "transfer": 12}  # epochs where their number is not the question
 STOPPED_AT = 60  # EarlyStopping ends sooner
@@ -25,6 +24,64 @@ SWITCHES: dict[str, dict[str, object]] = {
     _("read as in the article"): {"reading": INVERTED},
 }
 FIXED, STOPPING = _("fixed"), _("EarlyStopping")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training.
+
+    Attributes:
+        recipe: `article` (its network, one batch per epoch), `mlp`, `cnn`, `transfer`, or `base`: not trained at all.
+        reading: How images become 28 × 28 pixels, for training and for evaluation.
+        augmented: Whether training images are distorted a little in each epoch.
+        epochs: Number of epochs; the maximum with `stopping`.
+        stopping: EarlyStopping on folds of the training images finds the number of epochs, as in a night.
+        draw: Images per label to train on; 0 for all but a held-out fifth.
+        samples: Images per label of these; 0 for all.
+        add_similar: Add the ten images of the misread image's label that look most like it.
+        asks: Whether the misread image is read, too.
+        seed: Decides draw, initial weights and order.
+    """
+
+    recipe: str
+    reading: str = NORMALISED
+    augmented: bool = False
+    epochs: int = 40
+    stopping: bool = False
+    draw: int = 0
+    samples: int = 0
+    add_similar: bool = False
+    asks: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of a trial.
+
+    Attributes:
+        num_train: Number of training images.
+        history: `loss`, `accuracy`, `val_loss`, `val_accuracy` by epoch. Without `val_` where nothing was held out or
+            EarlyStopping chose the epochs; empty for the base model.
+        right: `1` or `0` for each held-out image, in order.
+        right_as_article: The same with images read as in the article; empty for other recipes.
+        answer: The label read in the misread image; empty where the trial does not ask.
+        confidence: Of that answer, 0 to 1.
+        seconds: Duration.
+    """
+
+    num_train: int
+    history: dict[str, list[float]] = field(default_factory=dict)
+    right: str = ""
+    right_as_article: str = ""
+    answer: str = ""
+    confidence: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the last fit."""
+        return len(self.history.get("loss", ()))
 
 
 @dataclass(frozen=True)

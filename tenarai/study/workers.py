@@ -1,32 +1,80 @@
-"""Train the trials of a study in one process per core, and keep each result at once.
+"""Train the trials of a study in one process per core, and keep each result at once: a stopped study resumes there.
 
 Every process computes with one thread, so numbers do not depend on how many cores there are.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 from typing import Any
 
-from tenarai.errors import TrainingError
+from tenarai.errors import StoreError, TrainingError
 from tenarai.locale import _
+from tenarai.store import Store
 from tenarai.study.data import StudyData
 from tenarai.study.experiment import Experiment
-from tenarai.study.trials import Result, ResultCache, Trial
+from tenarai.study.plan import Result, Trial
 
+VERSION = 2  # raise it when the same trial would give other numbers
+FOLDER = "studies"
 ENVIRONMENT = {
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "CUDA_VISIBLE_DEVICES": "-1",
 }
+
+
+class ResultCache:
+    """Results as small files, `studies/trials/<key>.json`, under a key of everything that decides their content.
+
+    Args:
+        store: Where they lie.
+        data: What the trials train on.
+        environment: Whatever else decides the numbers, such as versions.
+        ignore: Find nothing, so that everything is trained again. Default: False.
+    """
+
+    def __init__(self, store: Store, data: StudyData, environment: Mapping[str, str], *, ignore: bool = False) -> None:
+        """Nothing is read yet."""
+        self._store, self._data, self._environment, self._ignore = store, data, dict(environment), ignore
+
+    def key(self, trial: Trial) -> str:
+        """The key of a trial. Only trials that ask depend on the misread image."""
+        misread = self._data.misread
+        asked = misread.fingerprint if misread and (trial.asks or trial.add_similar) else ""
+        words = [VERSION, asdict(trial), self._data.fingerprint, asked, self._environment]
+        return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()[:24]
+
+    def find(self, trial: Trial) -> Result | None:
+        """An earlier result; None where there is none or its file is damaged."""
+        parts = (FOLDER, "trials", f"{self.key(trial)}.json")
+        if self._ignore or not self._store.exists(*parts):
+            return None
+        try:
+            found = self._store.read_json(*parts)["result"]
+            return Result(**found) if set(found) == {field.name for field in fields(Result)} else None
+        except (StoreError, KeyError, TypeError):
+            return None  # trained and written again
+
+    def keep(self, trial: Trial, result: Result) -> None:
+        """Write a result.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        value = {"trial": asdict(trial), "result": asdict(result)}
+        self._store.write_json(value, FOLDER, "trials", f"{self.key(trial)}.json")
 
 
 def train_all(

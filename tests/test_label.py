@@ -349,6 +349,14 @@ def test_opened_to_a_network_it_asks_for_the_password(collection):
             assert "key=" not in str(phone.get("").url)
 
 
+def test_a_store_that_cannot_be_opened_is_named_in_the_page(tmp_path):
+    (tmp_path / "store").write_text("a file")
+    with served(Settings(_env_file=None, source=f"folder:{tmp_path}", store=str(tmp_path / "store"))) as url:
+        answer = httpx.get(url)
+        assert answer.status_code == 500
+        assert str(tmp_path / "store") in answer.text
+
+
 # ---- Google Drive
 
 

@@ -37,8 +37,9 @@ def confirm_label(source: str | None, store: str | None, label: str) -> None:
 @store_option
 @click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen on; 0.0.0.0 for the home network.")
 @click.option("--port", type=click.IntRange(1, 65535), default=4300, show_default=True, help="Port of the page.")
-def label(source: str | None, store: str | None, host: str, port: int) -> None:
-    """File doubtful images in a browser or on your phone.
+@click.option("--password", is_flag=True, help="Ask for the password of `tenarai up`, as with --host.")
+def label(source: str | None, store: str | None, host: str, port: int, password: bool) -> None:
+    """File doubtful images in a browser or on a phone.
 
     Tap a label, and the file moves into its folder.
     With --host the page is open to your network and asks for a password.
@@ -52,7 +53,7 @@ def label(source: str | None, store: str | None, host: str, port: int) -> None:
     from tenarai.settings import DEFAULT_HOME
 
     settings = resolve_secrets(read_settings(source=source, store=store))
-    if host in {LOOPBACK, "::1", "localhost"}:
+    if not password and host in {LOOPBACK, "::1", "localhost"}:
         app, url = make_app(settings), f"http://{host}:{port}/"
         say(_("{url} is ready. Ctrl-C ends it.", url=url), bold=True)
     else:

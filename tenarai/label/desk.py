@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from threading import RLock
 
 from tenarai.catalogue import Catalogue, locate_catalogue, open_catalogue
@@ -16,7 +17,7 @@ from tenarai.dataset import sort_labels
 from tenarai.errors import TenaraiError
 from tenarai.evaluate.inbox import read_inbox
 from tenarai.evaluate.predictions import champion_id
-from tenarai.label.places import Undo, open_place
+from tenarai.label.places import Place, Undo, open_place
 from tenarai.locale import _
 from tenarai.model.bundle import load_info
 from tenarai.records import Image, Role
@@ -74,9 +75,8 @@ class Desk:
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Open source and store; the catalogue is read when it is needed."""
-        self.source, self.store, self.place = settings.source, open_store(settings.store), open_place(settings)
-        self._address = locate_catalogue(settings, self.store)
+        """Nothing is opened yet: what is wrong with source or store is shown in the page."""
+        self.settings, self.source = settings, settings.source
         self._lock = RLock()
         self._items: list[Item] = []
         self._read_at = float("-inf")
@@ -84,6 +84,16 @@ class Desk:
         self._later: list[tuple[str, str]] = []
         self.labels: tuple[str, ...] = ()
         self.steps: list[Step] = []
+
+    @cached_property
+    def store(self) -> Store:
+        """Holds the originals and the champion."""
+        return open_store(self.settings.store)
+
+    @cached_property
+    def place(self) -> Place:
+        """Moves the files."""
+        return open_place(self.settings)
 
     def current(self) -> tuple[Item | None, int]:
         """The next item, and how many are left. Those that were put off come last; vanished ones are skipped."""
@@ -175,7 +185,7 @@ class Desk:
         return sorted(waiting, key=lambda item: put_off.get(item.key, 0))
 
     def _catalogue(self) -> AbstractContextManager[Catalogue]:
-        return open_catalogue(self._address)
+        return open_catalogue(locate_catalogue(self.settings, self.store))
 
 
 def list_items(store: Store, catalogue: Catalogue, source: str) -> list[Item]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -43,10 +44,10 @@ LONGEST_PAUSE = 30.0
 class Part:
     """The server or a worker: a process that is started again when it dies, each time after a longer pause."""
 
-    def __init__(self, name: str, arguments: str, log: Path) -> None:
+    def __init__(self, name: str, arguments: str, log: Path, folder: Path = FILES) -> None:
         """Start nothing yet."""
-        self.name, self.log = name, log
-        self._command = [sys.executable, "-m", "prefect", *arguments.split()]
+        self.name, self.log, self._folder = name, log, folder
+        self._command = [sys.executable, "-m", *arguments.split()]
         self._process: subprocess.Popen[bytes] | None = None
         self._started = self._next = 0.0
         self.deaths = 0
@@ -54,7 +55,9 @@ class Part:
     def start(self) -> None:
         """Start the process, in a process group of its own, so that it is stopped with its children."""
         with self.log.open("ab") as file:
-            self._process = subprocess.Popen(self._command, cwd=FILES, stdout=file, stderr=file, start_new_session=True)
+            self._process = subprocess.Popen(
+                self._command, cwd=self._folder, stdout=file, stderr=file, start_new_session=True
+            )
         self._started = time.monotonic()
 
     def is_alive(self) -> bool:
@@ -128,12 +131,18 @@ def run_up(*, port: int, start_now: bool = False, database: str = "", reset: boo
     logs = home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     os.environ.update(_environment(home, url, database))  # before Prefect is imported, here and in what is started
-    server = Part(_("server"), f"server start --host 127.0.0.1 --port {port}", logs / "server.log")
+    server = Part(_("server"), f"prefect server start --host 127.0.0.1 --port {port}", logs / "server.log")
     workers = [
-        Part(name, f"worker start --pool {pool} --type process --name {pool}-worker", logs / f"{pool}-worker.log")
+        Part(
+            name, f"prefect worker start --pool {pool} --type process --name {pool}-worker", logs / f"{pool}-worker.log"
+        )
         for pool, name in (("cpu", _("cpu worker")), ("gpu", _("gpu worker")))
     ]
     parts = [server, *workers]
+    label_page = f"http://127.0.0.1:{port + 1}/"
+    if _is_free(port + 1):
+        arguments = f"tenarai.cli.main label --password --port {port + 1}"
+        parts.append(Part(_("label page"), arguments, logs / "label.log", Path.cwd()))
     begun = time.monotonic()
     with _stopped_by_signals(), contextlib.ExitStack() as stack:
         for part in parts:
@@ -147,7 +156,7 @@ def run_up(*, port: int, start_now: bool = False, database: str = "", reset: boo
             _wait_for(f"{url}/api", server)
             say(_("making pools and deployments …"))
             deploy(reset=reset, automations=False)
-            for part in workers:
+            for part in parts[1:]:
                 part.start()
             address = home / ADDRESS
             stack.callback(address.unlink, missing_ok=True)
@@ -156,6 +165,8 @@ def run_up(*, port: int, start_now: bool = False, database: str = "", reset: boo
             page = watchdog.start_night() if start_now else url
             say(_("ready after {n} s: {url}", n=round(time.monotonic() - begun), url=url), bold=True)
             say(_("the page asks for the line in {path}", path=home / LOGIN))
+            if len(parts) > 1 + len(workers):
+                say(_("file doubtful images: {url}", url=label_page))
             say(_("start a night: Deployments → nightly → Run; stop with Ctrl-C; logs: {path}", path=logs))
             if start_now:
                 webbrowser.open(page)
@@ -219,6 +230,11 @@ def _supervise(parts: list[Part], api: str, watchdog: Watchdog) -> None:
             time.sleep(1 if any(not part.is_alive() for part in parts) else 3)
     finally:
         stopping.set()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def _answers(api: str) -> bool:

@@ -121,7 +121,7 @@ def test_a_challenger_that_forgets_a_label_or_a_regression_image_is_never_promot
     assert decide(compared(1, 0, 2, kinds=(LOSES,), is_first=True), GROWN, None).cause == "loses"
 
 
-def test_a_reason_names_what_it_rests_on():
+def test_a_reason_names_what_it_rests_on_and_what_it_promises():
     better = decide(compared(9, 0, 100), GROWN, LOOK)
     assert "won 9 and lost 0 of 100" in better.reason
     assert "at most 5%; this was look 1" in better.promise

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from tenarai.cli.main import main
 from tenarai.dataset import freeze, save_snapshot
 from tenarai.evaluate import promotions
-from tenarai.evaluate.changes import find_changes
+from tenarai.evaluate.champions import find_changes
 from tenarai.model.challenger import name_challenger, train_challenger
 from tenarai.prepare import NORMALISER_VERSION, normalise
 from tenarai.records import Change, Fingerprint, Image, ModelInfo, Role

@@ -68,7 +68,7 @@ def why(store: str | None, as_json: bool, model: str | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from tenarai.evaluate.changes import describe_changes, find_models
+    from tenarai.evaluate.champions import describe_changes, find_models
     from tenarai.store import open_store
 
     place = open_store(read_settings(store=store).store, create=False)

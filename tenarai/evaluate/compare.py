@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tenarai.catalogue import Catalogue
 from tenarai.dataset import REGRESSION, TRAIN, Snapshot, load_snapshot
-from tenarai.evaluate.changes import describe_changes
+from tenarai.evaluate.champions import describe_changes
 from tenarai.evaluate.holdout import (
     best_labels,
     count_learned,

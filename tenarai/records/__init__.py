@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tenarai.records.decision import CAUSES, Decision, Look
 from tenarai.records.evaluation import (
     Case,
     CaseStory,
@@ -31,7 +30,7 @@ from tenarai.records.images import (
     told_by_name,
 )
 from tenarai.records.models import Curves, ModelInfo, Promotion, SnapshotInfo
-from tenarai.records.night import FreezeResult, NightReport, Outcome
+from tenarai.records.night import CAUSES, Decision, FreezeResult, Look, NightReport, Outcome
 
 __all__ = [
     "ANSWERS",

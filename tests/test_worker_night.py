@@ -100,7 +100,7 @@ def test_a_second_run_finds_nothing_new(up, finished):
 
 def test_a_killed_worker_and_a_killed_night_cost_no_night(up, finished):
     """The worker is started again; the night, whose process died with it, is run once more and completes."""
-    from tenarai.orchestration.watchdog import SECOND_ATTEMPT
+    from tenarai.orchestration.watchdog import ATTEMPTS
 
     client, home, port = up
     save(home / "folder/digits/3/after a kill.png", picture(1000))
@@ -110,11 +110,11 @@ def test_a_killed_worker_and_a_killed_night_cost_no_night(up, finished):
         for pid in _processes(f"PREFECT_API_URL=http://127.0.0.1:{port}/api", str(word)):
             os.kill(pid, signal.SIGKILL)
     assert finish(client, run).state.is_crashed()
-    again = wait(lambda: [one for one in client.read_flow_runs() if SECOND_ATTEMPT in one.tags], 120)
+    again = wait(lambda: [one for one in client.read_flow_runs() if ATTEMPTS[0] in one.tags], 120)
     assert finish(client, again[0]).state.is_completed()
     log = (home / "up.log").read_text()
     assert "the cpu worker ended (exit -9); restarting it" in log
-    assert "starting it once more" in log
+    assert "starting it again" in log
 
 
 def _processes(mark, word):

@@ -1,4 +1,4 @@
-"""Looks after the runs of `tenarai up`: ends those whose process died, and starts a night once more that lost its own.
+"""Looks after the runs of `tenarai up`: ends those whose process died, and starts a night again that lost its own.
 
 Prefect's automations decide by events, and a busy SQLite database loses some: then a night that completed would count
 as one that fell silent. The watchdog asks the API for the state and this machine for the process instead.
@@ -42,7 +42,7 @@ from tenarai.settings import read_settings
 from tenarai.store import open_store
 
 NIGHTLY = "nightly/nightly"
-SECOND_ATTEMPT = "second attempt"
+ATTEMPTS = ("second attempt", "third attempt")  # tags; after these the next night makes it whole
 SECONDS = 10.0  # between two looks
 HEARTBEATS = timedelta(seconds=100)  # three of them: a run without a process here may live on another machine
 PATIENCE = timedelta(seconds=120)  # for a run that is pending, or whose process is frozen
@@ -129,19 +129,20 @@ class Watchdog:
         return found
 
     def _start_again(self, client: SyncPrefectClient, night: FlowRun) -> None:
-        """Start a night once more whose process died, unless another one is at work by now."""
-        if SECOND_ATTEMPT in night.tags or not night.deployment_id:
+        """Start a night again whose process died, unless another one is at work by now."""
+        attempt = next((tag for tag in ATTEMPTS if tag not in night.tags), "")
+        if not attempt or not night.deployment_id:
             return
         if _read_runs(client, LIVE, flow="nightly") or not _store_is_free(night.parameters.get("store", "")):
             return
         client.create_flow_run_from_deployment(
             night.deployment_id,
             parameters=night.parameters,
-            tags=[*night.tags, SECOND_ATTEMPT],
+            tags=[*night.tags, attempt],
             state=Scheduled(scheduled_time=datetime.now(UTC) + timedelta(seconds=SECONDS)),
             idempotency_key=f"{night.id}-again",
         )
-        self._say(_("{name} lost its process; starting it once more", name=night.name))
+        self._say(_("{name} lost its process; starting it again", name=night.name))
 
     def _announce_next(self, client: SyncPrefectClient) -> None:
         """Print when the next night begins, once it is known and whenever it has changed."""

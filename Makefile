@@ -64,8 +64,8 @@ messages: $(DEV)  ## collect what people read into tenarai.po for translation, C
 		--project Tenarai --output .venv/tenarai.pot flows tasks tenarai $(CLICK)
 	@$(BABEL) update --input-file .venv/tenarai.pot --output-file $(MESSAGES).po --locale ja \
 		--ignore-obsolete --no-fuzzy-matching --no-wrap --ignore-pot-creation-date
-	@sed -i.bak -e '/^#, python-format$$/d' -e 's/, python-format//' $(MESSAGES).po && rm $(MESSAGES).po.bak  # a lone % is none
-	@$(BABEL) compile --input-file $(MESSAGES).po --output-file $(MESSAGES).mo
+	@$(BIN)/python -c 'from babel.messages import mofile, pofile; \
+		mofile.write_mo(open("$(MESSAGES).mo", "wb"), pofile.read_po(open("$(MESSAGES).po", "rb"), locale="ja"))'
 CLICK = $(shell $(BIN)/python -c 'import click, pathlib; print(pathlib.Path(click.__file__).parent)')
 
 up: $(READY)  ## Prefect server, pools, deployments and both workers, until Ctrl-C

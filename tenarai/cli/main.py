@@ -48,7 +48,8 @@ class Formatter(click.HelpFormatter):
         from rich.text import Text
 
         table = Table.grid(padding=(0, col_spacing, 0, 0))
-        table.add_column(max_width=col_max)
+        table.add_column(max_width=col_max, overflow="fold")
+        table.add_column(overflow="fold")
         for name, meaning in rows:
             table.add_row(Text(name), Text(meaning))
         self._write_wrapped(table)

@@ -11,20 +11,15 @@ from __future__ import annotations
 
 import gettext
 import json
-import re
 from collections.abc import Iterable
 from functools import cache, reduce
 from pathlib import Path
 from typing import Any, Literal
 
-from tenarai.locale.japanese import JAPANESE
-
 Language = Literal["en", "ja"]
 DOMAIN = "tenarai"
 FOLDER = Path(__file__).parent
-NUMBER = r"[\d.,]+"
 _PLAIN = (str, int, float)  # what JSON keeps; other values, such as paths, become text
-_PLACE = re.compile(r"\{(\w+)(:n)?\}")
 
 
 class Message(str):
@@ -86,18 +81,17 @@ def translate(text: str, language: str) -> str:
     >>> translate(_("the file is empty"), "ja")
     'ファイルが空です'
     """
-    if language == "en":
+    if not text or not isinstance(text, Message) or language == "en":
         return str(text)
-    if not isinstance(text, Message):
-        return _by_table(text)
+    known = catalogue(language)
+    if text.plural:
+        template = known.ngettext(text.template, text.plural, text.fields["n"])
+    else:
+        template = known.gettext(text.template)
     fields = {
         name: translate(value, language) if isinstance(value, str) else value for name, value in text.fields.items()
     }
-    known = catalogue(language)
-    said = known.ngettext(text.template, text.plural, text.fields["n"]) if text.plural else known.gettext(text.template)
-    if said in {text.template, text.plural}:
-        return _by_table(str(text))
-    return said.format(**fields)
+    return template.format(**fields)
 
 
 @cache
@@ -143,43 +137,3 @@ def load(text: str) -> str:
         return from_json(json.loads(text)) if text.startswith('{"message"') else text
     except ValueError:
         return text
-
-
-# ---- sentences that are not messages yet: found by their English form in the old tables
-
-
-def _by_table(sentence: str) -> str:
-    if sentence in JAPANESE:
-        return JAPANESE[sentence]
-    for pattern, said in _patterns():
-        if found := pattern.fullmatch(sentence):
-            return said.format(**{name: _Said(value) for name, value in found.groupdict().items()})
-    return sentence
-
-
-class _Said(str):
-    """What stood in a place; `{what:ja}` says it in Japanese, too, and `{what:list}` each of a list."""
-
-    __slots__ = ()
-
-    def __format__(self, spec: str) -> str:
-        if spec == "list":
-            return "、".join(_by_table(part) for part in self.split(", "))
-        return _by_table(str(self)) if spec else str(self)
-
-
-@cache
-def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Sentences with places: those that begin with a word of their own first, then those with the most such words."""
-    found = [(english, said) for english, said in JAPANESE.items() if _PLACE.search(english)]
-    found.sort(key=lambda pair: (pair[0].startswith("{"), -len(_PLACE.sub("", pair[0]))))
-    return tuple((_to_pattern(english), said) for english, said in found)
-
-
-def _to_pattern(english: str) -> re.Pattern[str]:
-    made, end = [], 0
-    for place in _PLACE.finditer(english):
-        name, is_number = place.groups()
-        made += [re.escape(english[end : place.start()]), f"(?P<{name}>{NUMBER if is_number else '.+?'})"]
-        end = place.end()
-    return re.compile("".join([*made, re.escape(english[end:])]), re.DOTALL)

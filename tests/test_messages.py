@@ -76,7 +76,7 @@ def test_no_translation_is_left_of_a_message_that_is_gone(collected):
 def test_a_translation_has_the_fields_of_its_message_and_japanese_punctuation(message):
     known = given()[templates(message)[0]].union(*map(fields, templates(message)))
     for text in message.string if isinstance(message.string, tuple) else (message.string,):
-        assert fields(text) <= known
+        assert fields(text) <= known or None in known  # `**facts` may give any
         japanese = r"[\u3040-\u30ff\u4e00-\u9fff]"
         assert not re.search(rf"{japanese}[,:;!?()]|[(]{japanese}", text), "use full-width punctuation"
 

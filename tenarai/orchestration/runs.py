@@ -130,9 +130,9 @@ def explain_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
 
 
 def _was_typed(name: str) -> bool:
-    """Whether a person typed the name: it is neither one that Prefect makes up nor that of a night that runs."""
+    """Whether a person typed the name: it is neither one that Prefect makes up, quiet-otter or Quiet-Otter in the form, nor that of a night that runs."""
     running = {NIGHTLY, translate(NIGHTLY, _language())}
-    return not re.fullmatch(r"[a-z]+-[a-z]+", name) and name.partition(" · ")[0] not in running
+    return not re.fullmatch(r"[A-Za-z]+-[A-Za-z]+", name) and name.partition(" · ")[0] not in running
 
 
 def _rename(run: UUID, title: str, moment: datetime) -> None:

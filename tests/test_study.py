@@ -31,6 +31,7 @@ from tenarai.study.plan import (
 from tenarai.study.report import render_html, render_markdown, write_report
 from tenarai.study.tables import as_text, find_headline, make_tables
 from tenarai.study.workers import ResultCache, train_all
+from tests.browser import chromium, listen
 from tests.collections_of_digits import fill, picture, save
 
 DIGITS = tuple("0123456789")
@@ -395,6 +396,23 @@ def test_columns_of_a_table_are_aligned():
 def test_the_same_images_and_form_name_the_same_study():
     names = {name_study(form, data_of(5)) for form in (StudySettings(), StudySettings(seeds=5), StudySettings(seeds=4))}
     assert len(names) == 2
+
+
+@pytest.mark.ui
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_page_fits_a_phone(shown, tmp_path, language):
+    (tmp_path / "report.html").write_text(render_html(*shown, language), encoding="utf-8")
+    with chromium() as browser:
+        for width in (320, 390, 1280):
+            page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme="dark")
+            complaints, requests = listen(page)
+            page.goto(f"file://{tmp_path}/report.html")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.locator("figure svg").first.bounding_box()["width"] >= 250
+            cells = page.locator("tbody td:first-child").all()
+            assert min(cell.bounding_box()["width"] for cell in cells) >= 100
+            assert complaints == []
+            assert len(requests) == 1
 
 
 # ---- as a person types it

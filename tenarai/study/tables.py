@@ -220,12 +220,15 @@ def _switches(study: Study, rows: list[Row]) -> Table:
         held_out=study.held_out,
     )
     worst = min(rows, key=lambda row: row.difference)
+    points = f"{100 * worst.difference:.1f}".replace("-", "−")
     sentence = _(
         "Most is lost with “{switch}”: {points} points ({recipe}).",
         switch=worst.what,
-        points=f"{100 * worst.difference:.1f}".replace("-", "−"),
+        points=points,
         recipe=worst.recipe,
     )
+    if worst.difference >= 0:
+        sentence = _("Nothing is lost without any of them.")
     return Table("switches", _("What each ingredient is worth"), (sentence,), head, cells, note)
 
 

@@ -287,7 +287,7 @@ def test_a_column_of_pictures_is_as_wide_as_its_heading(busy):
 def test_every_cause_makes_a_whole_sentence_without_a_p_value(cause):
     facts = {"won": 3, "lost": 1, "num_images": 90, "p": 0.0312, "path": "misread/4/a.png", "read_as": "9"}
     facts |= {"num_learned": 60, "num_learned_before": 40, "num_more": 2, "model": "m-e"}
-    facts |= {"risk": 0.05, "look": 7, "bound": 0.012}
+    facts |= {"risk": 0.05, "look": 7, "bound": 0.012, "labels": "4, 7"}
     verdict = next(
         verdict for verdict in ("promoted", "kept", "nothing new") if CAUSES[cause].state.startswith(verdict)
     )

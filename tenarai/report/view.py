@@ -15,6 +15,7 @@ from tenarai.locale import Message, _, plural
 from tenarai.records import Case, Change, NightReport, Prediction, Rejection, Score, Suspect
 from tenarai.report.progress import NightOfNew, follow_progress
 
+MAX_CARDS = 6
 WEEKDAYS = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))
 MONTHS = (
     _("Jan"), _("Feb"), _("Mar"), _("Apr"), _("May"), _("Jun"),
@@ -127,7 +128,7 @@ class View:
         """What `number` is a share of."""
         score = self.number or Score.of(0, 0)
         return _(
-            "of the images that it was never trained on are read correctly: {right} of {images}",
+            "read correctly: {right} of {images} images that it was never trained on",
             right=score.num_right,
             images=score.num_images,
         )
@@ -311,7 +312,7 @@ def _list_suspects(night: NightReport) -> Section:
         plural("Check {n} label", "Check {n} labels", len(tiles)),
         _("Move a file that lies under the wrong label. A file stays listed until you move it or confirm its label."),
         tiles,
-        num_cards=4,
+        num_cards=MAX_CARDS,
     )
 
 
@@ -360,7 +361,13 @@ def _list_hard_cases(night: NightReport) -> Section:
         len(tiles),
         right=num_right,
     )
-    return Section("hard-cases", _("Hard cases"), note, tiles, num_cards=sum(_rank(c, night)[0] < 2 for c in cases))
+    return Section(
+        "hard-cases",
+        _("Hard cases"),
+        note,
+        tiles,
+        num_cards=min(MAX_CARDS, sum(_rank(case, night)[0] < 2 for case in cases)),
+    )
 
 
 def _reads(case: Case, night: NightReport) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from tenarai.errors import SourceError, UnusualChangesError
-from tenarai.sync.labels import Labels
+from tenarai.sync.names import Labels
 from tests.folder_desk import Desk
 
 CHAMPION = Labels(is_promoted=True)

@@ -28,8 +28,7 @@ from tenarai.records import (
     State,
 )
 from tenarai.settings import GateSettings
-from tenarai.sync.guards import find_accident
-from tenarai.sync.plan import RemoteFile, plan_sync
+from tenarai.sync.plan import RemoteFile, find_accident, plan_sync
 from tests.collections_of_digits import picture
 
 SOURCE = "drive:x"

@@ -14,9 +14,8 @@ import pytest
 from tenarai.errors import SettingsError, SourceError, StoreError, UnusualChangesError
 from tenarai.records import EventKind, Rejection, Role, State
 from tenarai.settings import Settings
-from tenarai.sync.labels import Labels, read_label
 from tenarai.sync.layout import Layout
-from tenarai.sync.names import to_text
+from tenarai.sync.names import Labels, read_label, to_text
 from tests.drive_desk import heard
 from tests.folder_desk import Desk
 

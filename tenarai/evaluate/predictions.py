@@ -22,7 +22,7 @@ from tenarai.store import Store
 if TYPE_CHECKING:  # reading an image needs neither SQLAlchemy nor Keras
     from tenarai.catalogue import Catalogue
     from tenarai.model.bundle import LoadedModel
-    from tenarai.sync.labels import Labels
+    from tenarai.sync.names import Labels
 
 
 def champion_id(store: Store | None) -> str:
@@ -39,7 +39,7 @@ def champion_id(store: Store | None) -> str:
 def known_labels(store: Store) -> Labels:
     """What is known of labels before a sync: those of the champion, and of the base model if they overlap."""
     from tenarai.model.bundle import base_info, is_base, load_info
-    from tenarai.sync.labels import Labels
+    from tenarai.sync.names import Labels
 
     base, promotion = frozenset(base_info().labels), promotions.champion(store)
     if promotion is None or is_base(promotion.model):

@@ -14,7 +14,7 @@ from tenarai.sheets.codes import make_sheet
 from tenarai.sheets.layout import find_layout
 from tenarai.sheets.pdf import draw_pdf
 from tenarai.store import Store, find_store
-from tenarai.sync.labels import read_label
+from tenarai.sync.names import read_label
 
 SHEET = "sheet.pdf"
 DIGITS = tuple("0123456789")  # the base model's labels, for sources without any

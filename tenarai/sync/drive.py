@@ -24,9 +24,8 @@ from tenarai.records import Role, State
 from tenarai.settings import Settings
 from tenarai.sync.download import FilePostponedError, FileRefusedError
 from tenarai.sync.drive_memory import Folder, Memory, to_path
-from tenarai.sync.labels import BASE_LABELS, Labels
 from tenarai.sync.layout import Layout, Place, has_digits_folder, is_ignored, is_role
-from tenarai.sync.names import refuse_size, to_text
+from tenarai.sync.names import BASE_LABELS, Labels, refuse_size, to_text
 from tenarai.sync.plan import RemoteFile
 from tenarai.sync.source import Source, name_folder
 

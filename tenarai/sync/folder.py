@@ -17,9 +17,8 @@ from tenarai.errors import SourceError
 from tenarai.locale import _
 from tenarai.settings import Settings
 from tenarai.sync.download import FilePostponedError, FileRefusedError
-from tenarai.sync.labels import BASE_LABELS, Labels
 from tenarai.sync.layout import REPORTS, Layout, Place
-from tenarai.sync.names import is_quiet, refuse_size, to_text
+from tenarai.sync.names import BASE_LABELS, Labels, is_quiet, refuse_size, to_text
 from tenarai.sync.plan import RemoteFile
 from tenarai.sync.source import Source, name_folder
 

@@ -20,8 +20,18 @@ from dataclasses import dataclass
 from tenarai.errors import SourceError
 from tenarai.locale import _
 from tenarai.records import Role, told_by_name
-from tenarai.sync.labels import Labels, clean, guess_label, is_place, match_label, read_label
-from tenarai.sync.names import is_picture, is_quiet, is_text, refuse_format
+from tenarai.sync.names import (
+    Labels,
+    clean,
+    guess_label,
+    is_picture,
+    is_place,
+    is_quiet,
+    is_text,
+    match_label,
+    read_label,
+    refuse_format,
+)
 
 REPORTS = "reports"
 _ROLES = {role.value: role for role in Role}

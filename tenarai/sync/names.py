@@ -1,10 +1,19 @@
-"""What the names of files and folders say, whatever lies where: system files, formats, names as text."""
+"""What names say: the label that a folder's name stands for, files that cannot be used, and what systems leave behind.
+
+Case is significant in labels; everything else is read as people mean it.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
+import unicodedata
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from tenarai.locale import Message, _
+from tenarai.records import told_by_name
 
 PICTURES = frozenset(
     {"png", "apng", "jpg", "jpeg", "jpe", "jfif", "heic", "heif", "hif", "webp", "avif", "gif", "bmp", "tif", "tiff"}
@@ -33,6 +42,152 @@ _FORMATS: tuple[tuple[Message, str], ...] = (
 )
 _FORMAT_BY_ENDING = {ending: name for name, endings in _FORMATS for ending in endings.split()}
 _ARCHIVES = frozenset({"zip", "rar", "7z", "tar", "gz", "tgz", "bz2", "xz"})
+
+MAX_LABEL_LENGTH = 64
+DIGITS = frozenset("0123456789")  # what the shipped base model reads
+
+_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_WORDS = {word: str(value) for value, word in enumerate(_NAMES)}
+_COPY = re.compile(
+    r"^(?:copy of |kopie von |copie de )?(.+?)"
+    r"(?:\s*\(\d+\)|\s*[-_]\s*(?:copy|kopie|copie|copia|コピー)|\s+copy(?:\s+\d+)?|\s*のコピー)*$",
+    re.IGNORECASE,
+)
+_PREFIX = re.compile(
+    r"(?:digits?|labels?|class|number|num|no|characters?|char|letters?|数字|文字|ラベル|クラス)(?:[\s_.:#-]+|(?=\d))(.+)",
+    re.IGNORECASE,
+)
+_DATE = re.compile(r"(?:19|20)\d\d(?:[-_. ]?\d\d){0,5}.*|\d{1,2}[-_.]\d{1,2}[-_.]\d{2,4}")
+_PLACES = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        train training test testing val valid validation data dataset set part batch group series round session
+        image images img picture pictures photo photos scan scans sample samples page screenshots camera dcim
+        new old misc other others unsorted sorted private temp tmp backup archive download downloads untitled
+        all done todo day week user writer person folder dir my of the from
+        """,
+    )
+)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is known of labels before a sync.
+
+    Attributes:
+        read: Labels that the champion reads; those of the base model, too, unless the champion reads none of them.
+        held: Labels of the collection's usable images; they decide where no other known label does.
+        confirmed: Labels that a person confirmed.
+        is_promoted: Whether the collection has a champion of its own.
+        min_new: Images that a new label needs there before it is trained on.
+    """
+
+    read: frozenset[str] = DIGITS
+    held: frozenset[str] = frozenset()
+    confirmed: frozenset[str] = frozenset()
+    is_promoted: bool = False
+    min_new: int = 5
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Labels that decide wherever they stand in a path."""
+        return self.read | self.confirmed
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever files may be placed differently."""
+        words = [*sorted(self.known), "", *sorted(self.confirmed), str(self.is_promoted), str(self.min_new)]
+        return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
+
+
+BASE_LABELS = Labels()
+"""What is known where there is no champion."""
+
+
+def read_label(folder_name: str) -> tuple[str, str]:
+    """The label that a folder's name stands for, and why it cannot be one (empty if it can).
+
+    >>> read_label("４"), read_label(" か\\u3099 ")
+    (('4', ''), ('が', ''))
+    """
+    label = clean(folder_name)
+    if not label:
+        return "", _("the name of its label folder is empty: rename the folder to the character in it")
+    if len(label) > MAX_LABEL_LENGTH:
+        return "", _(
+            "the name of its label folder has {number} characters, more than {limit}: give the folder a shorter name",
+            number=len(label),
+            limit=MAX_LABEL_LENGTH,
+        )
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Co", "Cn"} for character in label):
+        return "", _("the name of its label folder has characters that cannot be printed: rename the folder")
+    return label, ""
+
+
+def clean(name: str) -> str:
+    """A name in one form of Unicode (NFKC), without invisible characters; digits of any script by their value."""
+    text = unicodedata.normalize("NFKC", name)
+    visible = "".join(character for character in text if not _is_invisible(character)).strip()
+    return "".join(str(unicodedata.decimal(c)) for c in visible) if visible.isdecimal() else visible
+
+
+def match_label(name: str, known: Collection[str], *, exactly: bool, is_misread: bool = False) -> str:
+    """The known label that a name means, or empty.
+
+    Args:
+        name: A folder's name.
+        known: Known labels.
+        exactly: Only the label itself; else also copies and names around it, such as `4 (1)`, `04` and `digit 4`.
+        is_misread: Whether `4_as_9` means 4, misread as 9. Default: False.
+
+    >>> match_label("4 - Copy", {"4"}, exactly=False), match_label("misread 4", {"4"}, exactly=False)
+    ('4', '')
+    """
+    text = clean(name)
+    if text in known or exactly:
+        return text if text in known else ""
+    written = told_by_name(text)[0] if is_misread else ""
+    copied = _COPY.match(text)
+    names = [written, copied[1].strip() if copied else "", text.strip("'\"`’‘“”„«»[](){}<>_-.:, ")]
+    names += [found[1].strip() for one in names[1:] if (found := _PREFIX.fullmatch(one))]
+    names += [one.lstrip("0") or "0" for one in names if one.isdecimal()]
+    return next((str(one) for one in names if one and one in known), "")
+
+
+def guess_label(name: str, known: Collection[str]) -> str:
+    """The known label that a new name resembles, such as `four`, `my 4` or `4_old`; empty if none or several."""
+    if is_date(name):
+        return ""
+    parts = re.findall(r"[^\W\d_]+|\d+", clean(name))
+    if parts and parts[0] in known:
+        return str(parts[0])
+    if any(part.lower() in _PLACES for part in parts):
+        return ""
+    parts += [_WORDS.get(part.lower().removesuffix("s"), "") for part in parts]
+    parts += [part.lstrip("0") for part in parts if part.isdecimal()]
+    found = {part for part in parts if part and part in known}
+    return found.pop() if len(found) == 1 else ""
+
+
+def is_date(name: str) -> bool:
+    """Whether a name is a year or a date."""
+    return bool(_DATE.fullmatch(clean(name)))
+
+
+def is_place(name: str) -> bool:
+    """Whether a name says where files are kept or what they are for, such as `train` or `set 1`."""
+    words = re.findall(r"[^\W\d_]+", clean(name).lower())
+    return is_date(name) or (bool(words) and all(word in _PLACES for word in words))
+
+
+def _is_invisible(character: str) -> bool:
+    """Whether a character shows nothing: formatting, variation selectors, the keycap around a digit."""
+    is_selector = "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
+    return is_selector or character == "\u20e3" or unicodedata.category(character) == "Cf"
+
+
+# ---- files
 
 
 def is_quiet(name: str) -> bool:

@@ -17,9 +17,8 @@ from tenarai.records import Event, EventKind, Image, Role, State, SyncResult
 from tenarai.settings import Settings
 from tenarai.store import Store
 from tenarai.sync.download import Downloads
-from tenarai.sync.guards import check_changes, find_accident
-from tenarai.sync.labels import BASE_LABELS, Labels, clean
-from tenarai.sync.plan import RemoteFile, plan_sync
+from tenarai.sync.names import BASE_LABELS, Labels, clean
+from tenarai.sync.plan import RemoteFile, check_changes, find_accident, plan_sync
 
 log = logging.getLogger("tenarai.sync")
 

@@ -4,9 +4,17 @@ import pytest
 
 from tenarai.errors import SourceError
 from tenarai.records import Role
-from tenarai.sync.labels import BASE_LABELS, Labels, guess_label, is_place, match_label, read_label
 from tenarai.sync.layout import Layout
-from tenarai.sync.names import is_quiet, refuse_format
+from tenarai.sync.names import (
+    BASE_LABELS,
+    Labels,
+    guess_label,
+    is_place,
+    is_quiet,
+    match_label,
+    read_label,
+    refuse_format,
+)
 
 FOUR = ["digits/4/a.png", "digits/7/b.png"]  # an ordinary collection around the path that a row is about
 KANA = ["digits/か/a.png", "digits/き/b.png"]

@@ -7,8 +7,8 @@ from PIL import Image
 
 from tenarai.errors import ImageError
 from tenarai.prepare import has_dark_ink, normalise, read_characters, run_stages
-from tenarai.prepare.characters import cut_characters
 from tenarai.prepare.images import prepare_original
+from tenarai.prepare.normalise import cut_characters
 from tenarai.prepare.several import are_one_piece
 from tenarai.prepare.surroundings import crop_page
 from tenarai.settings import Settings

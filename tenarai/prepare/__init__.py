@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tenarai.prepare.characters import Character, read_characters
 from tenarai.prepare.decode import MAX_BYTES, MAX_PIXELS, decode
-from tenarai.prepare.images import prepare_images
+from tenarai.prepare.images import NEAR_DUPLICATE_BITS, find_near, hamming, perceptual_hash, prepare_images
 from tenarai.prepare.ink import has_dark_ink
-from tenarai.prepare.normalise import NORMALISER_VERSION, normalise, run_stages
-from tenarai.prepare.phash import NEAR_DUPLICATE_BITS, find_near, hamming, perceptual_hash
-from tenarai.prepare.plain import squeeze
+from tenarai.prepare.layout import squeeze
+from tenarai.prepare.normalise import NORMALISER_VERSION, Character, normalise, read_characters, run_stages
 from tenarai.prepare.several import are_one_piece
 
 __all__ = [

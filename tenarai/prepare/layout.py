@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from tenarai.prepare.ink import Float, Mask, square
 from tenarai.prepare.order import median, percentile
@@ -71,3 +72,17 @@ def _centre(small: Float) -> NDArray[np.uint8]:
     digit = np.zeros((28, 28), dtype=np.float32)
     digit[top : top + high, left : left + wide] = small
     return np.asarray(np.rint(digit * 255), dtype=np.uint8)
+
+
+def squeeze(picture: NDArray[np.uint8], *, smooth: bool = False) -> NDArray[np.uint8]:
+    """Convert the whole image to grey and resize it to 28 × 28, ignoring its aspect ratio.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        smooth: Average the pixels that fall together. Default: pick one of them, as Keras' `load_img` does by default.
+
+    Returns:
+        (28, 28) uint8, white 255.
+    """
+    method = Image.Resampling.BOX if smooth else Image.Resampling.NEAREST
+    return np.asarray(Image.fromarray(picture).convert("L").resize((28, 28), method), dtype=np.uint8)

@@ -28,6 +28,7 @@ from tenarai.prepare.character import (
     stands_out,
     threshold_ink,
 )
+from tenarai.prepare.decode import MAX_BYTES, MAX_PIXELS, decode
 from tenarai.prepare.ink import Float, Mask, has_dark_ink, ink_strength, measure_narrowness, square
 from tenarai.prepare.layout import lay_out
 from tenarai.prepare.lines import heal_crossings, remove_lines
@@ -39,6 +40,7 @@ NORMALISER_VERSION = 3
 MIN_SIDE = 8
 RIM = 5  # pixels
 NARROW_AT_RIM, NARROW_ELSEWHERE = 0.75, 0.55  # ink that is less narrow may be an edge
+PAGE_SIDE = 1024  # longest side at which several characters are told apart
 WORK = 256  # longest side that the stages work at
 
 
@@ -55,6 +57,21 @@ class Stages:
     digit: NDArray[np.uint8]
     doubt: str = ""
     num_characters: int = 1
+
+
+@dataclass(frozen=True)
+class Character:
+    """One character of an image.
+
+    Attributes:
+        digit: (28, 28) uint8, as `normalise` returns it.
+        box: Left, top, width and height as shares of the page.
+        doubt: Why its reading must not count as sure; empty if it may.
+    """
+
+    digit: NDArray[np.uint8]
+    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    doubt: str = ""
 
 
 def normalise(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -172,3 +189,57 @@ def scale_to_work(picture: NDArray[np.uint8], side: int = WORK) -> NDArray[np.ui
         return picture
     method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(np.ascontiguousarray(picture), size, interpolation=method), dtype=np.uint8)
+
+
+def read_characters(
+    data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS, one_piece: bool = True
+) -> list[Character]:
+    """Decode an image and normalise each of its characters.
+
+    Where there seem to be several but they cannot be told apart, the main one is returned, with that doubt.
+
+    Args:
+        data: Content of an image file.
+        max_bytes, max_pixels: As for `decode`.
+        one_piece: Whether characters are written in one piece, see `are_one_piece`; else the image shows one.
+
+    Raises:
+        ImageError: The file is not an image, or shows no character.
+    """
+    try:
+        stages = run_stages(decode(data, max_bytes=max_bytes, max_pixels=max_pixels), one_piece=one_piece)
+    except ImageError:
+        if not one_piece:
+            raise
+        stages = None
+    if stages is None or stages.num_characters > 1:
+        page = decode(data, max_bytes=max_bytes, max_pixels=max_pixels, max_side=PAGE_SIDE)
+        if len(characters := cut_characters(page)) > 1:
+            return characters
+    if stages is None:
+        raise ImageError(_("the page is blank: no ink was found"))
+    return [Character(stages.digit, doubt=stages.doubt)]
+
+
+def cut_characters(picture: NDArray[np.uint8]) -> list[Character]:
+    """The characters of an image that shows several.
+
+    Args:
+        picture: (H, W, 3) uint8.
+    """
+    page = scale_to_work(crop_page(picture), PAGE_SIDE)
+    ink = ink_strength(page, dark_ink=has_dark_ink(page))
+    cleaned, lines = remove_lines(ink)
+    even = even_out_paper(cleaned, full=1.0)
+    parts = threshold_ink(even)
+    if lines is not None:
+        parts = find_parts(heal_crossings(parts.mask, lines, ink))
+    even, parts, _doubt = drop_enclosures(parts, even)
+    high, wide = ink.shape
+    found = []
+    for mask in find_characters(parts, even):
+        if not stands_out(even, parts.mask, mask):
+            continue
+        left, top, across, tall = cv2.boundingRect(mask.view(np.uint8))
+        found.append(Character(lay_out(even, mask), (left / wide, top / high, across / wide, tall / high)))
+    return found

@@ -130,7 +130,10 @@ def explain_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
 
 
 def _was_typed(name: str) -> bool:
-    """Whether a person typed the name: it is neither one that Prefect makes up, quiet-otter or Quiet-Otter in the form, nor that of a night that runs."""
+    """Whether a person typed the name.
+
+    Prefect makes up names such as quiet-otter, or Quiet-Otter in the form; a night that runs has its own.
+    """
     running = {NIGHTLY, translate(NIGHTLY, _language())}
     return not re.fullmatch(r"[A-Za-z]+-[A-Za-z]+", name) and name.partition(" · ")[0] not in running
 

@@ -1,8 +1,8 @@
 """Bring originals and catalogue up to date with a source: gather what is there, decide what changed, apply it.
 
 `source` is the algorithm, with two implementations: `folder` on disk and `drive` on Google Drive, whose client is only
-imported when it is needed. `names` and `layout` say what a place in the folder means, `plan` what changed and what looks
-like an accident; `download` reads in threads.
+imported when it is needed. `names` and `layout` say what a place in the folder means, `plan` what changed and what
+looks like an accident; `download` reads in threads.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def _measure_bar(rows: NDArray[np.uint8]) -> int:
     count = int(np.argmax(differs))
     if not least <= count <= 0.45 * len(rows):
         return 0
-    after = min(count + max(2, len(rows) // 100), len(rows) - 1)
+    after = min(count + max(4, len(rows) // 60), len(rows) - 1)  # beyond an edge that is out of focus
     middle = np.ascontiguousarray(rows[after : after + 1, round(0.15 * rows.shape[1]) : round(0.85 * rows.shape[1])])
     return after if _share_like(middle, colour, STEP)[0] < 0.05 else 0
 

@@ -5,6 +5,7 @@ import re
 from html import escape as escape_html
 from html.parser import HTMLParser
 from pathlib import Path
+from string import Formatter
 
 import cv2
 import numpy as np
@@ -285,12 +286,10 @@ def test_a_column_of_pictures_is_as_wide_as_its_heading(busy):
 
 @pytest.mark.parametrize("cause", CAUSES)
 def test_every_cause_makes_a_whole_sentence_without_a_p_value(cause):
-    facts = {"won": 3, "lost": 1, "num_images": 90, "p": 0.0312, "path": "misread/4/a.png", "read_as": "9"}
-    facts |= {"num_learned": 60, "num_learned_before": 40, "num_more": 2, "model": "m-e"}
-    facts |= {"risk": 0.05, "look": 7, "bound": 0.012, "labels": "4, 7"}
-    verdict = next(
-        verdict for verdict in ("promoted", "kept", "nothing new") if CAUSES[cause].state.startswith(verdict)
-    )
+    worded = CAUSES[cause]
+    fields = [part for text in (worded.reason, worded.several, worded.promise) for part in Formatter().parse(text)]
+    facts = {name: 0.05 if spec else "4" for _, name, spec, _ in fields if name} | {"num_more": 2, "p": 0.0312}
+    verdict = "promoted" if worded.state.startswith("promoted") else "kept"
     sentence = make_view(busy_night(decision=Decision(verdict, cause, facts))).sentence
     assert re.search(r": .{15,}\.$", sentence)
     assert "0.031" not in sentence

@@ -288,7 +288,10 @@ def test_a_column_of_pictures_is_as_wide_as_its_heading(busy):
 def test_every_cause_makes_a_whole_sentence_without_a_p_value(cause):
     worded = CAUSES[cause]
     fields = [part for text in (worded.reason, worded.several, worded.promise) for part in Formatter().parse(text)]
-    facts = {name: 0.05 if spec else "4" for _, name, spec, _ in fields if name} | {"num_more": 2, "p": 0.0312}
+    facts = {name: 0.05 if spec else f"the {name}" for _, name, spec, _ in fields if name} | {
+        "num_more": 2,
+        "p": 0.0312,
+    }
     verdict = "promoted" if worded.state.startswith("promoted") else "kept"
     sentence = make_view(busy_night(decision=Decision(verdict, cause, facts))).sentence
     assert re.search(r": .{15,}\.$", sentence)

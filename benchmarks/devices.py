@@ -50,7 +50,7 @@ def prepare(
     way: Way, images: np.ndarray[Any, Any], targets: np.ndarray[Any, Any], clock: Callable[[], float]
 ) -> Callable[[], float]:
     """A compiled fit; each call is one pass over the images and gives images a second."""
-    num_images = len(images) - len(images) % way.batch  # whole batches only: another size would be compiled anew
+    num_images = len(images) - len(images) % way.batch  # whole batches only: another size would be compiled again
     keras.config.set_dtype_policy(way.precision)
     with keras.device(way.device):
         keras.utils.set_random_seed(0)

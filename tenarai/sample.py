@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.errors import StoreError
+from tenarai.locale import _
 
 NUM_LABELLED = 20  # for each of the ten digits
 NUM_INBOX = 6
@@ -61,14 +62,14 @@ def make_sample(folder: Path, *, seed: int = 0) -> None:
         StoreError: It exists, or cannot be written.
     """
     if folder.exists():
-        raise StoreError(f"{folder} exists already", fix="delete it to have it made anew")
+        raise StoreError(_("{folder} exists already", folder=folder), fix=_("delete it, and it is made again"))
     draft = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}")
     try:
         _fill(draft, np.random.default_rng(seed))
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft.rename(folder)
     except OSError as error:
-        raise StoreError(f"the sample folder {folder} cannot be written", received=str(error)) from error
+        raise StoreError(_("{path} cannot be written", path=folder), received=str(error)) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

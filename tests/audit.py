@@ -35,7 +35,7 @@ def report(packages: Sequence[dict[str, Any]]) -> tuple[str, bool]:
     holes = [(package, hole) for package in packages for hole in package.get("vulns", [])]
     lines = [
         f"{package['name']} {package['version']}: {hole['id']}, "
-        f"mended in {', '.join(hole['fix_versions']) or 'no version yet'}"
+        f"fixed in {', '.join(hole['fix_versions']) or 'no version yet'}"
         for package, hole in holes
     ]
     unknown = [package["name"] for package in packages if "skip_reason" in package]

@@ -45,7 +45,7 @@ class DriveDesk:
         return self.tree.put(path, content, **fields)
 
     def night(self, **options):
-        """One sync; the server's list of calls begins anew."""
+        """One sync; the server's list of calls starts again."""
         self.num_nights += 1
         self.server.calls.clear()
         store = open_store(str(self.place))

@@ -33,7 +33,7 @@ def test_a_hole_is_named_with_the_version_that_mends_it(answer, capsys):
     answer(pypi=[SOUND, HOLED, UNKNOWN])
     assert audit.main() == 1
     told = capsys.readouterr().out
-    assert "holed 1.0: CVE-2020-1, mended in 1.1" in told
+    assert "holed 1.0: CVE-2020-1, fixed in 1.1" in told
     assert "3 packages, 1 known holes, 1 unknown to the index: unknown" in told
 
 

@@ -94,7 +94,7 @@ def store(tmp_path):
     return open_store(str(tmp_path / "store"))
 
 
-def crown(store, model, snapshot=""):
+def promote_model(store, model, snapshot=""):
     promotions.promote(store, model, why="better", by="gate", snapshot=snapshot)
 
 
@@ -145,7 +145,7 @@ def test_what_a_rolled_back_model_was_crowned_on_does_not_count_twice_unless_its
     before, now = freeze_some(night.store, range(30)), freeze_some(night.store, range(50), relabelled={3})
     base = SimpleNamespace(id="base-1", snapshot="")
     read = np.full(50, "4")
-    crown(night.store, "m-1", before.info.id)
+    promote_model(night.store, "m-1", before.info.id)
     with night.lock():
         rows, notes = find_holdout(night.store, now, base, read)
         assert (len(rows), notes) == (50, ())
@@ -187,8 +187,8 @@ def test_having_learned_from_more_is_no_argument_twice_on_the_same_snapshot(tmp_
 
 
 def test_what_was_rolled_back_is_not_promoted_again_nor_anything_on_the_same_evidence(store):
-    crown(store, "m-1", "s-1")
-    crown(store, "m-2", "s-2")
+    promote_model(store, "m-1", "s-1")
+    promote_model(store, "m-2", "s-2")
     promotions.roll_back(store, to=None, base="base-1", why="odd fours", by="me")
     assert promotions.is_rolled_back(store, "m-2", "s-9")
     assert promotions.is_rolled_back(store, "m-2-of-another-seed", "s-2")
@@ -198,13 +198,13 @@ def test_what_was_rolled_back_is_not_promoted_again_nor_anything_on_the_same_evi
 
 def test_rolling_back_over_several_champions_undoes_them_all(store):
     for number in (1, 2, 3):
-        crown(store, f"m-{number}", f"s-{number}")
+        promote_model(store, f"m-{number}", f"s-{number}")
     promotions.roll_back(store, to="m-1", base="base-1", why="", by="me")
     assert [promotion.model for promotion in promotions.find_undone(store)] == ["m-2", "m-3"]
 
 
 def test_a_person_can_put_back_what_was_rolled_back_and_then_it_is_not_undone_any_more(store):
-    crown(store, "m-1", "s-1")
+    promote_model(store, "m-1", "s-1")
     promotions.roll_back(store, to=None, base="base-1", why="", by="me")
     assert promotions.is_rolled_back(store, "m-1", "s-1")
     promotions.roll_back(store, to="m-1", base="base-1", why="was right after all", by="me")

@@ -85,7 +85,7 @@ def fit_by_hand(name: str, training_set: TrainingSet) -> list[float]:
 
 
 def fit_as_in_the_article(folder: Path, num: int) -> list[float]:
-    """`ImageDataGenerator` with `rescale` and a `preprocessing_function`, files read anew in each epoch, and `fit`."""
+    """`ImageDataGenerator` with `rescale` and a `preprocessing_function`, files read again in each epoch, and `fit`."""
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
     generator = ImageDataGenerator(rescale=1 / 255, preprocessing_function=lambda image: 255.0 - image)

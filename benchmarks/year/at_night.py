@@ -17,7 +17,7 @@ from tests.stand_in import FAULTS, ROBOT
 
 RATE = 0.04  # of each kind of fault: with ten kinds a third of all requests fail
 MOST_STEPS = 45  # of a night that trains on a few new files, counted; a kill beyond the last step comes right after it
-PILE = 0.3  # images more; from a quarter on the gate crowns whoever learned from them and is not behind
+PILE = 0.3  # images more; from a quarter on the gate promotes whatever learned from them and is not behind
 
 
 def spend_hard_night(fault: Planted, year: Year) -> Report | None:
@@ -133,7 +133,7 @@ def _worse(fault: Planted, year: Year) -> Report:
 
 
 def _rolled_back(fault: Planted, year: Year) -> Report:
-    """A pile of images gets a model crowned, the person takes the crown away, and the night is spent once more."""
+    """A pile of images gets a model promoted, the person rolls it back, and the night runs once more."""
     for _ in range(round(PILE * len(year.person.labelled()))):
         year.person.file(year.person.take())
     report = year.night(fault.night)

@@ -2,5 +2,5 @@
 
 import logging
 
-# a night loads some models and reads with each once or twice: TensorFlow warns that each had to be traced anew
+# a night loads some models and reads with each once or twice: TensorFlow warns that each had to be traced again
 logging.getLogger("tensorflow").addFilter(lambda record: "retracing" not in record.getMessage())

@@ -89,7 +89,8 @@ def _train(
     out_of_fold = np.full((len(targets), len(labels)), np.nan, dtype=np.float32)
     histories, seeds = [], []
     for number, (train, held_out) in enumerate(folds, 1):
-        name = _("{recipe}, fold {fold} of {folds}", recipe=recipe, fold=number, folds=len(folds))
+        share = {"done": number - 1, "total": len(folds) + 1}
+        name = _("{recipe}, fold {fold} of {folds}", recipe=recipe, fold=number, folds=len(folds), **share)
         done = fit(name, train, held_out, settings.max_epochs)
         out_of_fold[held_out] = done.probabilities
         seeds.append(fitter.predict(training_set.regression))
@@ -100,7 +101,9 @@ def _train(
     for part in range(0 if folds or not len(training_set.regression) else settings.folds):
         fitter.fit(everything[everything % settings.folds != part], epochs=epochs)
         seeds.append(fitter.predict(training_set.regression))
-    refit = fit(_("{recipe}, final fit", recipe=recipe), everything, None, epochs)
+    refit = fit(
+        _("{recipe}, final fit", recipe=recipe, done=len(folds), total=len(folds) + 1), everything, None, epochs
+    )
     temperature, out_of_fold = _calibrate(out_of_fold, targets)
     unsure_below, threshold_note = find_threshold(out_of_fold, targets, settings.error_when_sure)
     info = ModelInfo(

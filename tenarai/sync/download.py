@@ -152,10 +152,10 @@ class Downloads:
             left = (now - self._started) * (len(self._wanted) - self.num_downloaded) / self.num_downloaded
         log.info(
             _(
-                "{num} of {total} files, {done} of {size} MB, about {time} left",
-                num=self.num_downloaded,
+                "{done} of {total} files, {megabytes} of {size} MB, about {time} left",
+                done=self.num_downloaded,
                 total=len(self._wanted),
-                done=f"{self.num_bytes / 1e6:.1f}",
+                megabytes=f"{self.num_bytes / 1e6:.1f}",
                 size=f"{self._total_bytes / 1e6:.1f}",
                 time=f"{left:.0f} s" if left < 100 else f"{left / 60:.0f} min",
             )

@@ -7,6 +7,7 @@ dark. Elsewhere they are PNG. A plot is as wide as a phone, so that its text is 
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -180,6 +181,7 @@ def use_fonts() -> None:
     japanese = [str(path) for folder in folders for path in sorted(Path(folder).glob("fonts/*.ttf"))]
     for path in japanese:
         font_manager.fontManager.addfont(path)
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # the Japanese font has no bold face
     rcParams["font.family"] = ["DejaVu Sans", *(font_manager.get_font(path).family_name for path in japanese)]
 
 

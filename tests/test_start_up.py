@@ -22,7 +22,7 @@ try:
 except SystemExit as end:
     assert end.code == 1
 """
-TRAINING = {f"tenarai.model.{name}" for name in ("augment", "networks", "recipes", "track", "train")}
+TRAINING = {f"tenarai.model.{name}" for name in ("augment", "backend", "networks", "recipes", "track", "train")}
 
 
 def imported_by(code):

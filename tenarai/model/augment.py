@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
-import keras
 import numpy as np
 from numpy.typing import NDArray
+
+from tenarai.model.backend import keras
 
 Digits = NDArray[np.uint8]
 Rows = NDArray[np.intp]

@@ -286,7 +286,7 @@ def versions() -> dict[str, str]:
     """Versions of what decides the result of a training."""
     from importlib.metadata import PackageNotFoundError, version
 
-    import keras
+    from tenarai.model.backend import keras
 
     found = {"keras": keras.__version__, "numpy": np.__version__, "backend": keras.backend.backend()}
     for name in ("tenarai", found["backend"]):
@@ -379,7 +379,7 @@ def _open_forward(
 
 def _load_network(store: Store, info: ModelInfo) -> Any:
     data = _read(store, info, "model.keras")
-    import keras
+    from tenarai.model.backend import keras
 
     place = _address(store, info.id, "model.keras")
     with TemporaryDirectory(prefix="tenarai-") as folder:

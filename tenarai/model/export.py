@@ -67,7 +67,7 @@ def export_model(model: LoadedModel, form: Format, out: Path) -> float | None:
 
 
 def _write(model: LoadedModel, form: Format, draft: Path) -> None:
-    import keras
+    from tenarai.model.backend import keras
 
     if keras.backend.backend() != "tensorflow":
         raise SettingsError(
@@ -131,7 +131,7 @@ def _open_onnx(path: Path) -> Predict:
 
 
 def _open_saved_model(path: Path) -> Predict:
-    import keras
+    from tenarai.model.backend import keras
 
     layer: Any = keras.layers.TFSMLayer(path, call_endpoint="serve")
     return lambda pixels: np.asarray(layer(pixels))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-from keras import layers
+from tenarai.model.backend import keras
+
+layers = keras.layers
 
 FEATURES = "features"  # the last layer that `transfer` leaves as the base learned it
 HEAD = ("dense", "logits")  # the layers that `transfer` fine-tunes

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +27,7 @@ from tenarai.model.augment import (
     feature_batches,
     one_hot,
 )
+from tenarai.model.backend import keras
 from tenarai.model.bundle import BATCH, load_base
 from tenarai.model.networks import HEAD, build_cnn, build_head, build_mlp, build_transfer, take_convolutions
 

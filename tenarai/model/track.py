@@ -16,10 +16,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from tenarai.errors import SettingsError
 from tenarai.locale import _
+from tenarai.model.backend import keras
 from tenarai.records import ModelInfo
 from tenarai.settings import Settings
 

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +23,7 @@ from tenarai.dataset import TrainingSet
 from tenarai.errors import TrainingError
 from tenarai.locale import _
 from tenarai.model.augment import Rows
+from tenarai.model.backend import keras
 from tenarai.model.bundle import Trained, versions
 from tenarai.model.confidence import find_threshold
 from tenarai.model.recipes import EPOCHS_WITHOUT_SPLIT, RECIPES, Fit

@@ -16,7 +16,7 @@ from sqlalchemy import Table
 
 from tenarai.catalogue import CATALOGUE_FILE, Catalogue, hold_store, locate_catalogue, open_catalogue, repair
 from tenarai.dataset import load_manifest
-from tenarai.errors import StoreError, TenaraiError
+from tenarai.errors import StoreError, StoreVersionError, TenaraiError
 from tenarai.evaluate.promotions import history, write_history
 from tenarai.locale import _, plural
 from tenarai.model.bundle import is_base, verify_model
@@ -53,7 +53,7 @@ def check_store(settings: Settings, *, repairing: bool = False, listen: Listener
         listen: Receives the subject, how much of it is done, and how much there is. Default: no one.
 
     Raises:
-        StoreError: There is no store, or it cannot be read at all.
+        StoreError: There is no store, it cannot be read at all, or another version of Tenarai wrote it.
         StoreBusyError: A night is running on it.
     """
     store = open_store(settings.store, create=False)
@@ -80,6 +80,8 @@ def _check_database(settings: Settings, store: Store, repairing: bool) -> Iterat
     try:
         with open_catalogue(url) as catalogue:
             damage = list(repair.find_damage(catalogue))
+    except StoreVersionError:
+        raise
     except StoreError as error:
         damage = [error.received or error.what]
     if damage:

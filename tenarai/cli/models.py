@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from tenarai.records import Score
 
 
+ACTIONS = {
+    "champion zero": _("first of all"),
+    "first": _("the first for these labels"),
+    "promoted": _("promoted"),
+    "rolled back": _("put back"),
+}
+
+
 @click.command()
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model.")
@@ -63,12 +71,13 @@ def why(store: str | None, as_json: bool, model: str | None) -> None:
 
     ID is the challenger. Default: the newest model.
     """
-    from dataclasses import asdict, astuple
+    from dataclasses import asdict
 
     from rich.console import Console
     from rich.table import Table
 
     from tenarai.evaluate.champions import describe_changes, find_models
+    from tenarai.report.view import CHANGES
     from tenarai.store import open_store
 
     place = open_store(read_settings(store=store).store, create=False)
@@ -80,7 +89,8 @@ def why(store: str | None, as_json: bool, model: str | None) -> None:
         if as_json:
             click.echo(json.dumps(asdict(change), ensure_ascii=False))
         else:
-            differences.add_row(*(translate(part, language) for part in astuple(change)))
+            parts = (CHANGES[change.kind](change.name), change.before, change.after)
+            differences.add_row(*(translate(part, language) for part in parts))
     if not as_json:
         Console().print(differences)
 
@@ -117,7 +127,7 @@ def _show(line: ModelLine) -> None:
     elif line.score:
         test, regression = _share(line.score), _share(line.regression)
         say(_("    test images {test}, regression set {regression}", test=test, regression=regression))
-    say(_("    {action}: {why}", action=line.promotion.action, why=load(line.promotion.why)))
+    say(_("    {action}: {why}", action=ACTIONS[line.promotion.action], why=load(line.promotion.why)))
 
 
 def _share(score: Score | None) -> str:

@@ -72,8 +72,8 @@ def test_a_whole_night_on_drive_hands_its_report_back_and_the_second_night_is_qu
     assert outcome.verdict in {"promoted", "kept"}
     assert outcome.problems == ()
     sent = reports(server)
-    of_tonight = {f"{outcome.run} {outcome.verdict}.html", f"{outcome.run} sheet.pdf"}
-    assert set(sent) == {"report.html", "sheet.pdf"} | of_tonight
+    of_tonight = {f"{outcome.run} {outcome.verdict}.html", f"{outcome.run} sheet.pdf", f"{outcome.run} summary.png"}
+    assert set(sent) == {"report.html", "sheet.pdf", "summary.png"} | of_tonight
     assert sent["report.html"] == Path(outcome.report).read_bytes()
     assert sent["sheet.pdf"].startswith(b"%PDF")
     record = json.loads(Path(outcome.report).with_name("report.json").read_text())
@@ -123,7 +123,7 @@ def test_a_night_whose_report_cannot_be_sent_is_still_a_night_and_says_so(prefec
     assert state.is_completed()
     assert outcome.verdict == "nothing new"
     assert "could not be sent to Google Drive" in state.message
-    assert "put a file named report.html there by hand" in outcome.problems[0]
+    assert "put a file named report.html there" in outcome.problems[0]
     assert Path(outcome.report).exists()
 
 

@@ -10,7 +10,7 @@ from tenarai.settings import Settings, TrainingSettings
 from tests.collections_of_digits import fill, picture, save
 
 PROJECT = Path(__file__).resolve().parents[1]
-UNNEEDED = {"keras", "tensorflow", "jax", "sklearn", "scipy", "pandas", "matplotlib", "onnx", "google"}
+UNNEEDED = {"keras", "tensorflow", "jax", "sklearn", "scipy", "pandas", "onnx", "google"}
 TRAINING = TrainingSettings(recipe="mlp", max_epochs=2, patience=1, folds=2)
 AGAIN = """
 import sys
@@ -24,7 +24,7 @@ print(run_steps(night, in_place).verdict, *sorted({name.split(".")[0] for name i
 """
 
 
-def test_a_quiet_night_loads_no_model_draws_no_plot_and_asks_no_one_outside(tmp_path):
+def test_a_quiet_night_loads_no_model_and_asks_no_one_outside(tmp_path):
     folder = fill(tmp_path / "folder", num_each=4)
     fill(folder, num_each=1, labels="47", first=50, under="misread")
     save(folder / "inbox" / "what is this.png", picture(1700))

@@ -59,6 +59,7 @@ def test_against_the_base_model_only_images_and_versions_are_compared():
 def store(tmp_path_factory):
     """A store with two models: the second learned from more images, with other settings."""
     store = open_store(str(tmp_path_factory.mktemp("why") / "store"))
+    promotions.begin_history(store)
     _, targets = real_digits()
     numbers = [int(n) for k in (3, 5, 8) for n in np.flatnonzero(targets == k)[:9]]
     images, prints, pixels = [], {}, {}
@@ -91,7 +92,7 @@ def test_why_lists_what_differs_between_champion_and_newest_model(store):
     assert done.exit_code == 0, done.output
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert {(line["kind"], line["name"]) for line in lines} >= {("added", "3"), ("setting", "max_epochs")}
-    assert "max_epochs: 1 → 2" in CliRunner().invoke(main, ["why", "--store", store.address]).output
+    assert "setting max_epochs  1  2" in CliRunner().invoke(main, ["why", "--store", store.address]).output
 
 
 def test_why_without_a_trained_model_is_one_clear_message(tmp_path):

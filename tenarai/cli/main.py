@@ -36,6 +36,7 @@ SECTIONS = {
 }
 
 os.environ.setdefault("DO_NOT_TRACK", "1")  # before Prefect is imported
+os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")  # steps run in place log to the terminal
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 

@@ -72,7 +72,9 @@ class Downloads:
         for file in files:
             if file.sha256 and not file.is_stored and file.sha256 not in held:
                 held[file.sha256] = store.has_original(file.sha256)
-            if file.reason or file.is_stored or held.get(file.sha256):
+            if file.reason and not file.is_stored:
+                self.files.append(replace(file, sha256=""))  # Drive lists a digest of what is never read
+            elif file.is_stored or held.get(file.sha256):
                 self.files.append(file)
             else:
                 wanted.setdefault(file.sha256 or file.file_id, []).append(file)

@@ -212,5 +212,5 @@ def test_nine_nights_repeat_their_plan_and_their_score_card(tmp_path):
         assert not year.failures
         assert not year.leaks
         assert all(was_caught for was_caught, _ in judged.values()), judged
-        cards.append(((out / "planted.md").read_text(), write_card("9 nights", year, policies, judged), judged))
+        cards.append(((out / "planted.md").read_text(), write_card("9 nights", year, policies, judged)))
     assert cards[0] == cards[1]

@@ -5,7 +5,7 @@ import pytest
 from tests import services
 from tests.chaos import as_table, run_chaos
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.chaos
 
 
 @pytest.mark.skipif(bool(services.what_is_missing()), reason=services.what_is_missing())

@@ -10,6 +10,7 @@ from tenarai.evaluate import promotions
 from tenarai.evaluate.compare import count_confusion, pair_up
 from tenarai.evaluate.predictions import to_predictions
 from tenarai.evaluate.regression import judge_regression, new_stories, tell_stories
+from tenarai.model.bundle import base_info
 from tenarai.records import CaseStory, Evaluation, Image, PairedCounts, Prediction, Role, Score
 from tenarai.store import open_store
 
@@ -142,22 +143,22 @@ def store(tmp_path):
 def test_before_anyone_is_crowned_there_is_no_champion_and_nothing_to_roll_back(store):
     assert promotions.champion(store) is None
     with pytest.raises(ModelError, match="base model"):
-        promotions.roll_back(store, to=None, base="base-1", why="", by="me")
+        promotions.roll_back(store, to=None, why="", by="me")
 
 
 def test_rolling_back_puts_the_champion_before_this_one_back_and_twice_goes_two_back(store):
     for model in ("m-1", "m-2", "m-3"):
         promotions.promote(store, model, why="better", by="gate")
-    assert promotions.roll_back(store, to=None, base="base-1", why="odd fours", by="me").model == "m-2"
-    assert promotions.roll_back(store, to=None, base="base-1", why="", by="me").model == "m-1"
-    assert promotions.roll_back(store, to=None, base="base-1", why="", by="me").model == "base-1"
+    assert promotions.roll_back(store, to=None, why="odd fours", by="me").model == "m-2"
+    assert promotions.roll_back(store, to=None, why="", by="me").model == "m-1"
+    assert promotions.roll_back(store, to=None, why="", by="me").model == base_info().id
     assert [promotion.action for promotion in promotions.history(store)][-1] == "rolled back"
 
 
 def test_a_model_that_was_never_champion_cannot_be_put_back(store):
     promotions.promote(store, "m-1", why="better", by="gate")
     with pytest.raises(ModelError, match="tenarai models"):
-        promotions.roll_back(store, to="m-9", base="base-1", why="", by="me")
+        promotions.roll_back(store, to="m-9", why="", by="me")
     assert promotions.champion(store).model == "m-1"
 
 

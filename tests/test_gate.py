@@ -181,7 +181,7 @@ def test_a_look_is_counted_before_its_verdict_is_acted_on(store, monkeypatch):
 
 def test_looks_survive_promotions_rollbacks_and_forced_nights(store):
     settle(store, [], compared(9, 0, 100), GROWN)
-    roll_back(store, to=None, base="b", why="odd fours", by="me")
+    roll_back(store, to=None, why="odd fours", by="me")
     promote(store, "m-9", why="by hand", by="me")
     assert settle(store, [], compared(9, 0, 125, challenger="m-forced", champion="m-9"), GROWN).facts["look"] == 2
     assert [look.number for look in read_looks(store)] == [1, 2]

@@ -16,6 +16,7 @@ from tenarai.dataset import TEST, TRAIN, freeze, save_snapshot
 from tenarai.errors import ModelError
 from tenarai.evaluate import promotions
 from tenarai.evaluate.holdout import count_learned, find_chosen, find_holdout
+from tenarai.model.bundle import base_info
 from tenarai.night import open_night
 from tenarai.records import (
     Evaluation,
@@ -121,9 +122,9 @@ def test_a_rolled_back_model_is_kept_out_under_any_name_on_the_same_snapshot(tmp
         decision = decide.fn(night, frozen, examined)
         assert decision.verdict == verdict
         if verdict == "promoted":
-            promotions.roll_back(night.store, to=None, base="base-1", why="odd fours", by="me")
+            promotions.roll_back(night.store, to=None, why="odd fours", by="me")
     assert decision.cause == "rolled back"
-    assert promotions.champion(night.store).model == "base-1"
+    assert promotions.champion(night.store).model == base_info().id
 
 
 def freeze_some(store, names, relabelled=()):
@@ -150,7 +151,7 @@ def test_what_a_rolled_back_model_was_crowned_on_does_not_count_twice_unless_its
         rows, notes = find_holdout(night.store, now, base, read)
         assert (len(rows), notes) == (50, ())
         assert count_learned(night.store, [], base, now) == (0, now.info.num_train)
-        promotions.roll_back(night.store, to=None, base="base-1", why="odd fours", by="me")
+        promotions.roll_back(night.store, to=None, why="odd fours", by="me")
         rows, notes = find_holdout(night.store, now, base, read)
         assert len(rows) == 21
         assert hashlib.sha256(b"3").hexdigest() in now.sha256[rows].tolist()
@@ -189,7 +190,7 @@ def test_having_learned_from_more_is_no_argument_twice_on_the_same_snapshot(tmp_
 def test_what_was_rolled_back_is_not_promoted_again_nor_anything_on_the_same_evidence(store):
     promote_model(store, "m-1", "s-1")
     promote_model(store, "m-2", "s-2")
-    promotions.roll_back(store, to=None, base="base-1", why="odd fours", by="me")
+    promotions.roll_back(store, to=None, why="odd fours", by="me")
     assert promotions.is_rolled_back(store, "m-2", "s-9")
     assert promotions.is_rolled_back(store, "m-2-of-another-seed", "s-2")
     assert not promotions.is_rolled_back(store, "m-1", "s-1")
@@ -199,20 +200,20 @@ def test_what_was_rolled_back_is_not_promoted_again_nor_anything_on_the_same_evi
 def test_rolling_back_over_several_champions_undoes_them_all(store):
     for number in (1, 2, 3):
         promote_model(store, f"m-{number}", f"s-{number}")
-    promotions.roll_back(store, to="m-1", base="base-1", why="", by="me")
+    promotions.roll_back(store, to="m-1", why="", by="me")
     assert [promotion.model for promotion in promotions.find_undone(store)] == ["m-2", "m-3"]
 
 
 def test_a_person_can_put_back_what_was_rolled_back_and_then_it_is_not_undone_any_more(store):
     promote_model(store, "m-1", "s-1")
-    promotions.roll_back(store, to=None, base="base-1", why="", by="me")
+    promotions.roll_back(store, to=None, why="", by="me")
     assert promotions.is_rolled_back(store, "m-1", "s-1")
-    promotions.roll_back(store, to="m-1", base="base-1", why="was right after all", by="me")
+    promotions.roll_back(store, to="m-1", why="was right after all", by="me")
     assert promotions.champion(store).model == "m-1"
     assert not promotions.is_rolled_back(store, "m-1", "s-1")
-    assert promotions.roll_back(store, to=None, base="base-1", why="", by="me").model == "base-1"
+    assert promotions.roll_back(store, to=None, why="", by="me").model == base_info().id
     with pytest.raises(ModelError, match="no champion before"):
-        promotions.champion_before(store, "base-1")
+        promotions.champion_before(store)
 
 
 def test_after_a_roll_back_everything_reads_as_before_the_promotion_to_the_bit(store, tmp_path):

@@ -13,6 +13,7 @@ from tenarai.errors import ModelError
 from tenarai.evaluate import promotions
 from tenarai.evaluate.predictions import Predictions, champion_id, load_model_by_id
 from tenarai.locale import Message, _, load
+from tenarai.model.bundle import base_info, load_info
 from tenarai.records import Change, ModelInfo, Promotion, Score
 from tenarai.settings import Settings
 from tenarai.store import Store, open_store
@@ -51,8 +52,6 @@ def list_models(settings: Settings, *, score: bool = True) -> Iterator[ModelLine
     Raises:
         StoreError: There is no store.
     """
-    from tenarai.model.bundle import base_info
-
     store = open_store(settings.store, create=False)
     snapshot = _newest_snapshot(store) if score else None
     champion = champion_id(store)
@@ -67,13 +66,11 @@ def roll_back_champion(settings: Settings, *, to: str | None, why: str) -> Messa
     Raises:
         ModelError: There is no earlier champion, or the one named cannot be loaded; nothing is changed then.
     """
-    from tenarai.model.bundle import base_info
-
     store = open_store(settings.store, create=False)
     with hold_store(settings, store):
         if to:
             load_model_by_id(store, to)  # a model that cannot be loaded must not become champion
-        promotion = promotions.roll_back(store, to=to, base=base_info().id, why=why, by=_find_user())
+        promotion = promotions.roll_back(store, to=to, why=why, by=_find_user())
     reason = load(promotion.why) or _("no reason given")
     return _("{model} is champion again: {reason}", model=promotion.model, reason=reason)
 
@@ -101,12 +98,10 @@ def find_models(store: Store, model: str | None) -> tuple[ModelInfo, ModelInfo]:
     Raises:
         ModelError: The model is missing, or there is nothing to compare it with.
     """
-    from tenarai.model.bundle import base_info, load_info
-
     challenger = load_info(store, model or _newest_model(store))
     champion = champion_id(store)
     if champion == challenger.id:
-        champion = promotions.champion_before(store, base_info().id)
+        champion = promotions.champion_before(store)
     if not challenger.snapshot:
         raise ModelError(
             _("{model} was not trained by a night", model=challenger.id),
@@ -178,8 +173,6 @@ def _find_user() -> str:
 
 
 def _newest_model(store: Store) -> str:
-    from tenarai.model.bundle import load_info
-
     made = [load_info(store, name) for name in store.names("models") if store.exists("models", name, "model.json")]
     if not made:
         raise ModelError(_("no night has trained a model in this store yet"), fix=_("run `tenarai nightly` once"))

@@ -31,6 +31,8 @@ from tenarai.evaluate.predictions import (
 )
 from tenarai.evaluate.regression import judge_regression
 from tenarai.evaluate.suspects import find_suspects
+from tenarai.model.bundle import load_curves, load_out_of_fold, load_seeds
+from tenarai.model.explain import find_nearest, map_occlusion
 from tenarai.prepare import NORMALISER_VERSION
 from tenarai.records import Case, Evaluation, Explanation, Image, PairedCounts, Prediction, Role, Score
 from tenarai.store import Store
@@ -48,8 +50,6 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
         ModelError: A model is missing or damaged.
         StoreError: The snapshot is missing or was altered.
     """
-    from tenarai.model.bundle import load_curves, load_out_of_fold, load_seeds
-
     snapshot = load_snapshot(store, snapshot_id)
     nights, chosen = catalogue.nights(source), find_chosen(catalogue, source)
     champion, notes = load_opponent(store, challenger_id)
@@ -121,8 +121,6 @@ def explain_misread(store: Store, evaluation: Evaluation) -> tuple[Explanation, 
     misread = [case.sha256 for case, read in reads if read and read.label != case.label][:MAX_EXPLAINED]
     if not evaluation.challenger or not misread:
         return ()
-    from tenarai.model.explain import find_nearest, map_occlusion
-
     model = load_model_by_id(store, reader)
     snapshot = load_snapshot(store, evaluation.snapshot)
     row_of = {sha256: row for row, sha256 in enumerate(snapshot.sha256.tolist())}
@@ -196,7 +194,7 @@ def _judge_regression(
 def _count_seeds(snapshot: Snapshot, seeds: NDArray[np.float32]) -> dict[str, tuple[int, int]]:
     """By sha256 of a regression image, how many of the challenger's fold models read it, of how many."""
     rows = snapshot.rows(REGRESSION)
-    if not seeds.size or seeds.shape[1] != len(rows):
+    if not seeds.size:
         return {}
     num_right = (seeds.argmax(axis=2) == snapshot.targets[rows]).sum(axis=0)
     shas = snapshot.sha256[rows].tolist()

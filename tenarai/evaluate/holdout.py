@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,9 @@ from tenarai.errors import NormaliserMismatch, StoreError
 from tenarai.evaluate import promotions
 from tenarai.evaluate.predictions import load_model_by_id
 from tenarai.locale import _, plural
+from tenarai.model.bundle import LoadedModel, base_info
 from tenarai.records import EventKind, ModelInfo, Role
 from tenarai.store import Store
-
-if TYPE_CHECKING:
-    from tenarai.model.bundle import LoadedModel
 
 Nights = Sequence[Mapping[str, Any]]
 """Records of earlier nights, oldest first."""
@@ -31,18 +29,15 @@ def load_opponent(store: Store, challenger: str) -> tuple[LoadedModel, tuple[str
     The base model replaces a champion of another normaliser. A challenger that is champion already, because its night
     was killed after the promotion, is compared with the champion before it.
     """
-    from tenarai.model.bundle import base_info
-
-    base = base_info().id
     promotion = promotions.champion(store)
-    champion = promotion.model if promotion else base
+    champion = promotion.model if promotion else base_info().id
     if champion == challenger:
-        champion = promotions.champion_before(store, base)
+        champion = promotions.champion_before(store)
     try:
         return load_model_by_id(store, champion), ()
     except NormaliserMismatch as error:
         note = _("compared with the base model instead of the champion: {reason}", reason=error.what)
-        return load_model_by_id(store, base), (note,)
+        return load_model_by_id(store, base_info().id), (note,)
 
 
 def cross_fit(snapshot: Snapshot, refitted: NDArray[np.float32], folds: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from tenarai.errors import ModelError, TenaraiError
 from tenarai.evaluate import promotions
 from tenarai.locale import _
+from tenarai.model.bundle import LoadedModel, base_info, is_base, load_base, load_info, load_model
 from tenarai.prepare import NORMALISER_VERSION
 from tenarai.records import ModelInfo, Prediction
 from tenarai.store import Store
 
 if TYPE_CHECKING:  # reading an image needs neither SQLAlchemy nor Keras
     from tenarai.catalogue import Catalogue
-    from tenarai.model.bundle import LoadedModel
     from tenarai.sync.names import Labels
 
 
@@ -30,15 +30,12 @@ def champion_id(store: Store | None) -> str:
 
     The base model reads where nothing was promoted yet, and where the champion was trained with another normaliser.
     """
-    from tenarai.model.bundle import base_info
-
     promotion = promotions.champion(store) if store else None
     return promotion.model if store and promotion and _fits_normaliser(store, promotion.model) else base_info().id
 
 
 def known_labels(store: Store) -> Labels:
     """What is known of labels before a sync: those of the champion, and of the base model if they overlap."""
-    from tenarai.model.bundle import base_info, is_base, load_info
     from tenarai.sync.names import Labels
 
     base, promotion = frozenset(base_info().labels), promotions.champion(store)
@@ -58,8 +55,6 @@ def load_model_by_id(store: Store | None, model_id: str) -> LoadedModel:
         ModelError: It is missing or damaged.
         NormaliserMismatch: It was trained with another version of the normaliser.
     """
-    from tenarai.model.bundle import is_base, load_base, load_model
-
     if is_base(model_id):
         return load_base(normaliser=NORMALISER_VERSION)
     if store is None:
@@ -119,8 +114,6 @@ def remember(catalogue: Catalogue, model: str, predictions: dict[str, Prediction
 
 def recall(store: Store, catalogue: Catalogue, model: str, sha256s: Collection[str]) -> dict[str, Prediction]:
     """What a model read before, by sha256, without loading it."""
-    from tenarai.model.bundle import load_info
-
     known = catalogue.predictions(model, sha256s)
     if not known:
         return {}
@@ -130,8 +123,6 @@ def recall(store: Store, catalogue: Catalogue, model: str, sha256s: Collection[s
 
 def _fits_normaliser(store: Store, model_id: str) -> bool:
     """Whether a model was trained with today's normaliser; if it is damaged, loading it says so."""
-    from tenarai.model.bundle import load_info
-
     try:
         return load_info(store, model_id).normaliser == NORMALISER_VERSION
     except TenaraiError:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from tenarai.errors import ModelError
 from tenarai.evaluate.gate import decide, take_look
 from tenarai.locale import _, dump
+from tenarai.model.bundle import base_info
 from tenarai.records import Decision, Evaluation, Look, Promotion
 from tenarai.settings import GateSettings
 from tenarai.store import Store
@@ -103,13 +104,12 @@ def promote(store: Store, model: str, *, why: str, by: str, snapshot: str = "", 
     return promotion
 
 
-def roll_back(store: Store, *, to: str | None, base: str, why: str, by: str) -> Promotion:
+def roll_back(store: Store, *, to: str | None, why: str, by: str) -> Promotion:
     """Put an earlier champion back.
 
     Args:
         store: Where the history lies.
         to: Id of a former champion or of the base model. Default: the champion before this one.
-        base: Id of the base model, with which every history begins.
         why: Kept in the history.
         by: Who does it.
 
@@ -119,20 +119,20 @@ def roll_back(store: Store, *, to: str | None, base: str, why: str, by: str) -> 
     promotions = history(store)
     if not promotions:
         raise ModelError(_("there is no earlier champion: nothing was promoted since the base model"))
-    former = list(dict.fromkeys([base, *(promotion.model for promotion in promotions)]))
-    if to is None:
-        to = champion_before(store, base)
-    if to not in former or to == promotions[-1].model:
+    former = dict.fromkeys([base_info().id, *(promotion.model for promotion in promotions)])
+    del former[promotions[-1].model]
+    to = to or champion_before(store)
+    if to not in former:
         raise ModelError(
             _("{model} cannot be put back", model=to),
-            expected=_("one of {models}", models=", ".join(name for name in former if name != promotions[-1].model)),
+            expected=_("one of {models}", models=", ".join(former)),
             received=to,
             fix=_("see `tenarai models`; `tenarai promote` takes a model that was never champion"),
         )
     return promote(store, to, why=why, by=by, action="rolled back")
 
 
-def champion_before(store: Store, base: str) -> str:
+def champion_before(store: Store) -> str:
     """Id of the champion before this one. What was rolled back does not count, so asking twice goes two back.
 
     Raises:
@@ -143,7 +143,7 @@ def champion_before(store: Store, base: str) -> str:
         raise ModelError(
             _("there is no champion before this one"), fix=_("name one with --to; `tenarai models` lists them")
         )
-    return standing[-2].model if len(standing) > 1 else base
+    return standing[-2].model if len(standing) > 1 else base_info().id
 
 
 def find_undone(store: Store) -> tuple[Promotion, ...]:

@@ -9,20 +9,17 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tenarai.errors import ImageError
 from tenarai.evaluate.predictions import load_champion, load_model_by_id, to_predictions
 from tenarai.locale import _
+from tenarai.model.bundle import LoadedModel
 from tenarai.prepare import Character, are_one_piece, read_characters
 from tenarai.records import Prediction
 from tenarai.settings import Settings
 from tenarai.store import find_store
-
-if TYPE_CHECKING:
-    from tenarai.model.bundle import LoadedModel
 
 BATCH = 256
 

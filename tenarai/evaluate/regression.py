@@ -67,16 +67,15 @@ def tell_stories(
     for night in nights:
         known.update(night.get("stories", {}))
     cases = []
+    reader = evaluation.challenger if promoted else evaluation.champion
     for case in evaluation.regression:
-        is_challenger = promoted and case.challenger is not None
-        read = case.challenger if is_challenger else case.champion
+        read = case.challenger if promoted else case.champion
         before = known.get(case.sha256, {})
         if before.get("label") != case.label:  # filed under another label since: another story begins
             before = {}
         state = _next_state(before.get("state", ""), read is not None and read.label == case.label)
-        since, model = run, evaluation.challenger if is_challenger else evaluation.champion
-        if before.get("state") == state:
-            since, model = before["since"], before["model"]
+        is_same = before.get("state") == state
+        since, model = (before["since"], before["model"]) if is_same else (run, reader)
         story = CaseStory(state, since, model, *evaluation.seeds.get(case.sha256, (0, 0)))
         cases.append(replace(case, story=story))
     return tuple(cases)
@@ -84,15 +83,10 @@ def tell_stories(
 
 def new_stories(cases: Iterable[Case], run: str) -> Stories:
     """The states that began tonight, for tonight's record."""
+    began = [(case, case.story) for case in cases if case.story and case.story.since == run]
     return {
-        case.sha256: {
-            "label": case.label,
-            "state": case.story.state,
-            "since": case.story.since,
-            "model": case.story.model,
-        }
-        for case in cases
-        if case.story and case.story.since == run
+        case.sha256: {"label": case.label, "state": story.state, "since": story.since, "model": story.model}
+        for case, story in began
     }
 
 

@@ -71,16 +71,8 @@ def find_wrong_labels(
         best = int(np.nan_to_num(probabilities[row]).argmax())
         if best != targets[row] and probabilities[row, best] >= SURE_OF_ANOTHER:
             image = images[row]
-            found.append(
-                Suspect(
-                    path=image.path,
-                    sha256=image.sha256,
-                    label=image.label or "",
-                    kind="label",
-                    read_as=labels[best],
-                    confidence=float(probabilities[row, best]),
-                )
-            )
+            read_as, confidence = labels[best], float(probabilities[row, best])
+            found.append(Suspect(image.path, image.sha256, image.label or "", "label", read_as, confidence))
     return tuple(found[:MAX_LISTED])
 
 
@@ -116,15 +108,8 @@ def find_duplicates(images: Sequence[Image], digits: Mapping[str, Fingerprint]) 
             pairs.append((image, original))
     pairs += _copies_of_regression(usable, {image.file_id for image, _ in pairs}, digits)
     found = [
-        Suspect(
-            path=image.path,
-            sha256=image.sha256,
-            label=image.label or "",
-            kind="duplicate",
-            other_path=original.path,
-            other_sha256=original.sha256,
-        )
-        for image, original in sorted(pairs, key=lambda pair: pair[0].path)
+        Suspect(i.path, i.sha256, i.label or "", "duplicate", other_path=other.path, other_sha256=other.sha256)
+        for i, other in sorted(pairs, key=lambda pair: pair[0].path)
     ]
     return tuple(found[:MAX_LISTED])
 

@@ -12,7 +12,7 @@ import yaml
 
 PLACE = Path(__file__).resolve().parents[1] / "deployments"
 UNITS = sorted((PLACE / "systemd").glob("*.service"))
-COMPOSE = yaml.safe_load((PLACE / "docker/compose.yaml").read_text())
+COMPOSE = yaml.safe_load((PLACE / "docker/many.yaml").read_text())
 SERVICES = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if "build" in service]
 TEMPLATES = {
@@ -124,6 +124,13 @@ def test_an_image_copies_what_exists_and_does_not_run_as_root(file):
             assert (PLACE.parent / source).exists(), source
     assert re.search(r"^USER tenarai$", text, re.M)
     assert re.search(r"^FROM \S+:\d", text, re.M)
+
+
+def test_one_container_runs_everything_from_the_same_image():
+    (service,) = yaml.safe_load((PLACE / "docker/compose.yaml").read_text())["services"].values()
+    assert service["command"] == "tenarai up"
+    assert (PLACE / "docker" / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
+    assert "${PHOTOS:?" in service["volumes"][0]
 
 
 # ---- Kubernetes

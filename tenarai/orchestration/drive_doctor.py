@@ -74,7 +74,7 @@ def _check_reports(settings: Settings, drive: Drive) -> Finding:
         return Finding("note", _("reports cannot be sent to Drive: {why}", why=error.what), error.fix)
     if place is None:
         text = _("reports stay in the store: {account} may not write to Drive", account=drive.account.name)
-        fix = _("to send them: a shared drive, a placeholder, or `tenarai connect --reports` (deployments/drive.md)")
+        fix = _("to send them: a shared drive, a placeholder, or `tenarai connect --reports` (docs/drive.md)")
         return Finding("note", text, fix)
     if place.may_create:
         return Finding("ok", _("reports are sent to {folder} on Drive", folder=place.name))

@@ -10,6 +10,7 @@ A snapshot is named by the hash of its content. What keeps the evaluation honest
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -336,14 +337,12 @@ def _content_id(columns: Mapping[str, Any], pixels: Iterable[Any], labels: tuple
 @contextmanager
 def _opened(store: Store, snapshot_id: str) -> Iterator[Any]:
     """The arrays of a snapshot's file, read one by one; any error is reported as damage."""
-    name = f"{snapshot_id}.npz"
-    if not store.exists("snapshots", name):
-        store.read("snapshots", name)  # raises an error that says what is missing, and how to fix it
     try:
-        with store.local_copy("snapshots", name) as path, np.load(path, allow_pickle=False) as arrays:
+        path = store.path("snapshots", f"{snapshot_id}.npz")
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             yield arrays
-    except (ValueError, KeyError, TypeError, OSError, BadZipFile) as error:
-        raise _damaged(snapshot_id, str(error)) from error
+    except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile, zlib.error, NotImplementedError) as error:
+        raise _damaged(snapshot_id, f"{type(error).__name__}: {error}") from error
 
 
 def _read_columns(arrays: Any, snapshot_id: str, pixels: Iterable[Any]) -> dict[str, Any]:
@@ -367,7 +366,7 @@ def _read_pieces(file: IO[bytes]) -> Iterator[bytes]:
 
 def _damaged(snapshot_id: str, received: str) -> StoreError:
     return StoreError(
-        _("the snapshot {id} is damaged", id=snapshot_id),
+        _("the snapshot {id} is missing or damaged", id=snapshot_id),
         expected=_("content that matches its name"),
         received=received,
         fix=_(

@@ -297,8 +297,7 @@ def test_a_saved_model_predicts_as_the_trained_one_did(kept, trained, training_s
         np.testing.assert_allclose(
             predict(training_set[0]), trained.network.predict(training_set[0], verbose=0), atol=1e-5
         )
-    assert bundle.load_out_of_fold(store, "m-1").shape == (160, 10)
-    assert bundle.load_seeds(store, "m-1").shape == (2, 0, 10)
+    assert [array.shape for array in bundle.load_predictions(store, "m-1")] == [(160, 10), (2, 0, 10)]
     assert bundle.load_curves(store, "m-1") == trained.curves
 
 
@@ -320,7 +319,7 @@ def test_another_version_of_the_normaliser_is_refused(kept):
         bundle.load_model(kept[0], "m-1", normaliser=NORMALISER_VERSION + 1)
 
 
-FILES = ["model.keras", "weights.npz", "history.json", "out_of_fold.npy", "seeds.npy", "card.md"]
+FILES = ["model.keras", "weights.npz", "history.json", "predictions.npz", "card.md"]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -342,8 +341,7 @@ def test_damage_in_any_file_of_a_model_is_named_and_the_model_refused(kept, name
     ("name", "read"),
     [
         ("history.json", bundle.load_curves),
-        ("out_of_fold.npy", bundle.load_out_of_fold),
-        ("seeds.npy", bundle.load_seeds),
+        ("predictions.npz", bundle.load_predictions),
     ],
 )
 def test_what_is_loaded_alone_is_checked_too(kept, name, read):

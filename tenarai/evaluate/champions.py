@@ -145,7 +145,7 @@ def _newest_snapshot(store: Store) -> Snapshot | None:
     """The snapshot of the newest report, or None before the first."""
     if not store.exists("reports", "latest"):
         return None
-    run = store.read("reports", "latest").decode().strip()
+    run = store.read("reports", "latest").decode(errors="replace").strip()
     snapshot = store.read_json("reports", run, "report.json").get("snapshot")
     return load_snapshot(store, str(snapshot)) if snapshot else None
 

@@ -31,7 +31,7 @@ from tenarai.evaluate.predictions import (
 )
 from tenarai.evaluate.regression import judge_regression
 from tenarai.evaluate.suspects import find_suspects
-from tenarai.model.bundle import load_curves, load_out_of_fold, load_seeds
+from tenarai.model.bundle import load_curves, load_predictions
 from tenarai.model.explain import find_nearest, map_occlusion
 from tenarai.prepare import NORMALISER_VERSION
 from tenarai.records import Case, Evaluation, Explanation, Image, PairedCounts, Prediction, Role, Score
@@ -60,7 +60,8 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
 
     truth = snapshot.labels()
     theirs, ours = Predictions.of(champion, snapshot.pixels), Predictions.of(challenger, snapshot.pixels)
-    honest = cross_fit(snapshot, ours.probabilities, load_out_of_fold(store, challenger_id))
+    out_of_fold, seeds = load_predictions(store, challenger_id)
+    honest = cross_fit(snapshot, ours.probabilities, out_of_fold)
     honest_labels = best_labels(honest, info.labels)
     rows, more_notes = find_holdout(store, snapshot, champion.info, honest_labels, chosen)
     before, now = theirs.labels[rows] == truth[rows], honest_labels[rows] == truth[rows]
@@ -83,7 +84,7 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
         fresh=Score.of(len(fresh) - len(misread), len(fresh)),
         newly_found=_list_cases(images, snapshot, misread, theirs.rows(misread)),
         regression=_judge_regression(store, catalogue, snapshot, images, theirs, ours),
-        seeds=_count_seeds(snapshot, load_seeds(store, challenger_id)),
+        seeds=_count_seeds(snapshot, seeds),
         suspects=find_suspects(snapshot, honest, files, catalogue.fingerprints(NORMALISER_VERSION)),
         changes=describe_changes(store, champion.info, info, snapshot),
         confusion=count_confusion(truth[rows], honest_labels[rows], labels),

@@ -8,11 +8,9 @@ Both are replaced as a whole: killed anywhere, there is exactly one champion, th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any, TypeVar
 
 from tenarai.errors import ModelError
@@ -202,19 +200,8 @@ def _read(store: Store, name: str, kind: type[_T]) -> tuple[_T, ...]:
     """The records in a file; none where nothing was trained yet."""
     if not store.exists(name) and not store.names("models"):
         return ()
-    found = store.read_json(name)
-    try:
-        if found["checksum"] != _checksum(found["records"]):
-            raise ValueError("a wrong checksum")
-        return tuple(kind(**line) for line in found["records"])
-    except (TypeError, KeyError, ValueError) as error:
-        raise store.damaged(name, received=str(error)) from error
+    return tuple(kind(**line) for line in store.read_json(name)["records"])
 
 
 def _write(store: Store, name: str, records: Sequence[Promotion | Look]) -> None:
-    lines = [asdict(record) for record in records]
-    store.write_json({"records": lines, "checksum": _checksum(lines)}, name)
-
-
-def _checksum(lines: object) -> str:
-    return sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()[:16]
+    store.write_json({"records": [asdict(record) for record in records]}, name)

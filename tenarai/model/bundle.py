@@ -3,8 +3,7 @@
 models/<id>/model.keras       the network; Keras opens it in safe mode
 models/<id>/weights.npz       its weights, check digits and Keras' probabilities for them: read without Keras
 models/<id>/history.json      learning curves
-models/<id>/out_of_fold.npy   (N, K) float32: each training image, predicted by the fold model that never saw it
-models/<id>/seeds.npy         (S, M, K) float32: the regression set, predicted by the S fold models
+models/<id>/predictions.npz   of the fold models: `out_of_fold` and `seeds`, see `Trained`
 models/<id>/card.md           what the model is, for people
 models/<id>/model.json        `ModelInfo` with the digests of the other files; written last: the model is complete
 """
@@ -112,8 +111,7 @@ def save_model(store: Store, model_id: str, trained: Trained) -> ModelInfo:
     contents = {
         "model.keras": _network_bytes(network),
         "history.json": json.dumps(asdict(trained.curves)).encode(),
-        "out_of_fold.npy": _array_bytes(trained.out_of_fold),
-        "seeds.npy": _array_bytes(trained.seeds),
+        "predictions.npz": _pack(out_of_fold=trained.out_of_fold, seeds=trained.seeds),
         "card.md": write_card(info).encode(),
     }
     if LoadedModel.from_network(info, network).forward:
@@ -144,8 +142,8 @@ def load_info(store: Store, model_id: str) -> ModelInfo:
         )
     try:
         return _parse_info(store.read_json("models", model_id, "model.json"))
-    except (StoreError, TypeError, ValueError, KeyError, AttributeError) as error:
-        raise _damaged(_address(store, model_id, "model.json"), str(error)) from error
+    except StoreError as error:
+        raise _damaged(_address(store, model_id, "model.json"), error.received) from error
 
 
 def load_model(store: Store, model_id: str, *, normaliser: int) -> LoadedModel:
@@ -191,22 +189,14 @@ def load_curves(store: Store, model_id: str) -> Curves:
     return Curves(tuple(found["folds"]), found["refit"])
 
 
-def load_out_of_fold(store: Store, model_id: str) -> NDArray[np.float32]:
-    """Load a model's out-of-fold predictions of its training set; see `Trained`.
+def load_predictions(store: Store, model_id: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Load what the fold models predicted: `out_of_fold` and `seeds` of `Trained`.
 
     Raises:
         ModelError: They are missing or damaged.
     """
-    return _load_array(store, model_id, "out_of_fold.npy")
-
-
-def load_seeds(store: Store, model_id: str) -> NDArray[np.float32]:
-    """Load the fold models' predictions of the regression set; see `Trained`.
-
-    Raises:
-        ModelError: They are missing or damaged.
-    """
-    return _load_array(store, model_id, "seeds.npy")
+    arrays = _load_arrays(_read(store, load_info(store, model_id), "predictions.npz"))
+    return arrays["out_of_fold"], arrays["seeds"]
 
 
 @cache
@@ -241,10 +231,7 @@ def check_digits() -> NDArray[np.uint8]:
 
 def pack_weights(weights: Iterable[NDArray[Any]], **arrays: Any) -> bytes:
     """Weights in Keras' order, and other arrays by name, as the bytes of an `.npz` file."""
-    buffer = io.BytesIO()
-    arrays |= {f"w{number:02}": array for number, array in enumerate(weights)}
-    np.savez_compressed(buffer, **arrays)
-    return buffer.getvalue()
+    return _pack(**arrays, **{f"w{number:02}": array for number, array in enumerate(weights)})
 
 
 def to_record(info: ModelInfo) -> dict[str, Any]:
@@ -343,14 +330,15 @@ def _damaged(place: str, received: str, *, expected: str = "") -> ModelError:
     )
 
 
+def _pack(**arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
 def _load_arrays(data: bytes) -> dict[str, NDArray[Any]]:
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
-
-
-def _load_array(store: Store, model_id: str, name: str) -> NDArray[np.float32]:
-    data = _read(store, load_info(store, model_id), name)
-    return np.asarray(np.load(io.BytesIO(data), allow_pickle=False), dtype=np.float32)
 
 
 def _open_weights(info: ModelInfo, data: bytes, probe: Mapping[str, NDArray[Any]] | None = None) -> Forward | None:
@@ -411,9 +399,3 @@ def _network_bytes(network: Any) -> bytes:
         path = Path(folder) / "model.keras"
         network.save(path)
         return path.read_bytes()
-
-
-def _array_bytes(array: NDArray[np.float32]) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array.astype(np.float32), allow_pickle=False)
-    return buffer.getvalue()

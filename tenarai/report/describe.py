@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass, replace
 from enum import Enum
@@ -14,6 +13,7 @@ from tenarai.locale import load, to_json
 from tenarai.records import Case, Event, NightReport, Role
 from tenarai.report.todo import LABELLED, open_suspects
 from tenarai.report.view import View
+from tenarai.store import seal_json
 
 LEFT_OUT = {"history", "curves", "heat"}  # earlier nights have their own reports; `history.json` holds the curves
 
@@ -104,7 +104,7 @@ def as_json(view: View) -> bytes:
         "number": _plain(view.number),
         "today": [to_json(sentence) for _anchor, sentence in view.today()],
     }
-    return (json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return seal_json(found)
 
 
 def _plain(value: Any) -> Any:

@@ -12,9 +12,9 @@
     studies/trials/<key>.json     the result of each training of a study
     .lock                         held while a night works on the store
 
-A file is written under a temporary name and renamed, so a file that exists is whole. A new store is private to its
-owner, since it holds photos of somebody's handwriting. To share one, make its folder beforehand with the permissions
-you want.
+A file is written under a temporary name and renamed, so a file that exists is whole. JSON carries a checksum of itself,
+which is verified whenever it is read. A new store is private to its owner, since it holds photos of somebody's
+handwriting. To share one, make its folder beforehand with the permissions you want.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
 from tenarai.errors import StoreBusyError, StoreError, StoreVersionError
@@ -37,7 +37,7 @@ from tenarai.locale import _
 if TYPE_CHECKING:
     from upath import UPath
 
-VERSION = 2  # raise it with each change of the layout; another version is refused
+VERSION = 3  # raise it with each change of the layout; another version is refused
 
 
 class Store:
@@ -141,22 +141,24 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         return changed
 
-    def read_json(self, *parts: str) -> Any:
-        """A JSON file's content.
+    def read_json(self, *parts: str) -> dict[str, Any]:
+        """The content of a file that `write_json` wrote.
 
         Raises:
-            StoreError: It is not there or no JSON.
+            StoreError: It is missing or damaged.
         """
         data = self.read(*parts)
         try:
-            return json.loads(data)
-        except ValueError as error:
-            raise self.damaged(*parts, expected="JSON", received=str(error)) from error
+            found: dict[str, Any] = json.loads(data)
+            if found.pop("checksum") != _checksum(found):
+                raise ValueError("a wrong checksum")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise self.damaged(*parts, received=f"{type(error).__name__}: {error}") from error
+        return found
 
-    def write_json(self, value: object, *parts: str) -> None:
-        """Write JSON with sorted keys, so that equal values give equal bytes."""
-        text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
-        self.write(text.encode() + b"\n", *parts)
+    def write_json(self, value: Mapping[str, object], *parts: str) -> None:
+        """Write an object as JSON with its checksum; equal objects give equal bytes."""
+        self.write(seal_json(value), *parts)
 
     def names(self, *parts: str) -> list[str]:
         """Names in a folder, sorted; empty if there is none. Temporary files are left out."""
@@ -164,14 +166,6 @@ class Store:
         if not folder.exists():
             return []
         return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-
-    def files(self, *parts: str) -> Iterator[tuple[str, ...]]:
-        """Every file below a folder, by its parts, in a fixed order; temporary files are left out."""
-        for name in self.names(*parts):
-            if self.path(*parts, name).is_dir():
-                yield from self.files(*parts, name)
-            else:
-                yield (*parts, name)
 
     def has_original(self, sha256: str) -> bool:
         """Whether the bytes of this digest are held."""
@@ -216,18 +210,6 @@ class Store:
             raise _cannot_write(self.address, parts, error) from error
 
     @contextlib.contextmanager
-    def local_copy(self, *parts: str) -> Iterator[Path]:
-        """A local file with the content of a stored one, for libraries that want a path."""
-        path = self.path(*parts)
-        if self.local is not None:
-            yield Path(path)
-            return
-        with TemporaryDirectory(prefix="tenarai-") as folder:
-            copy = Path(folder) / parts[-1]
-            copy.write_bytes(self.read(*parts))
-            yield copy
-
-    @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Hold a local store alone; the operating system frees it when the process ends.
 
@@ -250,7 +232,7 @@ class Store:
     @property
     def lock_key(self) -> int:
         """A number that names this store, wherever its address is written from: a signed 64-bit integer."""
-        store_id = str(self.read_json("store.json").get("id", ""))
+        store_id = self.read_json("store.json")["id"]
         return int.from_bytes(hashlib.sha256(store_id.encode()).digest()[:8], "big", signed=True)
 
     def busy(self) -> StoreBusyError:
@@ -268,6 +250,16 @@ class Store:
             received=received,
             fix=_("run `tenarai check --repair`, or copy the file back from a copy of the store"),
         )
+
+
+def seal_json(value: Mapping[str, object]) -> bytes:
+    """An object as JSON with sorted keys and a checksum of itself, as `Store.read_json` reads it."""
+    text = json.dumps({**value, "checksum": _checksum(value)}, indent=1, sort_keys=True, ensure_ascii=False)
+    return text.encode() + b"\n"
+
+
+def _checksum(value: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def open_store(address: str, *, create: bool = True) -> Store:
@@ -326,12 +318,14 @@ def locate_store(address: str) -> Store:
 
 
 def _check_version(store: Store) -> None:
-    found = store.read_json("store.json")
-    version = found.get("version", found.get("format")) if isinstance(found, dict) else None
-    if version == VERSION and isinstance(found.get("id"), str):
+    """Look at the version before the checksum: another version may have another one, or none."""
+    try:
+        version = json.loads(store.read("store.json"))["version"]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        version = VERSION
+    if version == VERSION or not isinstance(version, int):
+        store.read_json("store.json")
         return
-    if not isinstance(version, int) or version == VERSION:
-        raise store.damaged("store.json", expected=f'{{"id": "…", "version": {VERSION}}}', received=repr(found))
     raise StoreVersionError(
         _("the store {store} was written by another version of Tenarai", store=store.address),
         expected=_("version {version}", version=VERSION),

@@ -198,6 +198,16 @@ def load_manifest(store: Store, snapshot_id: str) -> Manifest:
         return Manifest(**_read_columns(arrays, snapshot_id, _read_pieces(file)))
 
 
+def without(snapshot: Snapshot, sha256s: Collection[str]) -> Snapshot:
+    """A snapshot without these images; its labels stay."""
+    info, keep = snapshot.info, ~np.isin(snapshot.sha256, list(sha256s))
+    columns = {name: getattr(snapshot, name)[keep] for name in COLUMNS}
+    pixels = snapshot.pixels[keep]
+    return Snapshot(
+        info=_describe(columns, [pixels], info.labels, info.normaliser, info.num_withheld), pixels=pixels, **columns
+    )
+
+
 def sort_labels(labels: Collection[str]) -> tuple[str, ...]:
     """Sort labels as people expect: numbers by value first, then the rest by code point."""
     return tuple(

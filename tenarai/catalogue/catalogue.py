@@ -25,6 +25,7 @@ _STATES = {state.value: state for state in State}
 
 _TEXTS = (Role, State, EventKind, Message)  # kinds of text that a row holds as plain text
 
+IMAGE_COLUMNS = [schema.images.c[field.name] for field in fields(Image)]
 CHUNK = 500  # parameters of one IN (…), rows of one insert: below every database's limit
 
 _T = TypeVar("_T")
@@ -77,8 +78,7 @@ class Catalogue:
         """
         table = schema.images
         wanted = [state.value for state in states or (State.OK,)]
-        columns = [table.c[field.name] for field in fields(Image)]
-        query = select(*columns).where(table.c.source == source, table.c.state.in_(wanted))
+        query = select(*IMAGE_COLUMNS).where(table.c.source == source, table.c.state.in_(wanted))
         if roles is not None:
             query = query.where(table.c.role.in_([role.value for role in roles]))
         if only_cells:
@@ -87,7 +87,7 @@ class Catalogue:
             query = query.where(table.c.sha256.in_(sha256s))
         query = query.execution_options(yield_per=10 * CHUNK)  # at a million, all rows beside all records would be 1 GB
         with self.reading() as connection:
-            rows = [_to_image(row) for row in connection.execute(query).tuples()]
+            rows = [to_image(row) for row in connection.execute(query).tuples()]
         if states is None and (answers := self.answers(source)):
             rows = [row for row in rows if answers.get((row.sha256, row.label)) is not EventKind.SET_ASIDE]
         return sorted(rows, key=lambda image: (image.path, image.file_id))  # databases differ in how they order text
@@ -116,7 +116,7 @@ class Catalogue:
         """A usable file of `digits/` under a label, the first by path; None if there is none."""
         table = schema.images
         query = (
-            select(*[table.c[field.name] for field in fields(Image)])
+            select(*IMAGE_COLUMNS)
             .where(table.c.source == source, table.c.label == label, table.c.role == Role.DIGITS.value)
             .where(table.c.state == State.OK.value, ~table.c.file_id.contains(CELL))
             .order_by(table.c.path)
@@ -124,7 +124,7 @@ class Catalogue:
         )
         with self.reading() as connection:
             row = connection.execute(query).tuples().first()
-        return _to_image(row) if row else None
+        return to_image(row) if row else None
 
     def events(self, source: str, run: str | None = None, *, after: str = "") -> list[Event]:
         """What happened to a source's files, oldest first; of one run, or of all.
@@ -181,9 +181,9 @@ class Catalogue:
         if not rows and not events and state is None:
             return
         with self.writing() as connection:
-            self._upsert(connection, schema.images, map(_to_values, rows))
+            self._upsert(connection, schema.images, map(to_values, rows))
             for chunk in _chunks(events, CHUNK):
-                values = [_seal(schema.events, {"source": source, **_to_values(event)}) for event in chunk]
+                values = [schema.seal(schema.events, {"source": source, **to_values(event)}) for event in chunk]
                 connection.execute(insert(schema.events), values)
             if state is not None:
                 text = json.dumps(state, sort_keys=True)
@@ -213,7 +213,7 @@ class Catalogue:
     def put_digits(self, digits: Iterable[Digit]) -> None:
         """Keep prepared images; one that is held already is replaced."""
         with self.writing() as connection:
-            self._upsert(connection, schema.digits, map(_to_values, digits))
+            self._upsert(connection, schema.digits, map(to_values, digits))
 
     def digits(self, normaliser: int, sha256s: Collection[str] | None = None) -> dict[str, Digit]:
         """Prepared images by sha256, ascending; those that cannot be used included.
@@ -370,10 +370,10 @@ class Catalogue:
         replaced = {name: statement.excluded[name] for name in names if name not in keys}
         upsert = statement.on_conflict_do_update(index_elements=keys, set_=replaced)
         for chunk in _chunks(values, CHUNK):
-            connection.execute(upsert, [_seal(table, row) for row in chunk])
+            connection.execute(upsert, [schema.seal(table, row) for row in chunk])
 
 
-def _to_image(row: Sequence[Any]) -> Image:
+def to_image(row: Sequence[Any]) -> Image:
     """A row as a record; words that many rows share are held once."""
     source, file_id, path, role, label, sha256, size, modified, state, reason, first, last, owner, stamp = row
     label = None if label is None else intern(label)
@@ -400,18 +400,13 @@ def _to_digit(row: Sequence[Any]) -> Digit:
     return Digit(sha256, normaliser, pixels, phash, group, load(reason), load(doubt))
 
 
-def _to_values(record: Image | Event | Digit) -> dict[str, Any]:
+def to_values(record: Image | Event | Digit) -> dict[str, Any]:
     """A record's fields by name; `dataclasses.asdict` copies deeply and takes four times as long."""
     values = {name: getattr(record, name) for name in record.__slots__}
     for name, value in values.items():
         if type(value) in _TEXTS:
             values[name] = dump(value)
     return values
-
-
-def _seal(table: Table, values: dict[str, Any]) -> dict[str, Any]:
-    """The values of a row with its checksum."""
-    return values | {"checksum": schema.checksum(values[name] for name in schema.sealed_columns(table))}
 
 
 def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

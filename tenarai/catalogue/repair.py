@@ -108,14 +108,12 @@ def fetch_again(store: Store, catalogue: Catalogue, sha256s: Collection[str]) ->
 def _read_again(catalogue: Catalogue, sha256s: Sequence[str]) -> None:
     """Let the next sync read these files again from the source, as if they had changed."""
     table = schema.images
-    names = schema.sealed_columns(table)
     with catalogue.writing() as connection:
         for start in range(0, len(sha256s), CHUNK):
             found = connection.execute(
                 select(table).where(table.c.sha256.in_(sha256s[start : start + CHUNK]))
             ).mappings()
-            for row in [dict(row) | {"stamp": ""} for row in found]:
-                row["checksum"] = schema.checksum(row[name] for name in names)
+            for row in [schema.seal(table, {**row, "stamp": ""}) for row in found]:
                 keys = [column == row[column.name] for column in table.primary_key]
                 connection.execute(update(table).where(*keys).values(row))
         connection.execute(delete(schema.sources))

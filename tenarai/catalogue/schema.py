@@ -6,7 +6,7 @@ refused, and the message says what to do. From 1.0.0 on, every 1.x opens the sto
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from hashlib import blake2b
 from typing import Any
@@ -144,6 +144,11 @@ def sealed_columns(table: Table) -> tuple[str, ...]:
     return tuple(column.name for column in table.columns if column.name not in {"id", "checksum"})
 
 
+def seal(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a row with its checksum."""
+    return {**values, "checksum": checksum(values[name] for name in sealed_columns(table))}
+
+
 def open_engine(url: URL) -> Engine:
     """Connect to a catalogue's database, make its tables if there are none, and check its version.
 
@@ -200,6 +205,7 @@ def _set_pragmas(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}")
     cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA secure_delete = ON")  # a picture that is forgotten leaves no bytes in the file
     cursor.close()
 
 

@@ -1,4 +1,4 @@
-"""Set up: `connect`, `doctor`, `check`, `up`, `deploy`, `notify`."""
+"""Set up: `connect`, `doctor`, `check`, `forget`, `up`, `deploy`, `notify`."""
 
 from __future__ import annotations
 
@@ -80,6 +80,23 @@ def check(store: str | None, repair: bool) -> None:
         say(plural("{n} fault was found", "{n} faults were found", len(faults)), fg="red", err=True)
         sys.exit(1)
     say(_("repaired; run a night, then check again") if faults else _("the store is whole"), bold=True)
+
+
+@click.command()
+@source_option
+@store_option
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+def forget(source: str | None, store: str | None, paths: tuple[str, ...]) -> None:
+    """Remove pictures that were deleted from all that is kept.
+
+    PATH is the file's path inside the source, as the reports show it. Delete the file there first.
+    """
+    from tenarai.forget import forget
+
+    for path in paths:
+        forget(read_settings(source=source, store=store), path, say)
+    say(_("Not removed: reports that were sent, artifacts in Prefect, copies of the store, and what models learned."))
+    say(_("The next night trains a model without it. `tenarai models` and `tenarai rollback` change the champion now."))
 
 
 @click.command()

@@ -126,6 +126,22 @@ def save_model(store: Store, model_id: str, trained: Trained) -> ModelInfo:
     return info
 
 
+def rename_snapshot(store: Store, model_id: str, snapshot: str, note: str) -> None:
+    """Give a model's snapshot another id, with a note why; what the fold models predicted for its rows goes.
+
+    Killed anywhere, the model stays whole, and the same call completes it.
+    """
+    info = load_info(store, model_id)
+    kept = {name: digest for name, digest in info.digests.items() if name not in {"card.md", "predictions.npz"}}
+    store.write_json(to_record(replace(info, digests=kept)), "models", model_id, "model.json")
+    info = replace(info, snapshot=snapshot, notes=(*info.notes, note))
+    card = write_card(info).encode()
+    store.write(card, "models", model_id, "card.md")
+    info = replace(info, digests={**kept, "card.md": hashlib.sha256(card).hexdigest()})
+    store.write_json(to_record(info), "models", model_id, "model.json")
+    store.remove("models", model_id, "predictions.npz")
+
+
 def load_info(store: Store, model_id: str) -> ModelInfo:
     """Load the record of a model; for any id of a base model, that of today's base.
 

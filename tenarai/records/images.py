@@ -99,6 +99,7 @@ class EventKind(StrEnum):
     """What happened to a file, or what a person answered; one file may have two events a night (changed and moved).
 
     `confirmed`: its label is right as it is. `set aside`: it is not a character. `reopened`: the answer was taken back.
+    `forgotten`: a person had the file at this path forgotten; the event holds nothing else of it.
     """
 
     ADDED = "added"
@@ -108,6 +109,7 @@ class EventKind(StrEnum):
     GONE = "gone"
     BACK = "back"
     REJECTED = "rejected"
+    FORGOTTEN = "forgotten"
     CONFIRMED = "confirmed"
     SET_ASIDE = "set aside"
     REOPENED = "reopened"

@@ -35,7 +35,7 @@ BEGINS = date(2027, 1, 1)
 MARKS = re.compile(r"(<!-- year -->\n).*(<!-- /year -->)", re.DOTALL)
 PLOT = "docs/pictures/year.png"
 ALT = (
-    "Held-out digits read right over the nights, by half of the writers, with Tenarai's gate and with two simpler rules"
+    "Held-out digits read right over the nights, by half of the writers, with Tenarai's gate and with three other rules"
 )
 
 

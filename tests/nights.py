@@ -10,6 +10,7 @@ from tenarai.records import (
     Change,
     Curves,
     Decision,
+    Doubling,
     Evaluation,
     Explanation,
     FreezeResult,
@@ -135,6 +136,7 @@ def busy_night(**given):
             "champion_score": Score.of(233, 243),
             "challenger_score": Score.of(240, 243),
             "pairs": PairedCounts(9, 2, 231, 1),
+            "doubling": Doubling(118, 243, Score.of(57, 60), Score.of(59, 60)),
             "fresh": Score.of(21, 23),
             "regression": (
                 _hard(1, "7", "7", "still misread", CaseStory("relapsed", "20261122-020000-0000", "m-c", 1, 5)),
@@ -210,6 +212,7 @@ def quiet_night(**given):
             "champion_score": None,
             "challenger_score": None,
             "pairs": None,
+            "doubling": None,
             "fresh": None,
             "confusion": (),
             "curves": None,

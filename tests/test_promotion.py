@@ -15,18 +15,28 @@ from tasks.decide import decide
 from tenarai.dataset import TEST, TRAIN, freeze, save_snapshot
 from tenarai.errors import ModelError
 from tenarai.evaluate import promotions
+from tenarai.evaluate.champions import promote_by_hand, roll_back_champion
+from tenarai.evaluate.compare import measure_doubling
 from tenarai.evaluate.holdout import count_learned, find_chosen, find_holdout
+from tenarai.evaluate.predictions import Predictions, load_model_by_id
+from tenarai.evaluate.read import read_files
+from tenarai.model import bundle
 from tenarai.model.bundle import base_info
+from tenarai.model.networks import build_mlp
 from tenarai.night import open_night
 from tenarai.records import (
+    Curves,
+    Doubling,
     Evaluation,
     Event,
     EventKind,
     Fingerprint,
     FreezeResult,
     Image,
+    ModelInfo,
     PairedCounts,
     Role,
+    Score,
     SnapshotInfo,
 )
 from tenarai.settings import Settings
@@ -127,7 +137,7 @@ def test_a_rolled_back_model_is_kept_out_under_any_name_on_the_same_snapshot(tmp
     assert promotions.champion(night.store).model == base_info().id
 
 
-def freeze_some(store, names, relabelled=()):
+def freeze_some(store, names, relabelled=(), test_share=0.3):
     """A snapshot of made-up images, two labels in turn."""
     images, prints = [], {}
     for name in names:
@@ -136,7 +146,7 @@ def freeze_some(store, names, relabelled=()):
         images.append(Image("s", sha, f"digits/{label}/{name}", Role.DIGITS, label, sha, 1))
         prints[sha] = Fingerprint(sha, bytes.fromhex(sha), sha)
     blank = [bytes(784)] * len(images)
-    snapshot = freeze(images, prints, lambda shas: blank[: len(shas)], normaliser=1, test_share=0.3).snapshot
+    snapshot = freeze(images, prints, lambda shas: blank[: len(shas)], normaliser=1, test_share=test_share).snapshot
     save_snapshot(store, snapshot)
     return snapshot
 
@@ -217,13 +227,6 @@ def test_a_person_can_put_back_what_was_rolled_back_and_then_it_is_not_undone_an
 
 
 def test_after_a_roll_back_everything_reads_as_before_the_promotion_to_the_bit(store, tmp_path):
-    from tenarai.evaluate.champions import promote_by_hand, roll_back_champion
-    from tenarai.evaluate.read import read_files
-    from tenarai.model import bundle
-    from tenarai.model.networks import build_mlp
-    from tenarai.records import Curves, ModelInfo
-    from tenarai.settings import Settings
-
     settings = Settings(store=str(tmp_path / "store"))
     promotions.begin_history(store)
     files = [save(tmp_path / f"{n}.png", picture(n)) for n in range(0, 60, 3)]
@@ -244,6 +247,32 @@ def test_after_a_roll_back_everything_reads_as_before_the_promotion_to_the_bit(s
         ("m-1", "promoted", "to see"),
         (base.id, "rolled back", "seen"),
     ]
+
+
+def test_what_the_last_doubling_brought_is_measured_on_images_that_neither_model_was_trained_on(store):
+    first, now = freeze_some(store, range(20), test_share=0.05), freeze_some(store, range(100))
+    base = bundle.base_info()
+    info = ModelInfo(
+        id="", labels=base.labels, normaliser=base.normaliser, recipe="mlp", epochs=1, snapshot=first.info.id
+    )
+    bundle.save_model(store, "m-1", bundle.Trained(info, build_mlp(10), Curves((), {}), np.empty((0, 10), np.float32)))
+    sizes = {"m-1": first.info.num_train, "": 0, "m-2": 1 + now.info.num_train // 2}
+    nights = [{"challenger": model, "num_train": num} for model, num in sizes.items()]
+    learned = set(first.groups[first.rows(TRAIN)].tolist())
+    rows = np.array([row for row in now.rows(TEST) if now.groups[row] not in learned])
+    assert 20 <= len(rows) < now.info.num_test
+    challenger = Predictions(info, now.labels(), np.empty(0))
+    blank = str(Predictions.of(load_model_by_id(store, "m-1"), now.pixels[:1]).labels[0])
+    assert measure_doubling(store, nights, now, challenger) == Doubling(
+        first.info.num_train,
+        now.info.num_train,
+        Score.of(int((now.labels()[rows] == blank).sum()), len(rows)),
+        Score.of(len(rows), len(rows)),
+    )
+    assert measure_doubling(store, nights[1:], now, challenger) is None  # m-2 learned from more than half
+    assert measure_doubling(store, nights, first, Predictions(info, first.labels(), np.empty(0))) is None
+    (Path(store.address) / "models/m-1/weights.npz").unlink()
+    assert measure_doubling(store, nights, now, challenger) is None
 
 
 def test_images_that_a_person_labelled_after_looking_at_a_model_are_trained_on_and_never_counted(tmp_path):

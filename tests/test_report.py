@@ -173,6 +173,18 @@ def test_what_a_challenger_reads_that_was_not_promoted_solves_nothing():
     assert view.number == Score.of(233, 243)
 
 
+def test_one_sentence_says_what_twice_as_many_images_brought_and_none_where_it_was_not_measured(busy, quiet):
+    sentence = (
+        "With 118 images it read 95.0 % (95 % interval 86.3 % – 98.3 %) of the same 60 held-out images; with 243 "
+        "images it reads 98.3 % (95 % interval 91.1 % – 99.7 %)."
+    )
+    assert sentence in text(busy)
+    assert "of the same 60 held\\-out images" in busy.artifacts["nightly-report"]
+    assert "held-out images" not in text(quiet)
+    japanese = build_report(busy_night(), NoPictures(), language="ja")
+    assert "118 枚で学習したときは 95.0 %（95 % 区間 86.3 % 〜 98.3 %）正しく読みました" in text(japanese)
+
+
 def test_models_are_numbered_in_the_order_in_which_they_were_trained():
     view = make_view(busy_night())
     assert [view.name(model) for model in ("m-a", "m-b", "m-e", "unknown")] == [

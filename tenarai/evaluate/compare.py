@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.catalogue import Catalogue
-from tenarai.dataset import REGRESSION, TRAIN, Snapshot, load_snapshot
+from tenarai.dataset import REGRESSION, TEST, TRAIN, Snapshot, load_snapshot
+from tenarai.errors import TenaraiError
 from tenarai.evaluate.champions import describe_changes
+from tenarai.evaluate.gate import MIN_EVIDENCE
 from tenarai.evaluate.holdout import (
+    Nights,
     best_labels,
     count_learned,
     cross_fit,
@@ -34,7 +37,7 @@ from tenarai.evaluate.suspects import find_suspects
 from tenarai.model.bundle import load_curves, load_predictions
 from tenarai.model.explain import find_nearest, map_occlusion
 from tenarai.prepare import NORMALISER_VERSION
-from tenarai.records import Case, Evaluation, Explanation, Image, PairedCounts, Prediction, Role, Score
+from tenarai.records import Case, Doubling, Evaluation, Explanation, Image, PairedCounts, Prediction, Role, Score
 from tenarai.store import Store
 
 MAX_EXPLAINED = 24
@@ -79,6 +82,7 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
         disputed=_list_cases(images, snapshot, differ, theirs.rows(differ), honest_reads),
         num_evidence=int((~is_chosen(snapshot, chosen) & (snapshot.splits != REGRESSION)).sum()),
         num_learned=count_learned(store, nights, champion.info, snapshot),
+        doubling=measure_doubling(store, nights, snapshot, ours),
         is_first=not set(champion.info.labels) & set(labels),
         forgotten=tuple(sorted((set(champion.info.labels) - set(info.labels)) & {file.label or "" for file in files})),
         fresh=Score.of(len(fresh) - len(misread), len(fresh)),
@@ -132,6 +136,39 @@ def explain_misread(store: Store, evaluation: Evaluation) -> tuple[Explanation, 
         Explanation(sha256, tuple((str(snapshot.sha256[row]), str(labels[row])) for row in train[near]), heat.tobytes())
         for sha256, near, heat in zip(misread, nearest, map_occlusion(model, pixels), strict=True)
     )
+
+
+def measure_doubling(store: Store, nights: Nights, snapshot: Snapshot, challenger: Predictions) -> Doubling | None:
+    """Compare the challenger with the last one that learned from at most half as many images, on held-out images.
+
+    None without such a model, where it cannot be loaded any more, and with too few images to compare them on.
+
+    Args:
+        store: Holds the models.
+        nights: Records of earlier nights.
+        snapshot: Tonight's.
+        challenger: What it reads in the images of the snapshot.
+    """
+    num_now = len(snapshot.rows(TRAIN))
+    trained = [
+        (str(night["challenger"]), int(night.get("num_train", 0))) for night in nights if night.get("challenger")
+    ]
+    model, num_before = next(((m, num) for m, num in reversed(trained) if 0 < num <= num_now / 2), ("", 0))
+    if not model:
+        return None
+    try:
+        earlier = load_model_by_id(store, model)
+        known = groups_trained_on(store, earlier.info)
+    except TenaraiError:  # a person may have deleted it, or the normaliser has changed
+        return None
+    rows = np.array([row for row in snapshot.rows(TEST) if snapshot.groups[row] not in known], dtype=np.intp)
+    if len(rows) < MIN_EVIDENCE:
+        return None
+    truth = snapshot.labels()[rows]
+    before = Predictions.of(earlier, snapshot.pixels[rows]).labels == truth
+    now = challenger.labels[rows] == truth
+    scores = [Score.of(int(right.sum()), len(rows)) for right in (before, now)]
+    return Doubling(num_before, num_now, *scores)
 
 
 def pair_up(champion_right: NDArray[np.bool_], challenger_right: NDArray[np.bool_]) -> PairedCounts:

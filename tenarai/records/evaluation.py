@@ -168,6 +168,21 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubling:
+    """What at least twice as many images brought: two models of one collection on the same held-out images.
+
+    Attributes:
+        num_before, num_now: From how many of the owner's images the earlier model and tonight's challenger learned.
+        before, now: Their scores on images that neither was trained on.
+    """
+
+    num_before: int
+    num_now: int
+    before: Score
+    now: Score
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """Champion and challenger, compared on images that neither was trained on, and on the regression set.
 
@@ -180,6 +195,7 @@ class Evaluation:
         disputed: Those that only one of the two reads correctly, the lost ones first.
         num_evidence: Images of the collection that nobody chose by looking at a model.
         num_learned: From how many of the owner's images champion and challenger learned.
+        doubling: The challenger beside the last one that learned from half as many images or fewer; None without one.
         is_first: Whether the champion knows none of the labels.
         forgotten: Labels that the champion reads and the challenger does not, though they have images.
         fresh: Champion's score on tonight's new labelled images, before training on them (test-then-train).
@@ -202,6 +218,7 @@ class Evaluation:
     disputed: tuple[Case, ...] = ()
     num_evidence: int = 0
     num_learned: tuple[int, int] = (0, 0)
+    doubling: Doubling | None = None
     is_first: bool = False
     forgotten: tuple[str, ...] = ()
     fresh: Score | None = None

@@ -78,6 +78,7 @@ def remember_night(report: NightReport) -> dict[str, object]:
         "created": report.created,
         "fingerprint": report.frozen.fingerprint,
         "snapshot": report.frozen.info.id if report.frozen.info else "",
+        "num_train": report.frozen.info.num_train if report.frozen.info else 0,
         "verdict": report.decision.verdict,
         "cause": report.decision.cause,
         "champion": report.champion,

@@ -62,6 +62,8 @@ class _Page:
         parts = [self._title(view.title), self._picture(summary, view.sentence), self._say(view.sentence)]
         if view.number:
             parts.append(f"**{percent(view.number.accuracy)}** {self._say(view.number_of())}")
+        if doubling := view.doubling():
+            parts.append(self._say(doubling))
         tasks = [f"* {self._say(sentence)}" for _anchor, sentence in view.today()]
         parts += [f"## {self._say(_('Today'))}", "\n".join(tasks) or self._say(_("Nothing to do."))]
         rows = [[self._say(item.path), self._say(load(item.reason))] for item in view.unusable[:MAX_UNUSABLE]]

@@ -154,6 +154,21 @@ class View:
             right=right,
         )  # type: ignore[return-value]
 
+    def doubling(self) -> Message | None:
+        """What twice as many images brought, in one sentence; None where it was not measured."""
+        found = self.night.evaluation.doubling
+        if found is None:
+            return None
+        return _(
+            "With {num_before} images it read {before} of the same {images} held-out images; with {num_now} images it "
+            "reads {now}.",
+            num_before=found.num_before,
+            before=_word_share(found.before),
+            images=found.now.num_images,
+            num_now=found.num_now,
+            now=_word_share(found.now),
+        )
+
     def comparison(self) -> list[tuple[Message, Message | str]]:
         """The numbers that the gate decided by; empty on a night without a challenger."""
         evaluation = self.night.evaluation
@@ -246,6 +261,11 @@ def _word_score(score: Score) -> Message:
         low=percent(score.low),
         high=percent(score.high),
     )
+
+
+def _word_share(score: Score) -> Message:
+    low, high = percent(score.low), percent(score.high)
+    return _("{share} (95 % interval {low} – {high})", share=percent(score.accuracy), low=low, high=high)
 
 
 def word_day(moment: datetime) -> Message:

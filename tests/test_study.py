@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from rich.cells import cell_len
 
 from tenarai.cli.main import main
+from tenarai.cli.studies import show_table
 from tenarai.errors import ImageError, SettingsError
 from tenarai.locale import translate
 from tenarai.settings import Settings, StudySettings
@@ -29,7 +31,7 @@ from tenarai.study.plan import (
     train_as_in_a_night,
 )
 from tenarai.study.report import render_html, render_markdown, write_report
-from tenarai.study.tables import as_text, find_headline, make_tables
+from tenarai.study.tables import find_headline, make_tables
 from tenarai.study.workers import ResultCache, train_all
 from tests.browser import chromium, listen
 from tests.collections_of_digits import fill, picture, save
@@ -326,7 +328,7 @@ def test_with_one_image_per_label_the_report_says_that_there_are_no_others():
     assert not study.part("samples")
     assert not study.part("switches")
     assert "no others to evaluate it on" in find_headline(make_tables(study))
-    assert "–" in as_text(table_of(study, "article"), "en")
+    assert "–" in table_of(study, "article").rows[0]
 
 
 def test_the_answer_says_what_is_read_and_what_makes_it_right():
@@ -341,7 +343,7 @@ def test_the_answer_says_what_is_read_and_what_makes_it_right():
         "This 4 is read as 5 by the article's network, 40 epochs. Every seed is right with: the same reading for both."
     )
     assert said[1] == "With the article's network, 200 epochs, 0/2 seeds are right."
-    assert said[2] == "The base model reads 4 (90.0 %)."
+    assert said[2] == "The base model reads 4 (90.0\u00a0%)."
     nowhere = find(StudySettings(seeds=2), data, lambda trial, result: replace(result, answer="5"))
     assert "Nothing that was tried is right" in table_of(nowhere, "question").sentences[0]
 
@@ -383,14 +385,23 @@ def test_the_json_holds_what_the_tables_show(shown, tmp_path):
     write_report(open_store(str(tmp_path)), "x", study, tables, data, "en")
     found = json.loads((tmp_path / "studies" / "x" / "study.json").read_text())
     shares = [row["training"]["middle"] for row in found["rows"] if row["part"] == "epochs"]
-    assert [f"{100 * share:.1f} %" for share in shares] == [row[2] for row in table_of(study, "epochs").rows]
+    assert [f"{100 * share:.1f}\u00a0%" for share in shares] == [row[2] for row in table_of(study, "epochs").rows]
     assert found["seeds"] == 2
 
 
-def test_columns_of_a_table_are_aligned():
-    study = find(StudySettings(seeds=1, parts=("samples",)), data_of(20, labels=("四", "五")))
-    _title, _blank, *lines, _gap, _note = as_text(table_of(study, "samples"), "en").splitlines()
-    assert len({len(line) for line in lines}) == 1
+@pytest.mark.parametrize("part", ["article", "epochs", "samples", "switches"])
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_a_table_fits_eighty_columns_in_the_terminal(capsys, monkeypatch, part, language):
+    monkeypatch.setenv("COLUMNS", "80")
+    study = find(StudySettings(seeds=1), data_of(20, labels=("四", "五")))
+    table = table_of(study, part)
+    show_table(replace(table, note=""), language)
+    shown = capsys.readouterr().out.splitlines()
+    found = (f"* {translate(sentence, language)}" for sentence in table.sentences)
+    columns = set(shown) - {translate(table.title, language), *found}
+    assert max(map(cell_len, columns)) <= 80
+    words = {word for line in columns for word in line.split()}
+    assert {word for row in table.rows for cell in row for word in translate(cell, language).split()} <= words
 
 
 def test_the_same_images_and_form_name_the_same_study():

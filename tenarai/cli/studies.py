@@ -13,6 +13,7 @@ from tenarai.locale import _, translate
 
 if TYPE_CHECKING:
     from tenarai.settings import StudySettings
+    from tenarai.study import Table
 
 PARTS = ("article", "epochs", "samples", "switches")
 RECIPES = ("mlp", "cnn", "transfer")
@@ -68,7 +69,7 @@ def study(
     The article's experiment: how many epochs and images are worth it, and why a 4 is misread. Ctrl-C keeps what is
     done; the same command continues from there.
     """
-    from tenarai.study import as_text, run_study
+    from tenarai.study import run_study
 
     if bool(label) != bool(image):
         raise click.UsageError(translate(_("--image and --label belong together: give both"), read_language()))
@@ -77,9 +78,28 @@ def study(
     form = _make_form(asked)
     report = run_study(settings, form, say, image=image, label=label, workers=workers, retrain=retrain)
     for table in report.tables:
-        say("\n" + as_text(table, settings.language))
+        show_table(table, settings.language)
     say(report.headline, bold=True)
     say(_("report: {place}", place=report.place))
+
+
+def show_table(table: Table, language: str) -> None:
+    """Print a part of a study: its heading, what was found, and the numbers in columns."""
+    from rich.console import Console
+    from rich.table import Table as Columns
+    from rich.text import Text
+
+    columns = Columns(box=None, pad_edge=False)
+    for number, title in enumerate(table.head):
+        columns.add_column(Text(translate(title, language)), justify="right" if number else "left")
+    for row in table.rows:
+        columns.add_row(*(Text(translate(cell, language)) for cell in row))
+    click.echo()
+    say(table.title, bold=True)
+    for sentence in table.sentences:
+        click.echo(f"* {translate(sentence, language)}")
+    Console().print(columns)
+    say(table.note)
 
 
 def _invalid(message: str, ctx: click.Context, param: click.Parameter) -> click.BadParameter:

@@ -9,14 +9,12 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import socket
-from functools import partial
 from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import cv2
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -27,8 +25,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tenarai.errors import TenaraiError
 from tenarai.label.desk import Desk, Item
-from tenarai.locale import Message, _, translate
+from tenarai.locale import _
 from tenarai.prepare import decode
+from tenarai.report.html import page_template
 from tenarai.report.pictures import data_uri
 from tenarai.settings import Settings
 
@@ -96,16 +95,7 @@ class Page:
         self._desk, self._language, self._login = desk, language, login
         self._token = secrets.token_urlsafe(24)
         self._notice: tuple[str, bool] = ("", False)  # of the last answer, and whether it is an error
-        environment = Environment(
-            loader=PackageLoader("tenarai.label"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters["said"] = partial(translate, language=language)
-        environment.globals["_"] = lambda text, **fields: translate(Message(text, fields), language)
-        self._template = environment.get_template("label.html.jinja")
+        self._template = page_template("tenarai.label", "label.html.jinja", language)
 
     async def show(self, request: Request) -> Response:
         """The next image, or the login form."""
@@ -191,7 +181,6 @@ class Page:
         page = self._template.render(
             {"item": None, "notice": "", "is_error": False, "can_undo": False, **given},
             view=view,
-            language=self._language,
             token=self._token,
             nonce=nonce,
         )

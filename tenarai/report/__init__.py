@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tenarai.records import NightReport
 from tenarai.report.describe import as_json
-from tenarai.report.html import page_style, render_html
+from tenarai.report.html import render_html
 from tenarai.report.markdown import escape, render_artifacts
 from tenarai.report.pictures import Pictures, StorePictures
 from tenarai.report.plots import draw_plots
@@ -22,7 +22,6 @@ __all__ = [
     "build_report",
     "escape",
     "make_view",
-    "page_style",
     "write_report",
 ]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from tenarai.locale import Message, _, load, plural, translate
@@ -28,13 +27,12 @@ def render_html(view: View, pictures: Pictures, plots: Mapping[str, str], langua
         language: en or ja.
         sheet: The practice sheet, a PDF, which the page carries with it. Default: none.
     """
-    page = _template(language).render(
+    page = page_template("tenarai.report", "report.html.jinja", language).render(
         view=view,
         night=view.night,
         album=Album(pictures, PICTURE_BYTES),
         plots=plots,
         explanations={item.sha256: item for item in view.night.explanations},
-        language=language,
         window=WINDOW,
         sheet=data_uri(sheet) if sheet else "",
     )
@@ -42,22 +40,23 @@ def render_html(view: View, pictures: Pictures, plots: Mapping[str, str], langua
 
 
 @cache
-def _template(language: str) -> Template:
-    """The template; messages are worded in a language as they are written into the page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def page_template(package: str, name: str, language: str) -> Template:
+    """A page's template; messages are worded in a language as they are written into the page.
+
+    Args:
+        package: Has the template in its folder `templates`; the report's own ones can be included, too.
+        name: File name.
+        language: en or ja.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("tenarai.report"),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("tenarai.report")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=lambda value: translate(value, language) if isinstance(value, Message) else value,
     )
-    environment.globals.update(_=_, plural=plural, load=load, percent=percent)
-    return environment.get_template("report.html.jinja")
-
-
-def page_style() -> str:
-    """The style sheet of the page, for other pages that should look like it."""
-    return (files("tenarai.report") / "templates" / "report.css").read_text(encoding="utf-8")
+    environment.globals.update(_=_, plural=plural, load=load, percent=percent, language=language)
+    return environment.get_template(name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -67,7 +67,7 @@ def draw_plots(view: View, language: str) -> dict[str, str]:
 
 def plot_history(view: View, language: str, theme: Theme) -> Figure:
     """The trend as a figure of its own."""
-    figure, axes = _figure(WIDTH, 170, theme)
+    figure, axes = plot_figure("", "", language, theme, height=170)
     draw_history(axes, view.progress[-MAX_NIGHTS:], language, theme)
     return figure
 
@@ -93,24 +93,44 @@ def draw_history(axes: Axes, nights: Sequence[NightOfNew], language: str, theme:
 
 
 def plot_curves(curves: Curves, name: str, language: str, theme: Theme) -> Figure:
-    """Loss or accuracy by epoch: each fold, their mean, and the chosen epoch.
+    """Loss or accuracy by epoch: each fold, their mean, and the chosen epoch."""
+    title = _("read correctly") if name == "accuracy" else _("loss")
+    chosen = _("epochs chosen: {epochs}", epochs=curves.chosen_epoch)
+    folds = curves.folds or (curves.refit,)
+    return plot_fits(folds, name, title, {curves.chosen_epoch: chosen}, language, theme)
+
+
+def plot_fits(
+    fits: Sequence[Mapping[str, list[float]]],
+    name: str,
+    title: str,
+    marks: Mapping[float, str],
+    language: str,
+    theme: Theme,
+) -> Figure:
+    """Loss or accuracy by epoch: each fit as a faint line, and their mean.
 
     Images in training are grey and thin: they say how well a model remembers, not how well it reads.
+
+    Args:
+        fits: Their histories: lists over epochs by name.
+        name: loss or accuracy; `val_` and the name is that of images held out.
+        title: Heading.
+        marks: What to say of which epochs.
+        language: en or ja.
+        theme: Colours.
     """
-    figure, axes = _figure(WIDTH, 210, theme)
-    folds = curves.folds or (curves.refit,)
+    figure, axes = plot_figure(title, _("epoch"), language, theme)
     scale = 100 if name == "accuracy" else 1
     for key, colour, label, width in (
         (name, theme.soft, _("images in training"), 1.2),
         (f"val_{name}", theme.line, _("images held out"), 2.2),
     ):
-        _draw_folds(axes, [scale * np.array(fold[key]) for fold in folds if fold.get(key)], colour, width)
-        axes.plot([], [], color=colour, linewidth=width, label=translate(label, language))
-    chosen = translate(_("epochs chosen: {epochs}", epochs=curves.chosen_epoch), language)
-    axes.axvline(curves.chosen_epoch, color=theme.mark, linestyle="--", linewidth=1.4, label=chosen)
-    title = _("read correctly") if name == "accuracy" else _("loss")
-    axes.set_title(translate(title, language), loc="left", fontsize=12, color=theme.ink)
-    axes.set_xlabel(translate(_("epoch"), language), fontsize=12, color=theme.ink)
+        if lines := [scale * np.array(fit[key]) for fit in fits if fit.get(key)]:
+            _draw_fits(axes, lines, colour, width)
+            axes.plot([], [], color=colour, linewidth=width, label=translate(label, language))
+    for epoch, mark in marks.items():
+        axes.axvline(epoch, color=theme.mark, linestyle="--", linewidth=1.4, label=translate(mark, language))
     if name == "accuracy":
         _in_percent(axes)
     else:
@@ -150,14 +170,12 @@ def draw_png(figure: Figure, *, dpi: int = 216) -> bytes:
         return buffer.getvalue()
 
 
-def _draw_folds(axes: Axes, folds: list[Any], colour: str, width: float) -> None:
-    """Every fold as a faint line, and their mean as far as at least half of them went."""
-    if not folds:
-        return
-    for fold in folds:
-        axes.plot(range(1, len(fold) + 1), fold, color=colour, alpha=0.3, linewidth=0.8)
-    length = sorted(len(fold) for fold in folds)[len(folds) // 2]
-    mean = [float(np.mean([fold[epoch] for fold in folds if len(fold) > epoch])) for epoch in range(length)]
+def _draw_fits(axes: Axes, fits: list[Any], colour: str, width: float) -> None:
+    """Every fit as a faint line, and their mean as far as at least half of them went."""
+    for fit in fits:
+        axes.plot(range(1, len(fit) + 1), fit, color=colour, alpha=0.3, linewidth=0.8)
+    length = sorted(len(fit) for fit in fits)[len(fits) // 2]
+    mean = [float(np.mean([fit[epoch] for fit in fits if len(fit) > epoch])) for epoch in range(length)]
     axes.plot(range(1, length + 1), mean, color=colour, linewidth=width)
 
 
@@ -195,11 +213,14 @@ def dress(axes: Axes, theme: Theme, *, fontsize: float = 12) -> None:
     axes.grid(alpha=0.25, linewidth=0.6, color=theme.soft)
 
 
-def _figure(width: int, height: int, theme: Theme) -> tuple[Figure, Axes]:
+def plot_figure(title: str, x_label: str, language: str, theme: Theme, *, height: int = 210) -> tuple[Figure, Axes]:
+    """A figure as wide as a phone with one plot in it; its height in CSS pixels."""
     from matplotlib.figure import Figure
 
     use_fonts()
-    figure = Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained")
+    figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, layout="constrained")
     axes = figure.add_subplot(1, 1, 1)
     dress(axes, theme)
+    axes.set_title(translate(title, language), loc="left", fontsize=12, color=theme.ink)
+    axes.set_xlabel(translate(x_label, language), fontsize=12, color=theme.ink)
     return figure, axes

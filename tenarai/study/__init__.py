@@ -24,10 +24,10 @@ from tenarai.study.data import StudyData, load_data
 from tenarai.study.findings import make_study
 from tenarai.study.plan import list_trials, make_plan
 from tenarai.study.report import render_markdown, write_report
-from tenarai.study.tables import Table, as_text, find_headline, make_tables
+from tenarai.study.tables import Table, find_headline, make_tables
 from tenarai.study.workers import ResultCache, train_all
 
-__all__ = ["StudyReport", "Table", "as_text", "run_study"]
+__all__ = ["StudyReport", "Table", "run_study"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,18 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.catalogue import Catalogue, open_catalogue
-from tenarai.dataset import REGRESSION, freeze
+from tenarai.dataset import REGRESSION, TrainingSet, freeze
 from tenarai.errors import ImageError, SettingsError
 from tenarai.evaluate.inbox import soften
 from tenarai.locale import _, plural
-from tenarai.prepare import (
-    NORMALISER_VERSION,
-    decode,
-    has_dark_ink,
-    prepare_images,
-    run_stages,
-    squeeze,
-)
+from tenarai.prepare import NORMALISER_VERSION, decode, has_dark_ink, prepare_images, run_stages, squeeze
 from tenarai.records import Image, Role
 from tenarai.settings import Settings
 from tenarai.store import open_store
@@ -114,6 +107,11 @@ class StudyData:
         looks = soften(np.concatenate([self.readings[NORMALISED], self.misread.readings[NORMALISED][None]]))
         return np.argsort(-(looks[:-1] @ looks[-1]), kind="stable")
 
+    def training_set(self, reading: str, rows: Rows | slice = slice(None)) -> TrainingSet:
+        """Rows read in one way, to train on; all of them by default."""
+        pixels, targets, groups = self.readings[reading][rows], self.targets[rows], self.groups[rows]
+        return TrainingSet(pixels, targets, groups, self.labels, self.normaliser)
+
     def draw(self, seed: int, per_label: int) -> tuple[Rows, Rows]:
         """Rows to train on, and rows held out.
 
@@ -192,15 +190,9 @@ def load_data(
     readings = {way: np.stack([found[way] for found in others]) for way in others[0]}
     used, targets = np.unique(snapshot.targets[rows], return_inverse=True)
     labels = tuple(snapshot.info.labels[number] for number in used)
+    counts = {"labels": len(labels), "unused": len(images) - len(rows)}
     used_images = plural("{n} image", "{n} images", len(rows))
-    say(
-        _(
-            "{images} of {labels} labels; {unused} files are not used",
-            images=used_images,
-            labels=len(labels),
-            unused=len(images) - len(rows),
-        )
-    )
+    say(_("{images} of {labels} labels; {unused} files are not used", images=used_images, **counts))
     return StudyData(
         labels,
         targets.astype(np.int64),

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tenarai.dataset import TrainingSet
 from tenarai.errors import TrainingError
 from tenarai.locale import _
 from tenarai.settings import TrainingSettings
@@ -105,8 +104,7 @@ class Experiment:
         from tenarai.model.networks import build_mlp
         from tenarai.model.recipes import RECIPES, NetworkFitter
 
-        data = self._data
-        images = TrainingSet(data.readings[reading], data.targets, data.groups, data.labels, data.normaliser)
+        images = self._data.training_set(reading)
         if recipe == "article":
             scale = 1.0 if reading == RAW else 1 / 255
             return NetworkFitter(images, seed, build=lambda k: build_mlp(k, scale=scale), batch=batch)
@@ -116,15 +114,8 @@ class Experiment:
         """As a night trains: folds of the training images find the number of epochs, then all of them are learned."""
         from tenarai.model.train import train_model
 
-        data = self._data
         trained = train_model(
-            TrainingSet(
-                data.readings[trial.reading][train],
-                data.targets[train],
-                data.groups[train],
-                data.labels,
-                data.normaliser,
-            ),
+            self._data.training_set(trial.reading, train),
             TrainingSettings(
                 recipe=trial.recipe,  # type: ignore[arg-type]
                 max_epochs=trial.epochs,

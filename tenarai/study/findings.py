@@ -83,13 +83,13 @@ class Curves:
 
     Attributes:
         recipe: Which one.
-        curves: A value per epoch of `loss`, `accuracy`, `val_loss` and `val_accuracy`.
+        fits: For each seed `loss`, `accuracy`, `val_loss` and `val_accuracy`, lists over epochs.
         best: Epoch of the lowest held-out loss; None where nothing was held out.
         overfits: Whether the held-out loss rises by more than 5 % from there to the last epoch.
     """
 
     recipe: str
-    curves: dict[str, tuple[Spread, ...]]
+    fits: tuple[dict[str, list[float]], ...]
     best: Spread | None
     overfits: bool
 
@@ -210,17 +210,12 @@ def follow_curves(plan: Sequence[Line], results: Results) -> Iterator[Curves]:
     """How each recipe learned over a fixed number of epochs."""
     trials = {line.recipe: line.trials for line in plan if line.part == "epochs" and line.what == FIXED}
     for recipe, ones in trials.items():
-        histories = [results[trial].history for trial in ones]
-        curves = {
-            name: tuple(_spread(values) for values in zip(*(history[name] for history in histories), strict=True))
-            for name in sorted(histories[0])
-        }
-        if "val_loss" not in curves:
-            yield Curves(recipe, curves, None, False)
-            continue
-        best = [int(np.argmin(history["val_loss"])) + 1 for history in histories]
-        losses = [spread.middle for spread in curves["val_loss"]]
-        yield Curves(recipe, curves, _spread(best, float(np.median(best))), losses[-1] > OVERFIT * min(losses))
+        fits = tuple(results[trial].history for trial in ones)
+        losses = [fit["val_loss"] for fit in fits if "val_loss" in fit]
+        best = [int(np.argmin(loss)) + 1 for loss in losses]
+        mean = np.mean(losses, axis=0) if losses else np.zeros(1)
+        spread = _spread(best, float(np.median(best))) if best else None
+        yield Curves(recipe, fits, spread, bool(mean[-1] > OVERFIT * mean.min()))
 
 
 def say_held_out(data: StudyData, form: StudySettings) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from unicodedata import east_asian_width
 
-from tenarai.locale import _, plural, translate
+from tenarai.locale import _, plural
+from tenarai.report.view import percent
 from tenarai.study.findings import Curves, Row, Share, Study
 from tenarai.study.plan import STOPPING
 
@@ -44,32 +44,12 @@ def find_headline(tables: Sequence[Table]) -> str:
     return next(sentences, _("there were too few images to try anything"))
 
 
-def as_text(table: Table, language: str) -> str:
-    """The table for a terminal, columns aligned."""
-    lines = [[translate(cell, language) for cell in line] for line in (table.head, *table.rows)]
-    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
-    aligned = ["  ".join(_pad(line, widths)).rstrip() for line in lines]
-    sentences = [f"* {translate(sentence, language)}" for sentence in table.sentences]
-    return "\n".join([translate(table.title, language), *sentences, "", *aligned, "", translate(table.note, language)])
-
-
-def _pad(line: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
-    """Words to the left, numbers to the right."""
-    for number, (cell, width) in enumerate(zip(line, widths, strict=True)):
-        space = " " * (width - _width(cell))
-        yield space + cell if number else cell + space
-
-
-def _width(text: str) -> int:
-    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
 def _question(study: Study, rows: list[Row]) -> Table:
     cells = tuple(
         (
             row.what,
             ", ".join(label if number == seeds else f"{label} ×{number}" for label, number in row.answers),
-            _percent(row.confidence),
+            percent(row.confidence),
             f"{row.num_right}/{seeds}",
         )
         for row in rows
@@ -96,7 +76,7 @@ def _answer(study: Study, rows: list[Row]) -> Iterator[str]:
     else:
         yield _("This {label} is read as {read} by {network}. Nothing that was tried is right in every seed.", **given)
     yield _("With {network}, {seeds} seeds are right.", network=longer.what, seeds=f"{longer.num_right}/{study.seeds}")
-    confidence = _percent(base.confidence)
+    confidence = percent(base.confidence)
     yield _("The base model reads {label} ({confidence}).", label=base.answers[0][0], confidence=confidence)
     same = sum(label == study.label for _row, label in study.nearest)
     yield _("{same} of the {number} most similar images have its label.", same=same, number=len(study.nearest))
@@ -156,7 +136,7 @@ def _epochs(study: Study, rows: list[Row]) -> Table:
         (
             _("{recipe}: {what}", recipe=row.recipe, what=row.what),
             f"{row.epochs.middle:.0f}"
-            + (f" ({row.epochs.lowest:.0f}–{row.epochs.highest:.0f})" if row.what == STOPPING else ""),
+            + (f"\u00a0({row.epochs.lowest:.0f}–{row.epochs.highest:.0f})" if row.what == STOPPING else ""),
             _mean(row.training),
             _range(row.held_out),
             "–" if row.loss is None else f"{row.loss:.3f}",
@@ -173,7 +153,7 @@ def say_best(curves: Curves) -> str:
     """Where the held-out loss is lowest, and whether over-fitting begins there."""
     if curves.best is None:
         return _("nothing was held out, so it is unknown where over-fitting begins.")
-    best, last = curves.best, len(curves.curves["loss"])
+    best, last = curves.best, len(curves.fits[0]["loss"])
     given = {"epoch": f"{best.middle:.0f}", "lowest": f"{best.lowest:.0f}", "highest": f"{best.highest:.0f}"}
     if curves.overfits:
         return _("over-fitting begins after epoch {epoch} (seeds: {lowest} to {highest}).", **given)
@@ -240,14 +220,10 @@ def _seeds(study: Study) -> str:
     return plural("{n} seed", "{n} seeds", study.seeds)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
 def _mean(share: Share | None) -> str:
-    return _percent(share.middle) if share else "–"
+    return percent(share.middle) if share else "–"
 
 
 def _range(share: Share | None) -> str:
     """`90.4 % (88–93)`."""
-    return f"{_mean(share)} ({100 * share.lowest:.0f}–{100 * share.highest:.0f})" if share else "–"
+    return f"{_mean(share)}\u00a0({100 * share.lowest:.0f}–{100 * share.highest:.0f})" if share else "–"

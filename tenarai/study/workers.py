@@ -27,7 +27,7 @@ from tenarai.study.plan import Result, Trial
 
 VERSION = 2  # raise it when the same trial would give other numbers
 FOLDER = "studies"
-ENVIRONMENT = {
+ONE_THREAD = {
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -103,27 +103,15 @@ def train_all(
         results[trial] = result
         cost_left, cost_done, seconds = cost_left - _cost(trial), cost_done + _cost(trial), seconds + result.seconds
         left = round(cost_left * seconds / cost_done / workers)
-        say(
-            _(
-                "{number} of {total}: {trial}, {minutes} min left",
-                number=number,
-                total=len(todo),
-                minutes=-(-left // 60),
-                trial=_describe(trial, result),
-            )
-        )
+        counts = {"number": number, "total": len(todo), "minutes": -(-left // 60)}
+        say(_("{number} of {total}: {trial}, {minutes} min left", trial=_describe(trial, result), **counts))
     return results
 
 
 def _describe(trial: Trial, result: Result) -> str:
-    words = _(
-        "{recipe}, {reading}, {epochs} epochs, {images} images, seed {seed}",
-        recipe=trial.recipe,
-        reading=trial.reading,
-        epochs=result.epochs,
-        images=result.num_train,
-        seed=trial.seed,
-    )
+    asked = {"recipe": trial.recipe, "reading": trial.reading, "seed": trial.seed}
+    done = {"epochs": result.epochs, "images": result.num_train}
+    words = _("{recipe}, {reading}, {epochs} epochs, {images} images, seed {seed}", **asked, **done)
     if result.answer:
         return _("{trial}: reads {label}", trial=words, label=result.answer)
     if not result.right:
@@ -150,8 +138,6 @@ def _train(trials: Sequence[Trial], data: StudyData, workers: int) -> Iterator[t
 
 @contextmanager
 def _processes(data: StudyData, workers: int) -> Iterator[ProcessPoolExecutor]:
-    before = {name: os.environ.get(name) for name in ENVIRONMENT}
-    os.environ.update(ENVIRONMENT)  # a process that is spawned inherits them before it imports anything
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_there, (data,))
     try:
@@ -167,8 +153,6 @@ def _processes(data: StudyData, workers: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - others:
             process.terminate()
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
 _here: dict[str, Experiment] = {}
@@ -183,20 +167,10 @@ def _begin_there(data: StudyData) -> None:
         os._exit(1)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
-    _import_quietly()
+    os.environ.update(ONE_THREAD)
+    import tenarai.model.backend  # noqa: F401 - once a process, not within the first trial
+
     _here["experiment"] = Experiment(data)
-
-
-def _import_quietly() -> None:
-    """Import Keras without what its backend writes to the terminal."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        import keras  # noqa: F401
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _run_there(trial: Trial) -> Result:

@@ -28,7 +28,7 @@ def publish_report(
     inbox: tuple[Case, ...],
 ) -> Outcome:
     """Write the night's report, show it in the UI, and only then count the night as finished."""
-    from tenarai.report import StorePictures, build_report, write_report
+    from tenarai.report import Pictures, build_report, write_report
 
     with night.step("report") as log, night.catalogue() as catalogue:
         settings = night.settings
@@ -50,7 +50,7 @@ def publish_report(
             seconds=dict(night.seconds),
         )
         found = add_history(tonight, catalogue)
-        pictures = StorePictures(night.store, catalogue)
+        pictures = Pictures(night.store, catalogue)
         report = build_report(found, pictures, language=settings.language, sheet=sheet)
         night.check_lock()
         write_report(night.store, night.run, report)

@@ -8,7 +8,7 @@ from tenarai.records import NightReport
 from tenarai.report.describe import as_json
 from tenarai.report.html import render_html
 from tenarai.report.markdown import escape, render_artifacts
-from tenarai.report.pictures import Pictures, StorePictures
+from tenarai.report.pictures import Pictures
 from tenarai.report.plots import draw_plots
 from tenarai.report.summary import draw_summary
 from tenarai.report.view import View, make_view
@@ -17,7 +17,6 @@ from tenarai.store import Store
 __all__ = [
     "Pictures",
     "Report",
-    "StorePictures",
     "View",
     "build_report",
     "escape",

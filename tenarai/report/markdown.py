@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from tenarai.locale import _, load, plural, translate
 from tenarai.report.pictures import Album, Pictures, data_uri
 from tenarai.report.plots import LIGHT, draw_png, plot_curves, plot_history
-from tenarai.report.view import Section, View, percent
+from tenarai.report.sections import Section
+from tenarai.report.view import View
+from tenarai.report.words import percent
 
 MAX_PICTURES = 300_000  # bytes: an artifact with a key is stored twice, and the UI loads all of it
 MAX_LISTED, MAX_UNUSABLE = 60, 5

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -27,17 +27,7 @@ SIDE, MARGIN, CAPTION = 168, 8, 20  # pixels
 KINDS = {b"\x89PNG": "image/png", b"%PDF": "application/pdf"}
 
 
-class Pictures(Protocol):
-    """Where images come from."""
-
-    def thumbnail(self, sha256: str) -> bytes | None:
-        """The original as a small JPEG; None where it cannot be shown."""
-
-    def digit(self, sha256: str) -> NDArray[np.uint8] | None:
-        """(28, 28) uint8, ink 255 on paper 0, as the models see it; None where there is none."""
-
-
-class StorePictures:
+class Pictures:
     """Images of a store, read when they are asked for.
 
     Args:

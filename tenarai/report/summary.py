@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tenarai.locale import _, translate
 from tenarai.report.pictures import Pictures, to_png
 from tenarai.report.plots import LIGHT, MAX_NIGHTS, draw_history, dress, use_fonts
-from tenarai.report.view import View, percent
+from tenarai.report.view import View
+from tenarai.report.words import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,15 +12,19 @@ from datetime import datetime
 from typing import Any
 
 from tenarai.locale import Message, _, plural
-from tenarai.records import Case, Change, NightReport, Prediction, Rejection, Score, Suspect
+from tenarai.records import Change, NightReport, Rejection, Score
 from tenarai.report.progress import NightOfNew, follow_progress
+from tenarai.report.sections import (
+    LabelRow,
+    Section,
+    list_hard_cases,
+    list_inbox,
+    list_labels,
+    list_suspects,
+    list_tonight,
+)
+from tenarai.report.words import percent, word_day, word_moment, word_score, word_share
 
-MAX_CARDS = 6
-WEEKDAYS = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))
-MONTHS = (
-    _("Jan"), _("Feb"), _("Mar"), _("Apr"), _("May"), _("Jun"),
-    _("Jul"), _("Aug"), _("Sep"), _("Oct"), _("Nov"), _("Dec"),
-)  # fmt: skip
 TITLES = {"promoted": _("New model"), "kept": _("Model kept"), "nothing new": _("Nothing new"), "stopped": _("Stopped")}
 CHANGES = {
     "added": lambda name: _("images added: {name}", name=name),
@@ -29,62 +33,6 @@ CHANGES = {
     "setting": lambda name: _("setting {name}", name=name),
     "version": lambda name: _("version of {name}", name=name),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """One image.
-
-    Attributes:
-        sha256, path: The image.
-        label: What was written; empty in the inbox.
-        reads: What the model that reads from now on reads; empty where that is not the point.
-        note: What is to be said of it.
-        tone: `good`, `bad` or empty.
-        other_sha256: An image to compare it with, or empty.
-    """
-
-    sha256: str
-    path: str
-    label: str
-    reads: str
-    note: str = ""
-    tone: str = ""
-    other_sha256: str = ""
-
-    @property
-    def caption(self) -> str:
-        """`4 ✓` when it is read right, `4 → 9` when it is misread, else what was written, or read."""
-        if not self.label or not self.reads:
-            return self.label or self.reads
-        return f"{self.label} ✓" if self.label == self.reads else f"{self.label} → {self.reads}"
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """Images under a heading; the first `num_cards` are shown larger.
-
-    Attributes:
-        name: Anchor in the page and key of the artifact.
-        title, note: Heading, and a sentence below it.
-        tiles: Images, those that matter most first.
-        num_cards: How many of them stand out.
-    """
-
-    name: str
-    title: Message
-    note: Message
-    tiles: tuple[Tile, ...]
-    num_cards: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LabelRow:
-    """A label that is misread at times: its score, and what it is taken for how often."""
-
-    label: str
-    score: Score
-    taken_for: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -163,10 +111,10 @@ class View:
             "With {num_before} images it read {before} of the same {images} held-out images; with {num_now} images it "
             "reads {now}.",
             num_before=found.num_before,
-            before=_word_share(found.before),
+            before=word_share(found.before),
             images=found.now.num_images,
             num_now=found.num_now,
-            now=_word_share(found.now),
+            now=word_share(found.now),
         )
 
     def comparison(self) -> list[tuple[Message, Message | str]]:
@@ -176,8 +124,8 @@ class View:
         if not ours or not theirs or not pairs:
             return []
         rows: list[tuple[Message, Message | str]] = [
-            (_("champion: {model}", model=self.name(evaluation.champion)), _word_score(ours)),
-            (_("challenger: {model}", model=self.name(evaluation.challenger)), _word_score(theirs)),
+            (_("champion: {model}", model=self.name(evaluation.champion)), word_score(ours)),
+            (_("challenger: {model}", model=self.name(evaluation.challenger)), word_score(theirs)),
             (_("only the challenger correct"), str(pairs.won)),
             (_("only the champion correct"), str(pairs.lost)),
             (_("both correct"), str(pairs.both_right)),
@@ -230,47 +178,21 @@ def make_view(night: NightReport) -> View:
         night=night,
         title=TITLES[night.decision.verdict],
         sentence=_word_verdict(night, names),
-        when=_word_moment(datetime.fromisoformat(night.created)),
+        when=word_moment(datetime.fromisoformat(night.created)),
         number=score_models(night).get(night.champion),
         progress=follow_progress(night),
-        suspects=_list_suspects(night),
-        inbox=_list_inbox(night),
+        suspects=list_suspects(night),
+        inbox=list_inbox(night),
         unusable=night.frozen.rejections,
-        hard=_list_hard_cases(night),
-        tonight=_list_tonight(night),
-        labels=_list_labels(night),
+        hard=list_hard_cases(night),
+        tonight=list_tonight(night),
+        labels=list_labels(night),
         names=names,
     )
 
 
-def percent(share: float) -> str:
-    """0.904 → `90.4 %`, with a space that does not break."""
-    return f"{100 * share:.1f}\u00a0%"
-
-
 def _moment(past: Mapping[str, Any]) -> datetime:
     return datetime.fromisoformat(str(past["created"]))
-
-
-def _word_score(score: Score) -> Message:
-    return _(
-        "{right} of {images} ({share}), 95 % interval {low} – {high}",
-        right=score.num_right,
-        images=score.num_images,
-        share=percent(score.accuracy),
-        low=percent(score.low),
-        high=percent(score.high),
-    )
-
-
-def _word_share(score: Score) -> Message:
-    low, high = percent(score.low), percent(score.high)
-    return _("{share} (95 % interval {low} – {high})", share=percent(score.accuracy), low=low, high=high)
-
-
-def word_day(moment: datetime) -> Message:
-    """A day without its year: `25 Nov`."""
-    return _("{day} {month}", day=moment.day, month=MONTHS[moment.month - 1])
 
 
 def name_models(night: NightReport) -> dict[str, Message]:
@@ -307,166 +229,3 @@ def _word_verdict(night: NightReport, names: Mapping[str, Message]) -> Message:
             why=night.decision.reason,
         )
     return _("{model} goes on reading your handwriting: {why}.", model=model, why=night.decision.reason)
-
-
-def _word_moment(at: datetime) -> Message:
-    return _(
-        "{weekday}, {day} {year}, {time}",
-        weekday=WEEKDAYS[at.weekday()],
-        day=word_day(at),
-        year=at.year,
-        time=f"{at:%H:%M}",
-    )
-
-
-# ---- sections
-
-
-def _list_suspects(night: NightReport) -> Section:
-    tiles = tuple(
-        Tile(item.sha256, item.path, item.label, "", _word_suspect(item), other_sha256=item.other_sha256)
-        for item in night.evaluation.suspects
-    )
-    return Section(
-        "labels",
-        plural("Check {n} label", "Check {n} labels", len(tiles)),
-        _("Move a file that lies under the wrong label. A file stays listed until you move it or confirm its label."),
-        tiles,
-        num_cards=MAX_CARDS,
-    )
-
-
-def _word_suspect(item: Suspect) -> Message:
-    if item.kind == "duplicate":
-        return _("nearly the same as {other}", other=item.other_path)
-    if item.kind == "outlier":
-        return _("filed under {label}, looks like none of your characters", label=item.label)
-    sure = percent(item.confidence)
-    return _("filed under {label}, looks like {reads} ({sure})", label=item.label, reads=item.read_as, sure=sure)
-
-
-def _list_inbox(night: NightReport) -> Section:
-    tiles = tuple(
-        Tile(case.sha256, case.path, "", case.champion.label, _word_confidence(case.champion), _doubt(case.champion))
-        for case in night.inbox
-        if case.champion
-    )
-    return Section(
-        "inbox",
-        plural("File {n} image from your inbox", "File {n} images from your inbox", len(tiles)),
-        _("Move them to digits/<label>/, the first ones first: they teach the model most."),
-        tiles,
-    )
-
-
-def _word_confidence(prediction: Prediction) -> str:
-    sure = percent(prediction.confidence)
-    return _("{sure}, unsure", sure=sure) if prediction.unsure else sure
-
-
-def _doubt(prediction: Prediction) -> str:
-    return "bad" if prediction.unsure else ""
-
-
-def _list_hard_cases(night: NightReport) -> Section:
-    cases = sorted(night.evaluation.regression, key=lambda case: _rank(case, night))
-    tiles = tuple(
-        Tile(case.sha256, case.path, case.label, _reads(case, night), _word_story(case, night), _tone(case, night))
-        for case in cases
-    )
-    num_right = sum(tile.label == tile.reads for tile in tiles)
-    note = plural(
-        "{right} of {n} image in misread/ is read correctly. It is never trained on.",
-        "{right} of {n} images in misread/ are read correctly. They are never trained on.",
-        len(tiles),
-        right=num_right,
-    )
-    return Section(
-        "hard-cases",
-        _("Hard cases"),
-        note,
-        tiles,
-        num_cards=min(MAX_CARDS, sum(_rank(case, night)[0] < 2 for case in cases)),
-    )
-
-
-def _reads(case: Case, night: NightReport) -> str:
-    """What the model that reads from now on reads."""
-    is_new = night.champion == night.evaluation.challenger and case.challenger is not None
-    prediction = case.challenger if is_new else case.champion
-    return prediction.label if prediction else ""
-
-
-def _rank(case: Case, night: NightReport) -> tuple[int, str, str]:
-    """Relapsed images first, then those solved tonight, then misread ones, then the rest."""
-    is_right = _reads(case, night) == case.label
-    state = case.story.state if case.story else ""
-    if not is_right:
-        return (0 if state == "relapsed" else 2, case.label, case.path)
-    return (1 if _is_solved_tonight(case, night) else 3, case.label, case.path)
-
-
-def _is_solved_tonight(case: Case, night: NightReport) -> bool:
-    return bool(night.history and case.story and case.story.state == "fixed" and case.story.since == night.run)
-
-
-def _word_story(case: Case, night: NightReport) -> Message | str:
-    if case.story is None:
-        return ""
-    since = _word_run(case.story.since)
-    if case.story.state == "relapsed":
-        return _("relapsed {day}", day=since)
-    if case.story.state == "fixed":
-        return _("solved tonight") if _is_solved_tonight(case, night) else _("solved {day}", day=since)
-    return _("misread since {day}", day=since)
-
-
-def _word_run(run: str) -> Message | str:
-    """The day in a night's name, `20261124-…`."""
-    try:
-        return word_day(datetime.strptime(run[:8], "%Y%m%d"))
-    except ValueError:
-        return run
-
-
-def _tone(case: Case, night: NightReport) -> str:
-    return "good" if _reads(case, night) == case.label else "bad"
-
-
-def _list_tonight(night: NightReport) -> Section:
-    new = {case.sha256 for case in night.evaluation.newly_found}
-    merged = {case.sha256: case for case in (*night.evaluation.newly_found, *night.evaluation.disputed)}
-    hard = {case.sha256 for case in night.evaluation.regression}
-    cases = sorted(
-        (case for sha256, case in merged.items() if sha256 not in hard),
-        key=lambda case: (_reads(case, night) == case.label, case.label, case.path),
-    )
-    tiles = tuple(
-        Tile(c.sha256, c.path, c.label, _reads(c, night), _word_tonight(c, night, c.sha256 in new), _tone(c, night))
-        for c in cases
-    )
-    note = _(
-        "New images that the model misread before it was trained on them, and images that only one of the two models "
-        "reads correctly."
-    )
-    return Section("won-and-lost", _("Tonight's misread images"), note, tiles)
-
-
-def _word_tonight(case: Case, night: NightReport, is_new: bool) -> Message:
-    promoted = night.champion == night.evaluation.challenger
-    other = case.champion if promoted else case.challenger
-    if case.champion is None or case.challenger is None or other is None:
-        return _("new")
-    said = _("before: {reads}", reads=other.label) if promoted else _("new model: {reads}", reads=other.label)
-    return _("new, {said}", said=said) if is_new else said
-
-
-def _list_labels(night: NightReport) -> tuple[LabelRow, ...]:
-    labels = night.evaluation.confusion_labels
-    rows = []
-    for number, counts in enumerate(night.evaluation.confusion):
-        wrong = sorted((-count, labels[i]) for i, count in enumerate(counts) if count and i != number)
-        if wrong:
-            taken_for = tuple((label, -count) for count, label in wrong)
-            rows.append(LabelRow(labels[number], Score.of(counts[number], sum(counts)), taken_for))
-    return tuple(sorted(rows, key=lambda row: (row.score.accuracy, row.label)))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tenarai.locale import _, plural
-from tenarai.report.view import percent
+from tenarai.report.words import percent
 from tenarai.study.findings import Curves, Row, Share, Study
 from tenarai.study.plan import STOPPING
 

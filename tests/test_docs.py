@@ -45,6 +45,30 @@ def test_every_link_and_file_that_a_text_names_exists():
             assert (PROJECT / path).exists(), (name, path)
 
 
+def test_the_command_behind_every_figure_exists_with_its_options():
+    """Such as `.venv/bin/python -m benchmarks.lives null --lives 200`, in a package or a module."""
+    for name, text in TEXTS.items():
+        for module, arguments in re.findall(r"python (?:-m )?((?:benchmarks|tests)[\w./]*)([^`\n]*)", text):
+            place = PROJECT / module.removesuffix(".py").replace(".", "/")
+            code = "".join(
+                file.read_text("utf-8") for file in [*place.glob("*.py"), *place.parent.glob(f"{place.name}.py")]
+            )
+            assert code, (name, module)
+            for option in re.findall(r"--[a-z-]+", arguments):
+                assert f'"{option}"' in code, (name, module, option)
+
+
+def test_every_picture_of_a_text_is_there_has_words_for_those_who_cannot_see_it_and_is_small():
+    for name, text in TEXTS.items():
+        folder = (PROJECT / name).parent
+        shown = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", text)
+        shown += [(alt, src) for src, alt in re.findall(r'<img src="([^"]+)"[^>]*alt="([^"]*)"', text)]
+        assert text.count("<img") == len(re.findall(r'<img src="([^"]+)"[^>]*alt="([^"]+)"', text)), name
+        for path in [src for _, src in shown] + re.findall(r'srcset="([^"]+)"', text):
+            assert (folder / path).stat().st_size < 200_000, (name, path)
+        assert all(alt for alt, _ in shown), name
+
+
 def test_every_setting_that_a_text_names_exists():
     for name, text in TEXTS.items():
         for setting in re.findall(r"TENARAI_([A-Z_]+)", text):

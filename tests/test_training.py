@@ -115,7 +115,7 @@ def test_with_two_images_a_label_there_is_nothing_to_split():
 
 
 @pytest.mark.parametrize("recipe", ["mlp", "cnn", "transfer"])
-def test_every_recipe_can_learn_a_few_images_by_heart(training_set, recipe):
+def test_every_recipe_can_memorise_a_few_images(training_set, recipe):
     pixels, targets = training_set[0][::8], training_set[1][::8]  # two a label: no split, a fixed number of epochs
     given = make_set(pixels, targets, regression=training_set[0][1:4])
     found = train_model(given, TrainingSettings(recipe=recipe, max_epochs=60))

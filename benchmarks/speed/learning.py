@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -180,37 +178,6 @@ def measure_folds(num: int = 155) -> None:
     ).print()
 
 
-def measure_one_image(file: Path) -> None:
-    """CPU time and memory of a command that reads one image, and of importing Keras alone."""
-    store = str(file.parents[1] / "no store")
-    ours = [run_measured(["-m", "tenarai.cli.main", "read", str(file), "--store", store]) for _ in range(5)]
-    theirs = [run_measured(["-c", "import keras"]) for _ in range(3)]
-    (cpu, memory), (bare_cpu, bare_memory) = np.median(ours, axis=0), np.median(theirs, axis=0)
-    Row(
-        "`tenarai read` of one image",
-        f"`import keras` alone: {bare_cpu:.1f} CPU s, {bare_memory:.0f} MiB",
-        f"{cpu:.1f} CPU s, {memory:.0f} MiB",
-        "2 CPU s, 150 MiB",
-        bool(cpu <= 2 and memory <= 150),
-    ).print()
-
-
-MEASURE = """
-import resource, subprocess, sys
-subprocess.run([sys.executable, *sys.argv[1:]], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
-"""
-
-
-def run_measured(arguments: list[str]) -> tuple[float, float]:
-    """CPU seconds and peak MiB of Python with these arguments; a small process in between, which a fork copies."""
-    command = [sys.executable, "-c", MEASURE, *arguments]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    cpu, memory = map(float, done.stdout.split())
-    return cpu, memory
-
-
 def measure_reading(files: list[Path]) -> None:
     base = load_base(normaliser=NORMALISER_VERSION)
     digits = make_lesson(len(files)).pixels
@@ -253,7 +220,6 @@ def main() -> None:
         measure_training(files, given.digits)
         measure_folds()
         measure_reading(files)
-        measure_one_image(files[0])
 
 
 if __name__ == "__main__":

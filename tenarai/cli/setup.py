@@ -160,6 +160,7 @@ def deploy(pools: str, template: Path | None, reset: bool) -> None:
     from tenarai.orchestration.deploy import deploy as deploy_all
 
     deploy_all(pool_type=pools, template=template, reset=reset)
+    say(_("pools, deployments and automations are set up. Start a worker for each pool, or run `tenarai doctor`"))
 
 
 @click.command()

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.prepare.decode import MAX_BYTES, MAX_PIXELS, decode
-from tenarai.prepare.images import NEAR_DUPLICATE_BITS, find_near, hamming, perceptual_hash, prepare_images
+from tenarai.prepare.images import NEAR_DUPLICATE_BITS, find_near, perceptual_hash, prepare_images
 from tenarai.prepare.ink import has_dark_ink
 from tenarai.prepare.layout import squeeze
 from tenarai.prepare.normalise import NORMALISER_VERSION, Character, normalise, read_characters, run_stages
@@ -19,7 +19,6 @@ __all__ = [
     "are_one_piece",
     "decode",
     "find_near",
-    "hamming",
     "has_dark_ink",
     "normalise",
     "perceptual_hash",

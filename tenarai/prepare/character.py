@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, measure_grain, square
-from tenarai.prepare.order import median, percentiles
+from tenarai.prepare.order import median, percentile
 
 MIN_INK = 0.0004  # a smaller share of the image than this is no character
 FAINTEST, FAINT = 0.1, 0.15  # ink that stands out less may be a smudge, which its edges show, 0 to 1
@@ -45,7 +45,8 @@ class Parts:
 
 def find_parts(mask: Mask) -> Parts:
     """The connected parts of a mask."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    how = {"connectivity": 8, "ltype": cv2.CV_32S, "ccltype": cv2.CCL_BBDT}  # on one core thrice as fast as the default
+    _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(mask.view(np.uint8), **how)
     return Parts(labels, stats[1:, :4].astype(np.float64), stats[1:, cv2.CC_STAT_AREA].astype(np.float64))
 
 
@@ -134,30 +135,33 @@ def _gather_neighbours(
     while grown:
         grown = False
         for part in np.flatnonzero(~chosen & (areas >= floor) & (worth > 0.02 * worth[main])):
-            if any(gap(boxes[part], boxes[near]) <= reach for near in np.flatnonzero(chosen)):
+            if gaps(boxes[part], boxes[chosen]).min() <= reach:
                 chosen[part] = grown = True
     return chosen
 
 
-def gap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Distance between two boxes, 0 where they overlap; between boxes of one column it counts for half."""
-    dx = max(a[0] - (b[0] + b[2]), b[0] - (a[0] + a[2]), 0.0)
-    dy = max(a[1] - (b[1] + b[3]), b[1] - (a[1] + a[3]), 0.0)
-    shared = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    return float(0.55 * dy if shared > 0.5 * min(a[2], b[2]) else np.hypot(dx, dy))
+def overlaps(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Columns and rows that a box shares with others, (2, ...); negative where there is a gap."""
+    ends = np.minimum(box[:2] + box[2:], others[..., :2] + others[..., 2:])
+    return np.moveaxis(ends - np.maximum(box[:2], others[..., :2]), -1, 0)
+
+
+def gaps(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance of a box from each of (N, 4), 0 where they overlap; between boxes of one column it counts for half."""
+    shared = overlaps(box, others)
+    dx, dy = np.maximum(-shared, 0)
+    is_column = shared[0] > 0.5 * np.minimum(box[2], others[:, 2])
+    return np.asarray(np.where(is_column, 0.55 * dy, np.hypot(dx, dy)))
 
 
 def stands_out(ink: Float, mask: Mask, chosen: Mask) -> bool:
     """Whether the chosen parts are writing and not the grain or the unevenness of a blank page."""
     if not chosen.any():
         return False
-    smooth = cv2.GaussianBlur(ink, (0, 0), 0.8)
-    paper = smooth[cv2.dilate(mask.view(np.uint8), square(5, 5)) == 0]
+    paper, middle, contrast = _compare_with_paper(ink, mask, chosen)
     if paper.size < 0.02 * ink.size:
         return True
-    middle = median(paper)
     grain = 1.48 * median(np.abs(paper - middle))
-    contrast = median(smooth[chosen]) - middle
     if contrast < FAINT and _steepness(chosen, ink) < (FAIRLY_STEEP if contrast < FAINTEST else SOFT) * contrast:
         return False  # as faint as pencil, but soft: a smudge or a shadow
     return contrast > max(MIN_SEPARATION * grain, MIN_CONTRAST)
@@ -182,13 +186,10 @@ def is_faint_stroke(ink: Float, mask: Mask, chosen: Mask) -> bool:
     """
     if not chosen.any():
         return False
-    smooth = cv2.GaussianBlur(ink, (0, 0), 0.8)
-    paper = smooth[cv2.dilate(mask.view(np.uint8), square(5, 5)) == 0]
+    paper, middle, contrast = _compare_with_paper(ink, mask, chosen)
     if paper.size < 0.02 * ink.size:
         return False
-    middle, high = percentiles(paper, 50, 84)
-    grain = max(1.48 * median(np.abs(paper - middle)), high - middle, 1e-6)
-    contrast = median(smooth[chosen]) - middle
+    grain = max(1.48 * median(np.abs(paper - middle)), percentile(paper, 84) - middle, 1e-6)
     if contrast <= max(7 * grain, 0.035) or _steepness(chosen, ink) <= STEEP * contrast:
         return False
     places = np.argwhere(chosen)
@@ -196,6 +197,14 @@ def is_faint_stroke(ink: Float, mask: Mask, chosen: Mask) -> bool:
     spread = np.linalg.eigvalsh(np.cov(places.T))
     is_crease = extent > 0.7 and spread[0] < 0.01 * spread[1]
     return bool(0.15 < extent < 0.98 and not is_crease)
+
+
+def _compare_with_paper(ink: Float, mask: Mask, chosen: Mask) -> tuple[Float, float, float]:
+    """The ink of the paper away from all parts, (N,); its median; and by how much the chosen parts are stronger."""
+    smooth = cv2.GaussianBlur(ink, (0, 0), 0.8)
+    paper = smooth[cv2.dilate(mask.view(np.uint8), square(5, 5)) == 0]
+    middle = median(paper) if paper.size else 0.0
+    return paper, middle, median(smooth[chosen]) - middle
 
 
 def _steepness(chosen: Mask, ink: Float) -> float:

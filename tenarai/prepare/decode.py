@@ -74,7 +74,7 @@ def decode(
             the fullest frame is decoded, of a PDF the first page.
         max_bytes: Larger files are refused. Default: 40 MB.
         max_pixels: Images with more pixels are refused before decoding. Default: 120 million.
-        max_side: Larger images are scaled down to this. Default: 512.
+        max_side: Larger images are scaled down to this, JPEGs to at most a sixth less. Default: 512.
 
     Returns:
         (H, W, 3) uint8 RGB, turned as its EXIF tag says, longest side at most `max_side`.
@@ -148,7 +148,9 @@ def _admit(image: Image.Image, max_pixels: int, max_side: int) -> int:
         raise _too_many_pixels(max_pixels, f"{image.width} × {image.height}")
     if pixels == 0:
         raise ImageError(_("the image has no pixels"))
-    image.draft("RGB", (max_side, max_side))  # decodes a phone's JPEG at a half, a quarter or an eighth
+    enough = 0.85 * max_side / max(image.size)
+    wanted = (max(1, round(enough * image.width)), max(1, round(enough * image.height)))
+    image.draft("RGB", wanted)  # decodes a phone's JPEG at a half, a quarter or an eighth
     decoded = image.width * image.height
     amount = decoded * COST.get(image.format or "", 8 if decoded > GIANT else 20) + (
         6 * pixels if is_progressive else 0

@@ -171,11 +171,6 @@ def find_near(
     return row[order], column[order], distance[order]
 
 
-def hamming(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    """Number of bits that differ between (N, 32) and (M, 32) uint8 hashes: (N, M) uint16, 0 to 256."""
-    return np.asarray(np.bitwise_count(_as_words(ours)[:, None] ^ _as_words(theirs)).sum(axis=-1, dtype=np.uint16))
-
-
 def _as_words(hashes: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """(N, 4) uint64."""
     return np.ascontiguousarray(hashes).view(np.uint64)

@@ -7,6 +7,7 @@ faster than floats; `_brightness` turns both into 0 to 255.
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,8 +25,6 @@ MIN_SHADOW = 0.1  # share of the paper's light that a shadow takes at least
 SHADOW_RIM = 0.3  # a shadow covers at least this share of the image's shorter side along the rim
 MIN_CONTRAST = 0.03  # ink that stands out less from its paper is no ink, 0 to 1
 
-_THIRDS = (np.arange(3 * 255 + 1) / 3).astype(np.float32)
-
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Levels = NDArray[np.uint8] | NDArray[np.uint16]
@@ -35,6 +34,9 @@ Levels = NDArray[np.uint8] | NDArray[np.uint16]
 def square(high: int, wide: int) -> NDArray[np.uint8]:
     """A rectangular kernel for morphology."""
     return np.ones((high, wide), np.uint8)
+
+
+WIDE = square(round(0.42 * PAPER), round(0.42 * PAPER))  # wider than any stroke
 
 
 def has_dark_ink(picture: NDArray[np.uint8]) -> bool:
@@ -84,12 +86,12 @@ def _ring(grey: Float, outer: int, inner: int) -> Float:
     return np.concatenate([side.ravel() for side in sides])
 
 
-def _shrink(channel: Float, side: int) -> Float:
+def _shrink(picture: NDArray[Any], side: int) -> NDArray[Any]:
     """Scale the longest side to `side`."""
-    high, wide = channel.shape[:2]
+    high, wide = picture.shape[:2]
     factor = side / max(high, wide)
     size = (max(1, round(wide * factor)), max(1, round(high * factor)))
-    return np.asarray(cv2.resize(channel, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
 
 
 def _sum_channels(picture: NDArray[np.uint8]) -> Levels:
@@ -101,8 +103,8 @@ def _sum_channels(picture: NDArray[np.uint8]) -> Levels:
 
 
 def _brightness(levels: Levels) -> Float:
-    """0 to 255, by table: NumPy's `mean(axis=2)` to the bit."""
-    return levels.astype(np.float32) if levels.dtype == np.uint8 else np.asarray(_THIRDS[levels])
+    """0 to 255: NumPy's `mean(axis=2)` to the bit."""
+    return np.divide(levels, 1 if levels.dtype == np.uint8 else 3, dtype=np.float32)
 
 
 def ink_strength(picture: NDArray[np.uint8], *, dark_ink: bool) -> Float:
@@ -118,30 +120,34 @@ def ink_strength(picture: NDArray[np.uint8], *, dark_ink: bool) -> Float:
     positive = picture if dark_ink else 255 - picture
     # light ink can only stand out on paper that is not light itself
     darkest = 48.0 if dark_ink else 128.0
-    if not _has_colour(positive):
-        return _strength(_sum_channels(positive), darkest)
-    strengths = [_strength(channel, darkest) for channel in cv2.split(positive)]
-    spread = [high - middle for middle, high in (percentiles(strength, 50, 99.5) for strength in strengths)]
-    best = int(np.argmax(spread))
-    if spread[best] < 1.15 * min(spread) + 0.02:
-        return _strength(_sum_channels(positive), darkest)
-    return strengths[best]
+    levels = _choose_channel(positive, darkest)
+    return _absorbed(_brightness(levels), local_paper(levels), darkest)
 
 
-def _has_colour(picture: NDArray[np.uint8]) -> bool:
+def _choose_channel(picture: NDArray[np.uint8], darkest: float) -> Levels:
+    """The channel in which the ink shows clearly better than in another; else the sum of all three."""
     if picture.ndim == 2:
-        return False
-    small = cv2.split(_shrink(picture.astype(np.float32), SMALL))
-    return bool((np.maximum.reduce(small) - np.minimum.reduce(small)).max() > GREY)
+        return picture
+    small = cv2.split(_shrink(picture, PAPER))
+    spread = [0.0]
+    if cv2.subtract(np.maximum.reduce(small), np.minimum.reduce(small)).max() > GREY:
+        papers = [cv2.morphologyEx(channel, cv2.MORPH_CLOSE, WIDE) for channel in small]
+        inks = [
+            _absorbed(_brightness(channel), _brightness(paper), darkest)
+            for channel, paper in zip(small, papers, strict=True)
+        ]
+        spread = [high - middle for middle, high in (percentiles(ink, 50, 99.5) for ink in inks)]
+    if max(spread) < 1.15 * min(spread) + 0.02:
+        return _sum_channels(picture)
+    return np.ascontiguousarray(picture[..., int(np.argmax(spread))])
 
 
-def _strength(levels: Levels, darkest: float) -> Float:
+def _absorbed(brightness: Float, paper: Float, darkest: float) -> Float:
     """Share of the paper's light that each pixel absorbs; no paper counts as darker than `darkest`.
 
     Without that lower bound the grain of a nearly black page would be amplified to ink.
     """
-    paper = local_paper(levels)
-    strength = cv2.divide(cv2.subtract(paper, _brightness(levels)), cv2.max(paper, darkest))
+    strength = cv2.divide(cv2.subtract(paper, brightness), cv2.max(paper, darkest))
     return np.asarray(np.clip(strength, 0, 1, out=strength), dtype=np.float32)
 
 
@@ -160,8 +166,7 @@ def local_paper(levels: Levels) -> Float:
     high, wide = levels.shape
     small = cv2.GaussianBlur(_shrink(_brightness(levels), PAPER), (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE)
     light = _fit_light(np.maximum(small, 1.0))
-    kernel = square(round(0.42 * PAPER), round(0.42 * PAPER))
-    closed = cv2.morphologyEx(small / light, cv2.MORPH_CLOSE, kernel, borderType=cv2.BORDER_REPLICATE)
+    closed = cv2.morphologyEx(small / light, cv2.MORPH_CLOSE, WIDE, borderType=cv2.BORDER_REPLICATE)
     smooth = cv2.GaussianBlur(closed, (0, 0), 1.5, borderType=cv2.BORDER_REPLICATE) * light
     paper = np.asarray(cv2.resize(smooth, (wide, high), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
     side = round(NARROW * max(high, wide))

@@ -7,8 +7,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from tenarai.prepare.character import find_parts
 from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, measure_grain, square
 from tenarai.prepare.order import median, percentiles
 
@@ -47,29 +49,25 @@ def remove_lines(ink: Float) -> tuple[Float, Mask | None]:
 def _find_lines(ink: Float, floor: float, strength: float, axis: int) -> list[tuple[Float, bool]]:
     """Lines along an axis (0: vertical, 1: horizontal) as their strength, and whether each is one beyond doubt."""
     level = ink if axis == 1 else cv2.transpose(ink)
-    strong = (level > floor).view(np.uint8)
-    if not _may_hold_lines(strong):
+    high, wide = level.shape
+    if not _may_hold_lines((level > floor).view(np.uint8)):
         return []
     slant = find_slant(level)
-    if not slant:
-        runs = _find_runs(cv2.bitwise_and(_open_rows(strong), strong))
-        if not (np.diff(runs) >= LONGEST_GAP * level.shape[1]).any():
-            return []
-    high, wide = level.shape
     levels = shear(level, slant)
+    strong = (levels > floor).view(np.uint8)
+    straight = cv2.bitwise_and(_open_rows(strong), strong)
+    if np.count_nonzero(straight.any(axis=0)) < 0.3 * wide - 4:
+        return []
     on_page = shear(np.ones_like(level), slant, outside=0.0).sum(axis=1)  # columns of each row inside the image
-    # a line that is not quite level wanders over neighbouring rows
     opened = np.minimum(_open_rows(levels), levels)
-    joined = cv2.dilate(np.uint8(opened > floor), square(3, 5))
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    # a line that is not quite level wanders over neighbouring rows
+    parts = find_parts(cv2.dilate(straight, square(3, 5)))
     found: list[tuple[Float, bool]] = []
-    for part in range(1, count):
-        top, tall = stats[part, cv2.CC_STAT_TOP], stats[part, cv2.CC_STAT_HEIGHT]
-        across = stats[part, cv2.CC_STAT_WIDTH]
-        inside = on_page[top + tall // 2]
+    for part, (_left, top, across, tall) in enumerate(parts.boxes, 1):
+        inside = on_page[int(top + tall // 2)]
         if across < max(LONGEST_GAP * inside, 0.3 * wide) or tall > 0.16 * high:
             continue
-        here = (parts == part) & (opened > floor)
+        here = (parts.labels == part) & (straight > 0)
         at_rim = top < 0.16 * high or top + tall > 0.84 * high
         is_faint = median(opened[here]) < 0.6 * strength
         spans = across > 0.97 * inside
@@ -82,41 +80,19 @@ def _find_lines(ink: Float, floor: float, strength: float, axis: int) -> list[tu
     return found
 
 
+def _may_hold_lines(strong: NDArray[np.uint8]) -> bool:
+    """Whether short pieces of strokes reach most of the columns, or the rim, where a slanted line leaves the image."""
+    high, wide = strong.shape
+    pieces = cv2.morphologyEx(cv2.dilate(strong, square(5, 1)), cv2.MORPH_OPEN, square(1, 9))
+    rim = int(0.05 * high) + 3
+    covered = np.count_nonzero(pieces.any(axis=0))
+    return bool(covered >= LONGEST_GAP * wide - 4 or pieces[:rim].any() or pieces[-rim:].any())
+
+
 def _open_rows(rows: NDArray[Any]) -> NDArray[Any]:
     """What is left of each row when only pieces of some length stay."""
     length = max(9, round(SHORTEST * rows.shape[1]))
     return np.asarray(cv2.morphologyEx(cv2.dilate(rows, square(3, 1)), cv2.MORPH_OPEN, square(1, length)))
-
-
-def _find_runs(rows: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """First and last column (N, 2) of every stretch of columns in which a row holds something, gaps of six closed."""
-    columns = cv2.dilate(rows.max(axis=0)[None], square(1, 7))[0] if len(rows) else np.zeros(1)
-    return np.flatnonzero(np.diff(np.concatenate([[0], columns > 0, [0]]).astype(np.int8))).reshape(-1, 2)
-
-
-def _may_hold_lines(strong: NDArray[np.uint8]) -> bool:
-    """Whether a line could be found at any slant: a quick test that is wrong only where there is none.
-
-    Args:
-        strong: (H, W) uint8, 1 where the ink is above the floor.
-    """
-    high, wide = strong.shape
-    length = max(9, round(SHORTEST * wide))
-    fall = MAX_SLANT * high / wide * length
-    reach = 2 * int(np.ceil(fall / 2) + 2) + 3
-    pieces = cv2.erode(cv2.dilate(strong, square(reach, 1)), square(1, length), borderType=cv2.BORDER_REPLICATE)
-    if not pieces.any():
-        return False
-    pieces = cv2.dilate(pieces, square(1, length))
-    if (np.diff(_find_runs(pieces)) >= LONGEST_GAP * wide - 4).any():
-        return True
-    # in the corners a slanted line leaves the image early, but begins or ends at its side
-    corner = int(np.ceil(MAX_SLANT * high)) + reach + 3
-    for first, last in np.concatenate([_find_runs(pieces[:corner]), _find_runs(pieces[high - corner :])]):
-        run = last - first
-        if run >= 0.3 * wide - 4 and min(first, wide - last) <= (1 / LONGEST_GAP - 1) * run + 8:
-            return True
-    return False
 
 
 def find_slant(ink: Float) -> float:
@@ -129,9 +105,10 @@ def find_slant(ink: Float) -> float:
         -0.16 to 0.16; 0 where no slant makes the rows clearly sharper.
     """
     small = cv2.resize(np.minimum(ink, FAINT), (SLANT_SIDE, SLANT_SIDE), interpolation=cv2.INTER_AREA)
-    places, shares = _slanted_rows()
+    starts, shares = _slanted_rows()
     columns = cv2.copyMakeBorder(cv2.transpose(small), 0, 0, PAD, PAD, cv2.BORDER_REPLICATE).ravel()
-    means = shares @ columns[places]  # of each slant: (17, 2, 129), the two rows that share a sheared pixel
+    moved = sliding_window_view(columns, SLANT_SIDE + 1)[starts]
+    means = shares @ moved  # of each slant: (17, 2, 129), the two rows that share a sheared pixel
     steps = np.diff(means[:, 0, :-1] + means[:, 1, 1:], axis=1)
     sharpness = (steps * steps).sum(axis=1)
     best = int(sharpness.argmax())
@@ -141,19 +118,17 @@ def find_slant(ink: Float) -> float:
 
 @cache
 def _slanted_rows() -> tuple[NDArray[np.int64], Float]:
-    """For every slant, which pixel of each column lies in which row after the shear, and with what weight.
+    """For every slant, where each column begins after the shear, and with what weight its pixels count.
 
     Returns:
-        (17, 128, 129) places in the padded columns laid end to end, and (17, 2, 128) weights of a pixel and the next.
+        (17, 128) places in the padded columns laid end to end, and (17, 2, 128) weights of a pixel and the next.
     """
     right = np.arange(SLANT_SIDE) - (SLANT_SIDE - 1) / 2
     falls = np.round(np.outer(SLANTS, right) * 32) / 32  # OpenCV's own steps
     whole = np.floor(falls).astype(np.int64)
     starts = np.arange(SLANT_SIDE) * (SLANT_SIDE + 2 * PAD) + whole + PAD
     beyond = (falls - whole).astype(np.float32)
-    return starts[..., None] + np.arange(SLANT_SIDE + 1), np.stack([1 - beyond, beyond], axis=1) / np.float32(
-        SLANT_SIDE
-    )
+    return starts, np.stack([1 - beyond, beyond], axis=1) / np.float32(SLANT_SIDE)
 
 
 def shear(picture: Float, slant: float, *, outside: float | None = None) -> Float:

@@ -1,7 +1,7 @@
 """Percentiles and medians: NumPy's values to the bit, in a fraction of the time.
 
-Small arrays are sorted once. Of large ones only the part around each wanted rank is sorted; a histogram over the
-exponents and first mantissa bits of the floats finds that part.
+NumPy's own partition is fast up to some size. In larger arrays only the part around each wanted rank is sorted; a
+histogram over the exponents and first mantissa bits of the floats finds that part.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SMALL = 3000  # sorting fewer values is faster than counting them
+LARGE = 25_000  # values from which NumPy's partition is slower than counting, by up to ten times
 FIRST_BIN = 113 << 4  # the bin below 2⁻¹⁴; an octave has 16 bins, so the last of 256 begins at 3.75
 
 
@@ -53,10 +53,10 @@ def _between(low: Any, high: Any, share: float) -> float:
 
 def _ranked(values: NDArray[Any], ranks: Sequence[int]) -> list[Any]:
     """The values at some ranks, ascending, of the sorted array."""
-    if values.size < SMALL or values.dtype != np.float32:
-        ordered = np.sort(values, axis=None)
-        return [ordered[rank] for rank in ranks]
     flat = values.ravel()
+    if flat.size < LARGE or flat.dtype != np.float32:
+        ordered = np.partition(flat, ranks)
+        return [ordered[rank] for rank in ranks]
     bins = np.clip((flat.view(np.int32) >> 19) - FIRST_BIN, 0, 255).astype(np.uint8)
     ends = np.cumsum(cv2.calcHist([bins[None]], [0], None, [256], [0, 256]).ravel())
     numbers = np.searchsorted(ends, ranks, side="right")

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tenarai.prepare.character import Parts, edge_sharpness, gap
+from tenarai.prepare.character import Parts, edge_sharpness, gaps, overlaps
 from tenarai.prepare.ink import Float, Mask
 
 ONE_PIECE = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghklmnopqrstuvwxyz")
@@ -64,15 +64,15 @@ def find_characters(parts: Parts, ink: Float) -> list[Mask]:
 def _group(order: list[int], boxes: Box) -> list[list[int]]:
     """Parts by character, the largest first: each joins the nearest character that it may belong to, or starts one."""
     groups: list[list[int]] = []
-    hulls: list[Box] = []
+    hulls = np.empty((len(order), 4))
     for part in order:
-        nearest = min(range(len(groups)), key=lambda n: gap(boxes[part], hulls[n]), default=None)
-        if nearest is not None and _belongs(boxes[part], hulls[nearest]):
+        nearest = int(gaps(boxes[part], hulls[: len(groups)]).argmin()) if groups else 0
+        if groups and _belongs(boxes[part], hulls[nearest]):
             groups[nearest].append(part)
-            hulls[nearest] = _hull(boxes, groups[nearest])
         else:
+            nearest = len(groups)
             groups.append([part])
-            hulls.append(boxes[part])
+        hulls[nearest] = _hull(boxes, groups[nearest])
     return groups
 
 
@@ -88,11 +88,9 @@ def _is_blot(parts: Parts, part: int) -> bool:
 
 def _belongs(a: Box, b: Box) -> bool:
     """Whether a part belongs to a character beside, above or in it: two strokes of a 4, the bar of a 5, a broken 0."""
-    dx = max(a[0] - (b[0] + b[2]), b[0] - (a[0] + a[2]), 0.0)
-    dy = max(a[1] - (b[1] + b[3]), b[1] - (a[1] + a[3]), 0.0)
+    shared_x, shared_y = overlaps(a, b)
+    dx, dy = max(-shared_x, 0.0), max(-shared_y, 0.0)
     size = max(b[2], b[3])
-    shared_x = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    shared_y = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     is_over = shared_x > 0.5 * min(a[2], b[2])
     if shared_x > 0 and shared_y > 0:
         return bool(shared_x > 0.3 * min(a[2], b[2]) or shared_y < 0.75 * max(a[3], b[3]))

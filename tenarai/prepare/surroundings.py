@@ -36,17 +36,24 @@ def crop_page(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _crop_bars(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Without bars of one colour that span the image at its rim."""
-    for turned in (False, True, False, True):
-        rows = cv2.transpose(picture) if turned else picture
-        first, last = _measure_bar(rows), len(rows) - _measure_bar(rows[::-1])
-        if last - first < max(8, len(rows) // 10) or last - first == len(rows):
-            continue
-        inside = np.median(rows[first:last:7, ::7], axis=(0, 1))
-        middle = rows.shape[1] // 2
-        first = first if np.abs(rows[0, middle] - inside).max() > STEP else 0
-        last = last if np.abs(rows[-1, middle] - inside).max() > STEP else len(rows)
-        picture = cv2.transpose(rows[first:last]) if turned else np.ascontiguousarray(rows[first:last])
+    for _round in range(2):  # a bar may be seen only after the one across it is gone
+        cropped = cv2.transpose(_crop_ends(cv2.transpose(_crop_ends(picture))))
+        if cropped.shape == picture.shape:
+            return picture
+        picture = cropped
     return picture
+
+
+def _crop_ends(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Without bars that come first or last."""
+    first, last = _measure_bar(rows), len(rows) - _measure_bar(rows[::-1])
+    if last - first < max(8, len(rows) // 10) or last - first == len(rows):
+        return rows
+    inside = np.median(rows[first:last:7, ::7], axis=(0, 1))
+    middle = rows.shape[1] // 2
+    first = first if np.abs(rows[0, middle] - inside).max() > STEP else 0
+    last = last if np.abs(rows[-1, middle] - inside).max() > STEP else len(rows)
+    return np.ascontiguousarray(rows[first:last])
 
 
 def _measure_bar(rows: NDArray[np.uint8]) -> int:

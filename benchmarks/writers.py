@@ -10,7 +10,7 @@ batch, dropout and augmented copies, for as many epochs as that recipe takes whe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -82,22 +82,31 @@ class Hands:
     """
 
     def __init__(self, own: Path, pools: list[Path]) -> None:
-        """Read and normalise the people's own digits; the pools are normalised when a hand is drawn."""
-        sets = [writer for writer in load_writers(own) if len(writer.files) >= 500]
-        self._own = [(w.name, w.digits, np.array([int(label) for label in w.labels], np.int64)) for w in sets]
-        self._pools = []
-        for path in pools:
+        """Nothing is read yet."""
+        self._own, self._pools, self._drawn = own, pools, dict[tuple[int, int], Hand]()
+
+    @cached_property
+    def _sources(self) -> list[tuple[str, NDArray[np.uint8], NDArray[np.int64], bool]]:
+        """Name, images, targets, and whether they are one person's, normalised already."""
+        sets = [writer for writer in load_writers(self._own) if len(writer.files) >= 500]
+        found = [(w.name, w.digits, np.array([int(label) for label in w.labels], np.int64), True) for w in sets]
+        for path in self._pools:
             with np.load(path) as arrays:
-                self._pools.append((path.stem, arrays["x_test"][:4000], arrays["y_test"][:4000].astype(np.int64)))
+                found.append((path.stem, arrays["x_test"][:4000], arrays["y_test"][:4000].astype(np.int64), False))
+        return found
 
     def draw(self, seed: int, size: int = 800) -> Hand:
         """The writer of a seed: own digits and pools in turn, at most `size` images."""
+        if (seed, size) not in self._drawn:
+            self._drawn[seed, size] = self._draw(seed, size)
+        return self._drawn[seed, size]
+
+    def _draw(self, seed: int, size: int) -> Hand:
         rng = np.random.default_rng([seed, 2])
-        sources = [*self._own, *self._pools]
-        name, images, targets = sources[seed % len(sources)]
+        name, images, targets, is_own = self._sources[seed % len(self._sources)]
         rows = rng.permutation(len(images))[:size]
         pixels, targets = images[rows], targets[rows]
-        if seed % len(sources) >= len(self._own):
+        if not is_own:
             pixels = _write_by_hand(pixels, rng)
         copies = [augment(pixels, rng, GENTLE) for _ in range(COPIES)]
         return Hand(name, pixels, targets, see(pixels), tuple(see(copy) for copy in copies))

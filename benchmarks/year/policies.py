@@ -113,7 +113,8 @@ class Policies:
         pairs = pair_up(ours.labels[rows] == truth[rows], honest_labels[rows] == truth[rows])
         learned = load_manifest(self._store, ours.model.snapshot).rows(TRAIN) if ours.model.snapshot else ()
         counts = len(learned), len(snapshot.rows(TRAIN))
-        return earlier_gate(Evidence(0, 0, pairs, tuple(sure.tolist()), int((now & ~before).sum()), counts, 0))
+        lost = tuple(sure.tolist())
+        return bool(earlier_gate(Evidence(0, 0, pairs, lost, int((now & ~before).sum()), counts, 0)))
 
     def _read(self, model: str) -> NDArray[np.bool_]:
         if model not in self._right:

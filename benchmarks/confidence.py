@@ -1,9 +1,12 @@
 """What "unsure" is worth: how often sure readings are wrong, and whether what is no digit is called unsure.
 
-.venv/bin/python benchmarks/confidence.py <folder of <set>/<label>/<file>> [--draws N] [--each K]
+.venv/bin/python -m benchmarks.confidence OWN [--draws N] [--each K]
+.venv/bin/python -m benchmarks.confidence OWN POOL.npz… [--first SEED] [--writers N]
 
-Three tables in markdown: the base model's readings by how sure it was; models fine-tuned on K images a label, their
-threshold found on held-out folds, on images that they have not seen; and letters, scribbles and empty cells.
+OWN is a folder of <set>/<label>/<file>. With pools: whether the bound on sure readings holds in the collections of
+writers (see `benchmarks.writers`). Without, three tables: the base model's readings by how sure it was; models
+fine-tuned on K images a label, their threshold found on held-out folds, on images that they have not seen; and letters,
+scribbles and empty cells.
 """
 
 from __future__ import annotations
@@ -19,11 +22,13 @@ from numpy.typing import NDArray
 
 from benchmarks.base.score import Writer, load_writers
 from benchmarks.base.strokes import draw_no_digits
+from benchmarks.writers import Hands, fit_head
 from tenarai.dataset import TrainingSet
 from tenarai.errors import ImageError
 from tenarai.model.augment import STRONG, augment
 from tenarai.model.bundle import LoadedModel, load_base
-from tenarai.model.train import train_model
+from tenarai.model.confidence import find_threshold
+from tenarai.model.train import calibrate, split_folds, train_model
 from tenarai.prepare import NORMALISER_VERSION, normalise
 from tenarai.settings import TrainingSettings
 
@@ -33,6 +38,8 @@ LETTERS = "ACDEFHKMNPRTUVWXYadefhkmnprtwxy"  # without those that look like a di
 FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, cv2.FONT_HERSHEY_COMPLEX)
 BINS = (0.0, 0.5, 0.8, 0.95, 0.99, 1.01)
 NUM_EACH = 400
+COLLECTION = 300  # images of a writer; the bounds asked for are tried on these
+BOUNDS = (0.01, 0.02, 0.05)
 
 
 def draw_letters(rng: np.random.Generator) -> Iterator[Digits]:
@@ -123,13 +130,47 @@ def tell_after_own_samples(writers: list[Writer], each: int, draws: int) -> None
         print(f"| {writer.name} | {shown} |")
 
 
+def tell_by_collection(hands: Hands, seeds: range) -> None:
+    """Thresholds found on collections of `COLLECTION` images, tried on the other images of the same writers."""
+    print("| writer | bound asked for | bound shown | unseen | sure | wrong of these | holds |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | --- |")
+    num_held = dict.fromkeys(BOUNDS, 0)
+    for seed in seeds:
+        hand = hands.draw(seed)
+        order = np.random.default_rng([seed, 5]).permutation(len(hand.targets))
+        mine, others = order[:COLLECTION], order[COLLECTION:]
+        out_of_fold = np.full((len(mine), 10), np.nan, np.float32)
+        for learn, held_out in split_folds(hand.targets[mine], mine.astype(str), TrainingSettings().folds, seed):
+            fold = fit_head(hand, mine[learn], seed)
+            out_of_fold[held_out] = fold.probabilities(hand.plain[mine[held_out]])
+        temperature, out_of_fold = calibrate(out_of_fold, hand.targets[mine])
+        refitted = fit_head(hand, mine, seed).probabilities(hand.plain[others]) ** np.float32(1 / temperature)
+        refitted /= refitted.sum(axis=1, keepdims=True)
+        is_wrong = refitted.argmax(axis=1) != hand.targets[others]
+        for bound in BOUNDS:
+            threshold, note = find_threshold(out_of_fold, hand.targets[mine], bound)
+            reached = float(note.fields.get("reached", 1.0))
+            is_sure = refitted.max(axis=1) >= threshold
+            wrong = float(is_wrong[is_sure].mean()) if is_sure.any() else 0.0
+            num_held[bound] += wrong <= reached
+            shown = f"{bound:.0%} | {reached:.0%} | {len(others)} | {is_sure.mean():.1%} | {wrong:.2%}"
+            print(f"| {seed}, {hand.name} | {shown} | {'yes' if wrong <= reached else 'no'} |", flush=True)
+    for bound, num in num_held.items():
+        print(f"\n{bound:.0%} asked for: the bound shown holds in {num} of {len(seeds)} collections.")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("own", type=Path)
+    parser.add_argument("pools", type=Path, nargs="*")
+    parser.add_argument("--first", type=int, default=60, help="seed of the first writer")
+    parser.add_argument("--writers", type=int, default=20)
     parser.add_argument("--draws", type=int, default=2, help="0 trains nothing")
     parser.add_argument("--each", type=int, default=10)
     given = parser.parse_args()
-    base, writers = load_base(normaliser=NORMALISER_VERSION), list(load_writers(given.data))
+    if given.pools:
+        return tell_by_collection(Hands(given.own, given.pools), range(given.first, given.first + given.writers))
+    base, writers = load_base(normaliser=NORMALISER_VERSION), list(load_writers(given.own))
     tell_by_confidence(base, writers)
     if given.draws:
         tell_after_own_samples(writers, given.each, given.draws)

@@ -104,7 +104,7 @@ def _train(
     refit = fit(
         _("{recipe}, final fit", recipe=recipe, done=len(folds), total=len(folds) + 1), everything, None, epochs
     )
-    temperature, out_of_fold = _calibrate(out_of_fold, targets)
+    temperature, out_of_fold = calibrate(out_of_fold, targets)
     unsure_below, threshold_note = find_threshold(out_of_fold, targets, settings.error_when_sure)
     info = ModelInfo(
         id="",
@@ -186,7 +186,7 @@ def choose_device(wish: str) -> Iterator[str]:
         yield f"CPU ({backend})"
 
 
-def _calibrate(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> tuple[float, NDArray[np.float32]]:
+def calibrate(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> tuple[float, NDArray[np.float32]]:
     """Find the temperature that calibrates held-out confidence (Guo et al., 2017), and apply it."""
     known = ~np.isnan(probabilities).any(axis=1)
     if known.sum() < 20:

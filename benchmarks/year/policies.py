@@ -15,7 +15,7 @@ from tenarai.dataset import REGRESSION, TEST, TRAIN, load_manifest, load_snapsho
 from tenarai.evaluate.compare import pair_up
 from tenarai.evaluate.holdout import best_labels, cross_fit, find_holdout
 from tenarai.evaluate.predictions import Predictions, champion_id, load_model_by_id
-from tenarai.model.bundle import LoadedModel, load_out_of_fold
+from tenarai.model.bundle import LoadedModel, load_predictions
 from tenarai.prepare import read_digit
 from tenarai.store import Store
 
@@ -104,7 +104,8 @@ class Policies:
         """Whether the gate of before promotes; images that were filed from the inbox count for it, as they did."""
         snapshot = load_snapshot(self._store, snapshot_id)
         ours, theirs = (Predictions.of(self._load(model), snapshot.pixels) for model in (champion, challenger))
-        honest = cross_fit(snapshot, theirs.probabilities, load_out_of_fold(self._store, challenger))
+        out_of_fold, _seeds = load_predictions(self._store, challenger)
+        honest = cross_fit(snapshot, theirs.probabilities, out_of_fold)
         honest_labels, truth = best_labels(honest, theirs.model.labels), snapshot.labels()
         rows, _notes = find_holdout(self._store, snapshot, ours.model, honest_labels)
         regression = snapshot.rows(REGRESSION)

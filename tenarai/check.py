@@ -8,8 +8,10 @@ the next night makes it. What nobody can make again is listed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Table
@@ -23,6 +25,8 @@ from tenarai.model.bundle import is_base, verify_model
 from tenarai.records import Promotion
 from tenarai.settings import Settings
 from tenarai.store import Store, open_store
+
+LAST_CHECK = "last-check.json"
 
 Listener = Callable[[str, int, int], None]
 
@@ -66,7 +70,27 @@ def check_store(settings: Settings, *, repairing: bool = False, listen: Listener
                 faults += _check_promotions(store, catalogue, repairing)
         faults += _check_snapshots(store, repairing, listen)
         faults += _check_reports(store, repairing)
+        write_last_check(store, faults)
         return faults
+
+
+def write_last_check(store: Store, faults: Sequence[Fault]) -> None:
+    """Keep when the store was checked and how many faults it has left; a store that is read-only keeps nothing."""
+    left = sum(not fault.repaired for fault in faults)
+    with suppress(StoreError):
+        store.write_json({"checked": datetime.now(UTC).isoformat(timespec="seconds"), "num_faults": left}, LAST_CHECK)
+
+
+def last_check(store: Store) -> tuple[str, int] | None:
+    """When the store was last checked, ISO 8601 in UTC, and how many faults it had left; None before the first check.
+
+    Raises:
+        StoreError: The file is damaged.
+    """
+    if not store.exists(LAST_CHECK):
+        return None
+    found = store.read_json(LAST_CHECK)
+    return found["checked"], found["num_faults"]
 
 
 def _check_database(settings: Settings, store: Store, repairing: bool) -> Iterator[Fault]:
@@ -110,7 +134,9 @@ def _check_originals(store: Store, catalogue: Catalogue, repairing: bool, listen
 
 def _check_promotions(store: Store, catalogue: Catalogue, repairing: bool) -> Iterator[Fault]:
     """The history of promotions and the models it names."""
-    promoted = _promotions_of_nights(catalogue)
+    promoted: list[Promotion] = []
+    with suppress(StoreError):  # the damaged rows are listed already
+        promoted = _promotions_of_nights(catalogue)
     try:
         promotions = history(store)
         problem = _("the history of promotions is empty") if promoted and not promotions else ""

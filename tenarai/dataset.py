@@ -10,14 +10,12 @@ A snapshot is named by the hash of its content. What keeps the evaluation honest
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -351,7 +349,9 @@ def _opened(store: Store, snapshot_id: str) -> Iterator[Any]:
         path = store.path("snapshots", f"{snapshot_id}.npz")
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             yield arrays
-    except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile, zlib.error, NotImplementedError) as error:
+    except StoreError:
+        raise
+    except Exception as error:  # NumPy and zipfile raise many kinds of exceptions on a file that they do not understand
         raise _damaged(snapshot_id, f"{type(error).__name__}: {error}") from error
 
 

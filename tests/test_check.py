@@ -9,9 +9,11 @@ from click.testing import CliRunner
 from sqlalchemy import select
 
 from tenarai.catalogue import locate_catalogue, open_catalogue, repair, schema
+from tenarai.check import last_check
 from tenarai.cli.main import main
 from tenarai.errors import StoreError
 from tenarai.evaluate.promotions import history
+from tenarai.orchestration import doctor
 from tenarai.records import Digit, Event, EventKind, Image, Role
 from tenarai.settings import Settings
 from tenarai.store import open_store
@@ -136,6 +138,7 @@ def test_every_kind_of_damage_is_found_by_the_command_repaired_and_then_gone(sto
         first, second, *_ = catalogue.images(SOURCE)
         with catalogue.writing() as connection:
             connection.exec_driver_sql("UPDATE digits SET pixels = zeroblob(784) WHERE reason = ''")
+            connection.exec_driver_sql("UPDATE nights SET record = '{}'")
     store.path("blobs", second.sha256[:2], second.sha256).write_bytes(b"other")
     store.remove("blobs", first.sha256[:2], first.sha256)
     store.write(b"junk", "snapshots", "0123456789abcdef.npz")
@@ -143,7 +146,15 @@ def test_every_kind_of_damage_is_found_by_the_command_repaired_and_then_gone(sto
     store.write(b"[]", "champion.json")
     found = run_check(store)
     assert found.exit_code == 1
-    for name in (first.path, second.path, "catalogue: digits", "snapshots/", "reports/", "champion.json"):
+    for name in (
+        first.path,
+        second.path,
+        "catalogue: digits",
+        "catalogue: nights",
+        "snapshots/",
+        "reports/",
+        "champion.json",
+    ):
         assert name in found.output
     assert run_check(store).output == found.output  # nothing was changed
     assert run_check(store, "--repair").exit_code == 0
@@ -160,3 +171,16 @@ def test_a_lost_history_is_restored_from_the_records_of_the_nights(store, addres
     store.write(b"", "champion.json")
     assert run_check(store, "--repair").exit_code == 0
     assert [(line.model, line.since) for line in history(store)] == [("m-1", "2026-11-03"), ("m-2", "2026-11-05")]
+
+
+def test_the_last_check_is_kept_for_doctor(store, address):
+    settings = Settings(_env_file=None, store=str(store.root))
+    assert last_check(store) is None
+    assert [finding.text for finding in doctor.check_store(settings)][-1] == "it was never checked as a whole"
+    store.path("reports", "r1").mkdir(parents=True)
+    run_check(store)
+    assert last_check(store)[1] == 1
+    assert [finding.state for finding in doctor.check_store(settings)][-1] == "note"
+    run_check(store, "--repair")
+    assert last_check(store)[1] == 0
+    assert "checked on 20" in [finding.text for finding in doctor.check_store(settings)][-1]

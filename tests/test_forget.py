@@ -1,7 +1,7 @@
 """Forgetting: nothing of a picture stays in the store, and a command that was killed is completed by the next one."""
 
-import hashlib
 import shutil
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -9,77 +9,13 @@ from click.testing import CliRunner
 from tenarai.catalogue import Catalogue
 from tenarai.check import check_store
 from tenarai.cli.main import main
-from tenarai.dataset import freeze, load_manifest, save_snapshot
+from tenarai.dataset import load_manifest
 from tenarai.errors import SettingsError, SourceError
 from tenarai.evaluate import promotions
-from tenarai.forget import forget
 from tenarai.model import bundle
-from tenarai.prepare import NORMALISER_VERSION, prepare_images
-from tenarai.records import EventKind, ModelInfo
-from tenarai.settings import Settings
-from tenarai.store import Store, seal_json
-from tests.collections_of_digits import fill
-from tests.folder_desk import Desk
-
-PATH = "digits/4/0004.png"
-
-
-class Collection(Desk):
-    """A folder and a store with a snapshot, a champion that learned from it, its night, two reports and a study."""
-
-    def __init__(self, place):
-        super().__init__(place)
-        fill(self.folder, num_each=4, labels="45")
-        self.night()
-        self.settings = Settings(_env_file=None, source=self.source, store=str(self.place))
-        self.store = Store(str(self.place), self.place)
-        self.sha256 = next(image.sha256 for image in self.ask("images") if image.path == PATH)
-        self.original = self.store.original(self.sha256)
-        with self.catalogue() as catalogue:
-            prepare_images(self.store, catalogue, self.source, self.settings)
-            images, prints = catalogue.images(self.source), catalogue.fingerprints(NORMALISER_VERSION)
-            self.pixels = catalogue.digits(NORMALISER_VERSION)[self.sha256].pixels
-            frozen = freeze(
-                images,
-                prints,
-                lambda names: catalogue.pixels(NORMALISER_VERSION, names),
-                normaliser=NORMALISER_VERSION,
-                test_share=0.01,
-            )
-            self.snapshot = frozen.snapshot.info.id
-            save_snapshot(self.store, frozen.snapshot)
-            for model, snapshot in (("m-1", self.snapshot), ("m-2", "")):
-                self.save_model(model, snapshot)
-                catalogue.put_predictions(model, {self.sha256: ("4", 0.9)})
-            promotions.write_history(self.store, ())
-            promotions.promote(self.store, "m-1", why="", by="gate", snapshot=self.snapshot)
-            suspects = [{"path": PATH, "sha256": self.sha256}, {"path": "digits/5/b.png", "sha256": "b" * 64}]
-            night = {"run": "r1", "snapshot": self.snapshot, "suspects": suspects, "stories": {self.sha256: {}}}
-            catalogue.put_night("r1", self.source, night)
-        for run, digest in (("r1", "b" * 64), ("r2", self.sha256)):
-            self.store.write(seal_json({"snapshot": "", "cases": [digest]}), "reports", run, "report.json")
-        self.store.write(b"half-written", "reports", "r3", "report.html")
-        self.store.write(b"r2\n", "reports", "latest")
-        self.store.write(b"<img>", "studies", "one", "report.html")
-
-    def catalogue(self):
-        from tenarai.catalogue import open_catalogue
-
-        return open_catalogue(f"sqlite:///{self.place}/catalogue.sqlite")
-
-    def save_model(self, model, snapshot):
-        info = ModelInfo(id=model, labels=("4", "5"), normaliser=NORMALISER_VERSION, recipe="mlp", epochs=1)
-        contents = {"model.keras": b"network", "predictions.npz": b"arrays", "card.md": b"card"}
-        for name, data in contents.items():
-            self.store.write(data, "models", model, name)
-        digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
-        record = bundle.to_record(info) | {"digests": digests, "snapshot": snapshot}
-        self.store.write_json(record, "models", model, "model.json")
-
-    def forget(self, path=PATH):
-        lines = []
-        forget(self.settings, path, lines.append)
-        return list(map(str, lines))
+from tenarai.records import EventKind, State
+from tenarai.store import Store
+from tests.whole_store import PATH, Collection
 
 
 @pytest.fixture(scope="module")
@@ -188,11 +124,15 @@ def test_the_same_bytes_under_another_path_must_be_deleted_too(collection):
 
 
 def test_a_picture_on_drive_is_forgotten_once_a_night_saw_that_it_is_gone(collection):
-    with collection.catalogue() as catalogue, catalogue.writing() as connection:
-        connection.exec_driver_sql("UPDATE images SET source = 'drive:abc'")
+    (row,) = (image for image in collection.ask("images") if image.path == PATH)
+    row = replace(row, source="drive:abc", sha256="c" * 64)
     collection.settings = collection.settings.model_copy(update={"source": "drive:abc"})
-    with pytest.raises(SourceError, match=r"still in drive:abc.*tenarai nightly"):
-        collection.forget()
+    with collection.catalogue() as catalogue:
+        catalogue.apply_sync("drive:abc", [row], [])
+        with pytest.raises(SourceError, match=r"still in drive:abc.*tenarai nightly"):
+            collection.forget()
+        catalogue.apply_sync("drive:abc", [replace(row, state=State.GONE)], [])
+    assert collection.forget()[-1] == "1 file was forgotten"
 
 
 def test_an_unknown_path_is_an_error_and_the_command_says_what_is_not_removed(collection):

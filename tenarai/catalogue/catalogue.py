@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from importlib import import_module
 from itertools import islice
 from sys import intern
@@ -25,7 +24,6 @@ _STATES = {state.value: state for state in State}
 
 _TEXTS = (Role, State, EventKind, Message)  # kinds of text that a row holds as plain text
 
-IMAGE_COLUMNS = [schema.images.c[field.name] for field in fields(Image)]
 CHUNK = 500  # parameters of one IN (…), rows of one insert: below every database's limit
 
 _T = TypeVar("_T")
@@ -78,16 +76,14 @@ class Catalogue:
         """
         table = schema.images
         wanted = [state.value for state in states or (State.OK,)]
-        query = select(*IMAGE_COLUMNS).where(table.c.source == source, table.c.state.in_(wanted))
+        conditions = [table.c.source == source, table.c.state.in_(wanted)]
         if roles is not None:
-            query = query.where(table.c.role.in_([role.value for role in roles]))
+            conditions.append(table.c.role.in_([role.value for role in roles]))
         if only_cells:
-            query = query.where(table.c.file_id.contains(CELL))
+            conditions.append(table.c.file_id.contains(CELL))
         if sha256s is not None:
-            query = query.where(table.c.sha256.in_(sha256s))
-        query = query.execution_options(yield_per=10 * CHUNK)  # at a million, all rows beside all records would be 1 GB
-        with self.reading() as connection:
-            rows = [to_image(row) for row in connection.execute(query).tuples()]
+            conditions.append(table.c.sha256.in_(sha256s))
+        rows = self.read(table, to_image, *conditions)
         if states is None and (answers := self.answers(source)):
             rows = [row for row in rows if answers.get((row.sha256, row.label)) is not EventKind.SET_ASIDE]
         return sorted(rows, key=lambda image: (image.path, image.file_id))  # databases differ in how they order text
@@ -115,16 +111,10 @@ class Catalogue:
     def find_example(self, source: str, label: str) -> Image | None:
         """A usable file of `digits/` under a label, the first by path; None if there is none."""
         table = schema.images
-        query = (
-            select(*IMAGE_COLUMNS)
-            .where(table.c.source == source, table.c.label == label, table.c.role == Role.DIGITS.value)
-            .where(table.c.state == State.OK.value, ~table.c.file_id.contains(CELL))
-            .order_by(table.c.path)
-            .limit(1)
-        )
-        with self.reading() as connection:
-            row = connection.execute(query).tuples().first()
-        return to_image(row) if row else None
+        is_example = (table.c.label == label) & (table.c.role == Role.DIGITS.value) & ~table.c.file_id.contains(CELL)
+        is_usable = (table.c.source == source) & (table.c.state == State.OK.value)
+        found = self.read(table, to_image, is_example, is_usable, order=table.c.path, limit=1)
+        return found[0] if found else None
 
     def events(self, source: str, run: str | None = None, *, after: str = "") -> list[Event]:
         """What happened to a source's files, oldest first; of one run, or of all.
@@ -135,33 +125,24 @@ class Catalogue:
             after: Only events of nights after this one, whose names sort by time. Default: all.
         """
         table = schema.events
-        columns = [table.c[field.name] for field in fields(Event)]
-        query = select(*columns).where(table.c.source == source).order_by(table.c.id)
+        conditions = [table.c.source == source]
         if run is not None:
-            query = query.where(table.c.run == run)
+            conditions.append(table.c.run == run)
         if after:
-            query = query.where(table.c.run > after)
-        with self.reading() as connection:
-            return [Event(row[0], EventKind(row[1]), *row[2:]) for row in connection.execute(query).tuples()]
+            conditions.append(table.c.run > after)
+        return self.read(table, _to_event, *conditions, order=table.c.id)
 
     def answers(self, source: str) -> dict[tuple[str, str | None], EventKind]:
         """What a person last said of an image, by sha256 and label: `confirmed`, `set aside` or `reopened`."""
         table = schema.events
-        query = (
-            select(table.c.sha256, table.c.label, table.c.kind)
-            .where(table.c.source == source, table.c.kind.in_([kind.value for kind in ANSWERS]))
-            .order_by(table.c.id)
-        )
-        with self.reading() as connection:
-            rows = connection.execute(query).tuples()
-            return {(sha256, label): EventKind(kind) for sha256, label, kind in rows}
+        is_answer = (table.c.source == source) & table.c.kind.in_([kind.value for kind in ANSWERS])
+        events = self.read(table, _to_event, is_answer, order=table.c.id)
+        return {(event.sha256, event.label): event.kind for event in events}
 
     def source_state(self, source: str) -> dict[str, Any]:
         """What a source's last committed sync left for the next one; empty before the first."""
-        query = select(schema.sources.c.state).where(schema.sources.c.source == source)
-        with self.reading() as connection:
-            text = connection.scalar(query)
-        return dict(json.loads(text)) if text else {}
+        found = self.read(schema.sources, lambda row: dict(json.loads(row[1])), schema.sources.c.source == source)
+        return found[0] if found else {}
 
     def apply_sync(
         self,
@@ -222,17 +203,12 @@ class Catalogue:
             normaliser: Version of the normaliser.
             sha256s: Only these, however many. Default: all.
         """
-        query = select(schema.digits).where(schema.digits.c.normaliser == normaliser)
-        with self.reading() as connection:
-            if sha256s is None:
-                rows = list(connection.execute(query).tuples())
-            else:
-                rows = [
-                    row
-                    for chunk in _chunks(sha256s, CHUNK)
-                    for row in connection.execute(query.where(schema.digits.c.sha256.in_(chunk))).tuples()
-                ]
-        return {row[1]: _to_digit(row) for row in sorted(rows)}
+        table = schema.digits
+        parts = [True] if sha256s is None else [table.c.sha256.in_(chunk) for chunk in _chunks(sha256s, CHUNK)]
+        found = [
+            digit for part in parts for digit in self.read(table, _to_digit, table.c.normaliser == normaliser, part)
+        ]
+        return {digit.sha256: digit for digit in sorted(found, key=lambda digit: digit.sha256)}
 
     def fingerprints(self, normaliser: int) -> dict[str, Fingerprint]:
         """What near-duplicates of all usable digits are found by, by sha256, ascending; no pixels are read."""
@@ -303,12 +279,10 @@ class Catalogue:
     def predictions(self, model: str, sha256s: Collection[str]) -> dict[str, tuple[str, float]]:
         """What a model read in these images, as far as it is held: label and probability by sha256."""
         table = schema.predictions
-        query = select(table.c.sha256, table.c.label, table.c.confidence).where(table.c.model == model)
         found: dict[str, tuple[str, float]] = {}
-        with self.reading() as connection:
-            for chunk in _chunks(sha256s, CHUNK):
-                rows = connection.execute(query.where(table.c.sha256.in_(chunk))).tuples()
-                found.update({sha256: (label, confidence) for sha256, label, confidence in rows})
+        for chunk in _chunks(sha256s, CHUNK):
+            rows = self.read(table, tuple, table.c.model == model, table.c.sha256.in_(chunk))
+            found.update({sha256: (label, confidence) for _model, sha256, label, confidence in rows})
         return found
 
     def put_night(self, run: str, source: str, record: Mapping[str, object]) -> None:
@@ -320,13 +294,41 @@ class Catalogue:
     def nights(self, source: str = "") -> list[dict[str, object]]:
         """Records of finished nights of a source, or of all sources, oldest first."""
         table = schema.nights
-        query = select(table.c.record).order_by(table.c.id)
-        if source:
-            query = query.where(table.c.source == source)
-        with self.reading() as connection:
-            return [json.loads(text) for text in connection.scalars(query)]
+        conditions = [table.c.source == source] if source else []
+        return self.read(table, lambda row: json.loads(row[2]), *conditions, order=table.c.id)
 
-    # ---- transactions
+    # ---- reading and writing
+
+    def read(
+        self,
+        table: Table,
+        make: Callable[[Sequence[Any]], _T],
+        *conditions: Any,
+        order: Any = None,
+        limit: int | None = None,
+    ) -> list[_T]:
+        """What is made of the rows of a table, each checked against its checksum.
+
+        Args:
+            table: One of `schema.SEALED`.
+            make: Makes a record of a row's values: all columns without the row's own number.
+            conditions: Which rows. Default: all.
+            order: A column to sort by. Default: as the database has them.
+            limit: So many at most. Default: all.
+
+        Raises:
+            StoreError: A row is damaged.
+        """
+        columns = [table.c[name] for name in (*schema.sealed_columns(table), "checksum")]
+        query = select(*columns).where(*conditions).order_by(order).limit(limit)
+        query = query.execution_options(yield_per=10 * CHUNK)  # at a million, all rows beside all records would be 1 GB
+        made = []
+        with self.reading() as connection:
+            for *values, checksum in connection.execute(query).tuples():
+                if schema.checksum(values) != checksum:
+                    raise ValueError(f"the row {values[:2]} of {table.name} does not fit its checksum")
+                made.append(make(values))
+        return made
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -385,18 +387,13 @@ def to_image(row: Sequence[Any]) -> Image:
     )  # fmt: skip
 
 
-def _to_digit(row: Sequence[Any]) -> Digit:
-    """A row as a record.
+def _to_event(row: Sequence[Any]) -> Event:
+    _source, run, kind, *values = row
+    return Event(run, EventKind(kind), *values)
 
-    Raises:
-        StoreError: Its checksum is wrong.
-    """
-    *values, checksum = row
-    normaliser, sha256, pixels, phash, group, reason, doubt = values
-    if schema.checksum(values) != checksum:
-        raise StoreError(
-            _("the digit of {sha256} in the catalogue is damaged", sha256=sha256), fix=_("run `tenarai check --repair`")
-        )
+
+def _to_digit(row: Sequence[Any]) -> Digit:
+    normaliser, sha256, pixels, phash, group, reason, doubt = row
     return Digit(sha256, normaliser, pixels, phash, group, load(reason), load(doubt))
 
 

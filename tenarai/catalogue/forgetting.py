@@ -9,14 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from tenarai.catalogue import schema
-from tenarai.catalogue.catalogue import IMAGE_COLUMNS, Catalogue, to_image, to_values
+from tenarai.catalogue.catalogue import Catalogue, to_image, to_values
 from tenarai.records import Event, Image
 
 
 def find_files(catalogue: Catalogue, source: str, path: str) -> list[Image]:
     """The files at a path, those with the same bytes in any source, and all that was cut from the same photos."""
-    with catalogue.reading() as connection:
-        everything = [to_image(row) for row in connection.execute(select(*IMAGE_COLUMNS)).tuples()]
+    everything = catalogue.read(schema.images, to_image)
     found = [image for image in everything if image.source == source and image.path == path]
     while True:
         origins = {(image.source, image.photo_id or image.file_id) for image in found}

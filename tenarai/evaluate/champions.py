@@ -53,7 +53,7 @@ def list_models(settings: Settings, *, score: bool = True) -> Iterator[ModelLine
         StoreError: There is no store.
     """
     store = open_store(settings.store, create=False)
-    snapshot = _newest_snapshot(store) if score else None
+    snapshot = newest_snapshot(store) if score else None
     champion = champion_id(store)
     base = Promotion(base_info().id, "", _("ships with Tenarai"), "Tenarai", "champion zero")
     for promotion in {promotion.model: promotion for promotion in (base, *promotions.history(store))}.values():
@@ -141,11 +141,13 @@ def find_changes(champion: ModelInfo, challenger: ModelInfo, before: Labelled, n
     return (*found, *_value_changes("version", *versions))
 
 
-def _newest_snapshot(store: Store) -> Snapshot | None:
+def newest_snapshot(store: Store) -> Snapshot | None:
     """The snapshot of the newest report, or None before the first."""
     if not store.exists("reports", "latest"):
         return None
     run = store.read("reports", "latest").decode(errors="replace").strip()
+    if run not in store.names("reports"):
+        raise store.damaged("reports", "latest", expected=_("the name of a report"), received=run[:40])
     snapshot = store.read_json("reports", run, "report.json").get("snapshot")
     return load_snapshot(store, str(snapshot)) if snapshot else None
 

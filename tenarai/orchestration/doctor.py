@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tenarai.address import normalise_address
 from tenarai.catalogue import locate_catalogue, open_catalogue
+from tenarai.check import last_check
 from tenarai.errors import StoreBusyError, StoreError, TenaraiError
 from tenarai.locale import _, join, plural
 from tenarai.orchestration.pools import CPU_POOL, GPU_POOL
@@ -132,6 +133,12 @@ def check_store(settings: Settings) -> Check:
         nights = plural("{n} night", "{n} nights", len(catalogue.nights(source)))
     text = _("{address} has {images} of this source and {nights}", address=store.address, images=images, nights=nights)
     yield Finding("ok", text)
+    if (last := last_check(store)) is None:
+        yield Finding("note", _("it was never checked as a whole"), _("run `tenarai check`"))
+    else:
+        when, num_faults = last[0][:10], last[1]
+        text = plural("checked on {when}: {n} fault", "checked on {when}: {n} faults", num_faults, when=when)
+        yield Finding("note" if num_faults else "ok", text, _("run `tenarai check --repair`") if num_faults else "")
 
 
 def _check_disk(folder: Path) -> Finding:

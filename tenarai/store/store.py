@@ -8,6 +8,7 @@
     champion.json, looks.json     the history of promotions (the last is the champion), the looks at the evidence
     sheet-labels/<number>.json    labels of several characters on practice sheets
     reports/<run>/, reports/latest
+    last-check.json               when `tenarai check` last ran, and the faults that it left
     studies/<id>/                 the report of a study; study.json is written last
     studies/trials/<key>.json     the result of each training of a study
     .lock                         held while a night works on the store

@@ -1,8 +1,6 @@
 """What the gate is worth: simulated nights on real digits, judged on images that no night ever had.
 
-.venv/bin/python -m benchmarks.gate seeds OWN POOL.npz…      1,000 nights on which only the seed changes
-.venv/bin/python -m benchmarks.gate nights OWN POOL.npz…     20 writers × 30 nights, this gate against four other rules
-.venv/bin/python -m benchmarks.gate power --png FILE         how many images show which gain
+.venv/bin/python -m benchmarks.gate OWN POOL.npz… [--first SEED] [--writers N] [--scenario NAME] [--keep FOLDER]
 
 OWN is a folder of <set>/<label>/<file>. What arrives in the nights is in `benchmarks.nights`; decisions are those of
 `tenarai.evaluate`.
@@ -22,10 +20,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # such small products are fa
 
 import numpy as np
 
-from benchmarks.nights import SCENARIOS, Life, compare, freeze_some, live
-from benchmarks.writers import Hands, Head, base_head, fit_head, random_head
-from tenarai.dataset import TEST, TRAIN
-from tenarai.evaluate.compare import pair_up
+from benchmarks.nights import SCENARIOS, Life, compare, live
+from benchmarks.writers import Hands, base_head
+from tenarai.dataset import TRAIN
 from tenarai.evaluate.gate import EVEN_ODDS, decide, exact_p, take_look
 from tenarai.model.bundle import base_info
 from tenarai.records import Case, Evaluation, Look, PairedCounts, Prediction
@@ -194,99 +191,16 @@ def draw_lives(hands: Hands, writers: range, name: str, keep: Path | None) -> It
         yield life
 
 
-def run_seeds(hands: Hands, num_writers: int, num_each: int, *, from_scratch: bool) -> str:
-    """On the same images, challengers that differ from their champion by the seed alone: how many are promoted?"""
-    promoted = better = 0
-    settings = GateSettings()
-    for writer in range(num_writers):
-        hand = hands.draw(writer, 270)
-        rng = np.random.default_rng([writer, 4])
-        order = rng.permutation(len(hand.targets))
-        rows = order[: 60 + 30 * (writer % 8)]  # collections of 60 to 270 images
-        snapshot, mine, _filed = freeze_some(hand, rows, set(), set())
-        train, test = mine[snapshot.rows(TRAIN)], mine[snapshot.rows(TEST)]
-
-        def fit(seed: int) -> Head:
-            return fit_head(hand, train, seed, start=random_head(seed) if from_scratch else None)  # noqa: B023
-
-        champion = fit(0)
-        before = champion.read(hand.plain[test]) == hand.targets[test]
-        count = 0
-        for seed in range(1, num_each + 1):
-            now = fit(seed).read(hand.plain[test]) == hand.targets[test]
-            evidence = Evidence(seed, 0, pair_up(before, now), (), 0, (len(train), len(train)), len(rows))
-            count += bool(Gate(settings)(evidence))
-            better += int(now.sum()) >= int(before.sum())
-        promoted += count
-        print(f"writer {writer} ({hand.name}, {len(rows)} images): {count} of {num_each}", flush=True)
-    nights = num_writers * num_each
-    return (
-        f"{nights:,} nights on which only the seed changed: {promoted} promoted ({promoted / nights:.1%}); "
-        f"by accuracy ≥ champion {better} ({better / nights:.1%})"
-    )
-
-
-def find_power(num_images: int, gain: float, lost: float, settings: GateSettings) -> float:
-    """Chance that the gate promotes a challenger that wins `lost + gain` and loses `lost` of all images, exactly."""
-    from scipy.stats import binom
-
-    share, total = lost + gain + lost, 0.0
-    differing = np.arange(num_images + 1)
-    for n, weight in zip(differing, binom.pmf(differing, num_images, share), strict=True):
-        if weight < 1e-9:
-            continue
-        won = np.arange(n + 1)
-        outcomes = [PairedCounts(int(w), int(n - w), num_images - int(n), 0) for w in won]
-        yes = [bool(Gate(settings)(Evidence(1, 0, pairs, (), 0, (0, 0), num_images))) for pairs in outcomes]
-        total += weight * float(binom.pmf(won, n, (lost + gain) / share)[np.array(yes)].sum())
-    return total
-
-
-def draw_power(png: Path, lost: float) -> str:
-    """Draw the power curve, and tell where each gain is seen four times in five."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    sizes = np.unique(np.geomspace(10, 1000, 28).astype(int))
-    figure, axes = plt.subplots(figsize=(6.4, 3.6), dpi=110)
-    told = []
-    for gain in (0.01, 0.02, 0.04, 0.08):
-        power = [find_power(int(n), gain, lost, GateSettings()) for n in sizes]
-        axes.plot(sizes, power, label=f"+{gain:.0%}")
-        enough = [int(n) for n, p in zip(sizes, power, strict=True) if p >= 0.8]
-        told.append(f"+{gain:.0%}: {f'from {enough[0]} images' if enough else 'more than 1,000 images'}")
-    axes.set(xscale="log", xlabel="images compared", ylabel="promoted", ylim=(0, 1.02))
-    axes.axhline(0.8, color="grey", linewidth=0.6, linestyle=":")
-    axes.grid(alpha=0.2)
-    axes.legend(title="truly better by", frameon=False)
-    figure.tight_layout()
-    figure.savefig(png, metadata={"Software": None})
-    return "seen in four nights of five: " + "; ".join(told)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["seeds", "nights", "power"])
-    parser.add_argument("own", type=Path, nargs="?")
+    parser.add_argument("own", type=Path)
     parser.add_argument("pools", type=Path, nargs="*")
-    parser.add_argument("--writers", type=int, default=20)
-    parser.add_argument("--scenario", choices=SCENARIOS, action="append", help="nights: default: all of them")
-    parser.add_argument("--keep", type=Path, help="nights: a folder of lives that were drawn; other rules replay them")
-    parser.add_argument("--from-scratch", action="store_true", help="seeds: heads that do not begin with the base's")
     parser.add_argument("--first", type=int, default=0, help="seed of the first writer")
-    parser.add_argument("--lost", type=float, default=0.005, help="power: share of images a challenger loses")
-    parser.add_argument("--png", type=Path, default=Path("docs/pictures/power.png"))
+    parser.add_argument("--writers", type=int, default=20)
+    parser.add_argument("--scenario", choices=SCENARIOS, action="append", help="default: all of them")
+    parser.add_argument("--keep", type=Path, help="a folder of lives that were drawn; other rules replay them")
     given = parser.parse_intermixed_args()
-    if given.what == "power":
-        print(draw_power(given.png, given.lost))
-        return
-    hands = Hands(given.own, given.pools)
-    if given.what == "seeds":
-        print(run_seeds(hands, given.writers, 1000 // given.writers, from_scratch=given.from_scratch))
-        return
-    writers = range(given.first, given.first + given.writers)
+    hands, writers = Hands(given.own, given.pools), range(given.first, given.first + given.writers)
     for name in given.scenario or SCENARIOS:
         print(f"\n{name}:\n\n{run_nights(draw_lives(hands, writers, name, given.keep), POLICIES)}", flush=True)
 

@@ -149,35 +149,24 @@ def see(pixels: NDArray[np.uint8]) -> Floats:
     return np.asarray(_base()[0].predict(pixels, batch_size=512, verbose=0), np.float32)
 
 
-def random_head(seed: int) -> Head:
-    """Dense layers that know nothing yet, of the base's shape."""
-    rng = np.random.default_rng([seed, 7])
-    sizes = [array.shape for array in base_head().weights]
-    drawn = [rng.normal(0, np.sqrt(2 / s[0]), s) if len(s) == 2 else np.zeros(s) for s in sizes]
-    return Head(tuple(np.asarray(array, np.float32) for array in drawn))  # type: ignore[arg-type]
-
-
 def fit_head(
     hand: Hand,
     rows: NDArray[np.intp],
     seed: int,
     targets: NDArray[np.int64] | None = None,
-    *,
-    start: Head | None = None,
 ) -> Head:
-    """Train a head on some of a writer's images.
+    """Fine-tune the base's head on some of a writer's images.
 
     Args:
         hand: The writer.
         rows: What to learn from.
         seed: Decides order, copies and dropout.
         targets: (N,) int64, labels to believe. Default: the writer's.
-        start: What to begin with. Default: the base's own head, which is then fine-tuned.
     """
     rng = np.random.default_rng([seed, len(rows)])
     truth = (hand.targets if targets is None else targets)[rows]
     wanted, weight = one_hot(truth, len(LABELS), smoothing=0.05), balance(truth)
-    weights = [array.copy() for array in (start or base_head()).weights]
+    weights = [array.copy() for array in base_head().weights]
     means, squares = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights]
     first, step = int(rng.integers(COPIES)), 0
     for epoch in range(EPOCHS):

@@ -1,6 +1,6 @@
 """The nightly flow.
 
-sync ─▶ sheets ─▶ prepare ─▶ freeze ─▶ train ─▶ evaluate ─▶ decide ─▶ inbox ─▶ report ─▶ send
+sync ─▶ prepare ─▶ cut ─▶ freeze ─▶ train ─▶ evaluate ─▶ decide ─▶ inbox ─▶ report ─▶ send
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
+from tasks.cut import cut
 from tasks.decide import decide
 from tasks.evaluate import evaluate
 from tasks.freeze import freeze
@@ -21,7 +22,6 @@ from tasks.inbox import read_inbox
 from tasks.prepare import prepare
 from tasks.report import publish_report
 from tasks.send import send_report
-from tasks.sheets import cut_sheets
 from tasks.sync import sync
 from tasks.train import train
 from tenarai.errors import TenaraiError, UnusualChangesError
@@ -107,8 +107,8 @@ def run_steps(night: Night, run: Runner = as_task) -> Outcome:
         except UnusualChangesError as error:
             report_stop(night, error, run)
             raise
-        run(cut_sheets, night)
         run(prepare, night)
+        run(cut, night)
         frozen = run(freeze, night)
         challenger = run(train, night, frozen)
         evaluation = run(evaluate, night, frozen, challenger)

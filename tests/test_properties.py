@@ -136,7 +136,7 @@ class CatalogueAsDictionary(RuleBasedStateMachine):
         for normaliser in (1, 2):
             live = {i.sha256 for i in self.rows.values() if i.state is State.OK and i.role is not Role.SHEETS}
             missing = sorted(name for name in live if (normaliser, name) not in self.kept)
-            assert self.catalogue.unprepared(SOURCE, normaliser) == missing
+            assert [due.sha256 for due in self.catalogue.unprepared(SOURCE, normaliser)] == missing
             mine = {name: digit for (version, name), digit in self.kept.items() if version == normaliser}
             assert self.catalogue.digits(normaliser) == mine
             usable = {name: digit for name, digit in mine.items() if not digit.reason}

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from tenarai.catalogue import open_catalogue
 from tenarai.cli.main import main
+from tenarai.cut import cut_files
 from tenarai.errors import ImageError, SettingsError
 from tenarai.locale import load, translate
 from tenarai.prepare import NORMALISER_VERSION, normalise, prepare_images
 from tenarai.records import EventKind, Role, State
 from tenarai.settings import Settings, TrainingSettings
-from tenarai.sheets import collect_cells
 from tenarai.sheets.codes import PRIVATE, Sheet, make_sheet, recall_from
 from tenarai.sheets.cut import cut_cells
 from tenarai.sheets.find import find_sheet
@@ -247,7 +247,7 @@ class Folder:
         run = f"r{self.nights}"
         settings = Settings(source=self.source)
         self.synced = open_source(settings).sync(self.store, self.catalogue, run)
-        return collect_cells(self.store, self.catalogue, settings, run)
+        return cut_files(self.store, self.catalogue, settings, run)
 
     def cells(self, *states):
         rows = self.catalogue.images(self.source, roles=(Role.DIGITS,), states=states or (State.OK,))
@@ -282,7 +282,7 @@ def _pixels(box):
 def test_filled_boxes_become_labelled_images_that_name_their_photo(folder, photo):
     folder.put("monday.png", photo)
     result = folder.night()
-    assert (result.num_photos, result.num_cut, result.num_new, result.num_refused) == (1, 1, 10, 0)
+    assert (result.num_files, result.num_cut, result.num_new, result.num_refused) == (1, 1, 10, 0)
     cells = folder.cells()
     labels = sheet_of().labels
     assert {cell.path for cell in cells} == {
@@ -301,12 +301,13 @@ def test_a_photo_is_cut_once_whatever_its_name_becomes(folder, photo, monkeypatc
     file = folder.put("monday.png", photo)
     folder.night()
     before = {cell.sha256 for cell in folder.cells()}
-    monkeypatch.setattr("tenarai.sheets.collect.find_sheet", lambda *_: pytest.fail("it was cut again"))
+    monkeypatch.setattr("tenarai.cut.find_sheet", lambda *_: pytest.fail("it was cut again"))
     assert folder.night().num_cut == 0
     assert folder.kinds() == []
     file.rename(file.with_name("tuesday.png"))
     result = folder.night()
-    assert (result.num_cut, result.num_new, result.num_gone) == (0, 10, 10)
+    assert (result.num_cut, result.num_new, result.num_gone) == (0, 0, 0)
+    assert folder.kinds() == [EventKind.MOVED] * 11
     assert {cell.sha256 for cell in folder.cells()} == before
     assert all(cell.path.startswith("sheets/tuesday.png#") for cell in folder.cells())
 
@@ -314,7 +315,7 @@ def test_a_photo_is_cut_once_whatever_its_name_becomes(folder, photo, monkeypatc
 def test_cells_go_with_their_photo_and_come_back_with_it_uncut(folder, photo, monkeypatch, tmp_path):
     file = folder.put("monday.png", photo)
     folder.night()
-    monkeypatch.setattr("tenarai.sheets.collect.find_sheet", lambda *_: pytest.fail("it was cut again"))
+    monkeypatch.setattr("tenarai.cut.find_sheet", lambda *_: pytest.fail("it was cut again"))
     file.rename(tmp_path / "trash.png")
     assert folder.night().num_gone == 10
     assert folder.cells() == []
@@ -358,7 +359,7 @@ def test_a_photo_that_shows_no_whole_sheet_is_listed_with_its_reason_and_looked_
     assert "no practice sheet" in reasons["sheets/note.png"]
     assert "not an image" in reasons["sheets/letter.png"]
     assert "nothing is written" in reasons["sheets/blank.png"]
-    monkeypatch.setattr("tenarai.sheets.collect.find_sheet", lambda *_: pytest.fail("it was looked at again"))
+    monkeypatch.setattr("tenarai.cut.find_sheet", lambda *_: pytest.fail("it was looked at again"))
     assert folder.night().num_cut == 0
     assert len(folder.catalogue.rejections(folder.source, NORMALISER_VERSION)) == 4
     file.unlink()

@@ -14,7 +14,7 @@ from tenarai.settings import Settings, TrainingSettings
 from tests.collections_of_digits import fill
 
 QUICK = TrainingSettings(recipe="mlp", max_epochs=2, patience=1, folds=2)
-STEPS = ["sync", "sheets", "prepare", "freeze", "train", "evaluate", "decide", "inbox", "report", "send"]
+STEPS = ["sync", "prepare", "cut", "freeze", "train", "evaluate", "decide", "inbox", "report", "send"]
 
 
 @pytest.fixture

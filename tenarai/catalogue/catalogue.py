@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -11,13 +12,27 @@ from sys import intern
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, func, insert, select
+from sqlalchemy import Connection, Engine, Table, case, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from tenarai.catalogue import schema
 from tenarai.errors import StoreError
 from tenarai.locale import Message, _, dump, load
-from tenarai.records import ANSWERS, CELL, Digit, Event, EventKind, Fingerprint, Image, Rejection, Role, State
+from tenarai.records import (
+    ANSWERS,
+    CELL,
+    CHARACTER,
+    PAGE,
+    Digit,
+    Event,
+    EventKind,
+    Fingerprint,
+    Image,
+    Rejection,
+    Role,
+    State,
+    Unprepared,
+)
 
 _ROLES = {role.value: role for role in Role}  # a tenth of the time that `Role(value)` takes
 _STATES = {state.value: state for state in State}
@@ -63,7 +78,7 @@ class Catalogue:
         roles: Collection[Role] | None = None,
         states: Collection[State] | None = None,
         sha256s: Collection[str] | None = None,
-        only_cells: bool = False,
+        only_parts: bool = False,
     ) -> list[Image]:
         """Files of a source, ordered by path.
 
@@ -72,14 +87,14 @@ class Catalogue:
             roles: Only files of these roles. Default: all.
             states: Only files in these states. Default: usable ones that no person set aside.
             sha256s: Only files with these bytes, a few hundred at most. Default: all.
-            only_cells: Only what was found on photos of practice sheets. Default: False.
+            only_parts: Only what was cut out of files. Default: False.
         """
         table = schema.images
         wanted = [state.value for state in states or (State.OK,)]
         conditions = [table.c.source == source, table.c.state.in_(wanted)]
         if roles is not None:
             conditions.append(table.c.role.in_([role.value for role in roles]))
-        if only_cells:
+        if only_parts:
             conditions.append(table.c.file_id.contains(CELL))
         if sha256s is not None:
             conditions.append(table.c.sha256.in_(sha256s))
@@ -87,6 +102,20 @@ class Catalogue:
         if states is None and (answers := self.answers(source)):
             rows = [row for row in rows if answers.get((row.sha256, row.label)) is not EventKind.SET_ASIDE]
         return sorted(rows, key=lambda image: (image.path, image.file_id))  # databases differ in how they order text
+
+    def files_to_cut(self, source: str, normaliser: int) -> list[Image]:
+        """Usable files that are cut into several samples: practice sheets, and where the preparation found parts."""
+        table, digits = schema.images, schema.digits
+        found = select(digits.c.sha256).where(digits.c.normaliser == normaliser, digits.c.parts > 0)
+        return self.read(
+            table,
+            to_image,
+            table.c.source == source,
+            table.c.state == State.OK.value,
+            table.c.sha256 != "",
+            (table.c.role == Role.SHEETS.value) | table.c.sha256.in_(found),
+            order=table.c.file_id,
+        )
 
     def live_originals(self) -> list[tuple[str, str]]:
         """sha256 and path of every file of all sources that is usable now, each digest once."""
@@ -172,24 +201,56 @@ class Catalogue:
 
     # ---- digits
 
-    def unprepared(self, source: str, normaliser: int) -> list[str]:
-        """Digests of usable files that have no digit by this version of the normaliser, each once, in order."""
-        images, digits = schema.images, schema.digits
-        prepared = (digits.c.sha256 == images.c.sha256) & (digits.c.normaliser == normaliser)
-        query = (
-            select(images.c.sha256)
-            .distinct()
-            .select_from(images.outerjoin(digits, prepared))
+    def unprepared(
+        self, source: str, normaliser: int, characters: Mapping[str | None, int] | None = None
+    ) -> list[Unprepared]:
+        """Usable originals that have no digit by this version of the normaliser, each once, in order of their digest.
+
+        What was cut out of a photo follows once the photo itself has a digit.
+
+        Args:
+            source: Address of the source.
+            normaliser: Version of the normaliser.
+            characters: How many characters an image under a label is to show, see `Digit`; None stands for images
+                without a label. A digit that was made to show another number does not count. Default: 1 for all.
+        """
+        images, digits, photos = schema.images, schema.digits, schema.digits.alias("photos")
+        by_number: dict[int, list[str]] = defaultdict(list)
+        for label, number in (characters or {}).items():
+            if label is not None:
+                by_number[number].append(label)
+        is_part = images.c.file_id.contains(CHARACTER) | images.c.file_id.contains(PAGE)
+        shown = case(
+            (images.c.file_id.contains(CHARACTER), 0),
+            *((images.c.label.in_(labels), number) for number, labels in by_number.items()),
+            else_=(characters or {}).get(None, 1),
+        )
+        wanted = (
+            select(
+                images.c.sha256,
+                func.max(shown).label("characters"),
+                func.max(case((is_part, images.c.stamp), else_="")).label("photo"),
+            )
             .where(
                 images.c.source == source,
                 images.c.state == State.OK.value,
                 images.c.role.in_([Role.DIGITS.value, Role.MISREAD.value, Role.INBOX.value]),
-                digits.c.sha256.is_(None),
             )
-            .order_by(images.c.sha256)
+            .group_by(images.c.sha256)
+            .subquery()
+        )
+        is_of_photo = (photos.c.sha256 == wanted.c.photo) & (photos.c.normaliser == normaliser)
+        is_prepared = (digits.c.sha256 == wanted.c.sha256) & (digits.c.normaliser == normaliser)
+        is_prepared &= digits.c.characters == wanted.c.characters
+        query = (
+            select(wanted.c.sha256, wanted.c.characters, photos.c.phash, photos.c.group)
+            .select_from(wanted.outerjoin(digits, is_prepared).outerjoin(photos, is_of_photo))
+            .where(digits.c.sha256.is_(None), (wanted.c.photo == "") | photos.c.sha256.is_not(None))
+            .order_by(wanted.c.sha256)
         )
         with self.reading() as connection:
-            return list(connection.scalars(query))
+            rows = connection.execute(query).tuples()
+            return [Unprepared(sha, number, phash or b"", group or "") for sha, number, phash, group in rows]
 
     def put_digits(self, digits: Iterable[Digit]) -> None:
         """Keep prepared images; one that is held already is replaced."""
@@ -224,9 +285,9 @@ class Catalogue:
             return {sha: Fingerprint(sha, phash, sha if group == sha else group) for sha, phash, group in rows}
 
     def groups(self, normaliser: int) -> list[tuple[bytes, str]]:
-        """Perceptual hash and group of all usable digits; nothing else is read."""
+        """Perceptual hash and group of all digits that have them; nothing else is read."""
         table = schema.digits
-        query = select(table.c.phash, table.c.group).where(table.c.normaliser == normaliser, table.c.reason == "")
+        query = select(table.c.phash, table.c.group).where(table.c.normaliser == normaliser, table.c.phash != b"")
         with self.reading() as connection:
             return list(connection.execute(query.order_by(table.c.sha256)).tuples())
 
@@ -255,6 +316,7 @@ class Catalogue:
             select(images.c.path, digits.c.reason)
             .join(digits, (digits.c.sha256 == images.c.sha256) & (digits.c.normaliser == normaliser))
             .where(images.c.source == source, images.c.state == State.OK.value, digits.c.reason != "")
+            .where(digits.c.parts == 0)
         )
         with self.reading() as connection:
             rows = sorted([*connection.execute(refused).tuples(), *connection.execute(unreadable).tuples()])
@@ -393,8 +455,8 @@ def _to_event(row: Sequence[Any]) -> Event:
 
 
 def _to_digit(row: Sequence[Any]) -> Digit:
-    normaliser, sha256, pixels, phash, group, reason, doubt = row
-    return Digit(sha256, normaliser, pixels, phash, group, load(reason), load(doubt))
+    normaliser, sha256, pixels, phash, group, reason, doubt, characters, parts = row
+    return Digit(sha256, normaliser, pixels, phash, group, load(reason), load(doubt), characters, parts)
 
 
 def to_values(record: Image | Event | Digit) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 from tenarai.errors import SettingsError, StoreError, StoreVersionError
 from tenarai.locale import _
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 BUSY_TIMEOUT_SECONDS = 30
 CREATING = 20_401  # number of the PostgreSQL advisory lock that is held while tables are made
 
@@ -101,6 +101,8 @@ digits = Table(
     Column("group", String, nullable=False),
     Column("reason", Text, nullable=False),
     Column("doubt", Text, nullable=False),
+    Column("characters", Integer, nullable=False),
+    Column("parts", Integer, nullable=False),
     Column("checksum", String, nullable=False),
 )
 

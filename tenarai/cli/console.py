@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 STEPS = (
     _("sync"),
-    _("sheets"),
     _("prepare"),
+    _("cut"),
     _("freeze"),
     _("train"),
     _("evaluate"),

@@ -6,6 +6,8 @@ needs no model.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from tenarai.catalogue import Catalogue
 from tenarai.evaluate.predictions import Predictions, champion_id, load_champion, recall, remember
 from tenarai.prepare import NORMALISER_VERSION
-from tenarai.records import Case, Role
+from tenarai.records import CHARACTER, Case, Image, Prediction, Role
 from tenarai.store import Store
 
 MAX_SPREAD = 48  # so many images are kept apart from each other; nobody files more in one go
@@ -22,6 +24,8 @@ MAX_SPREAD = 48  # so many images are kept apart from each other; nobody files m
 
 def read_inbox(store: Store, catalogue: Catalogue, source: str) -> tuple[Case, ...]:
     """Read the inbox with the champion; what it has read before is not read again.
+
+    A photo of several characters is read as a whole, in reading order, or not at all.
 
     Raises:
         ModelError: The champion is missing or damaged.
@@ -31,20 +35,32 @@ def read_inbox(store: Store, catalogue: Catalogue, source: str) -> tuple[Case, .
     pixels = {
         sha: np.frombuffer(digit.pixels, np.uint8).reshape(28, 28) for sha, digit in digits.items() if digit.pixels
     }
-    images = sorted((image for image in images if image.sha256 in pixels), key=lambda image: image.path)
-    if not images:
+    shown = _group_by_photo(images, pixels.keys())
+    if not shown:
         return ()
     champion = champion_id(store)
     known = recall(store, catalogue, champion, pixels.keys())
-    if unread := sorted({image.sha256 for image in images} - known.keys()):
+    if unread := sorted(pixels.keys() - known.keys()):
         read = Predictions.of(load_champion(store), np.stack([pixels[sha] for sha in unread]))
         new = dict(zip(unread, read.rows(np.arange(len(unread))), strict=True))
         remember(catalogue, champion, new)
         known |= new
     known = {sha: replace(item, unsure=True) if digits[sha].doubt else item for sha, item in known.items()}
-    confidence = np.array([known[image.sha256].confidence for image in images], dtype=np.float32)
-    order = order_inbox(confidence, np.stack([pixels[image.sha256] for image in images]))
-    return tuple(Case(images[n].path, images[n].sha256, "", known[images[n].sha256]) for n in order)
+    readings = [Prediction.join([known[one.sha256] for one in characters]) for _photo, characters in shown]
+    confidence = np.array([reading.confidence for reading in readings], dtype=np.float32)
+    order = order_inbox(confidence, np.stack([pixels[characters[0].sha256] for _photo, characters in shown]))
+    return tuple(Case(shown[n][0].path, shown[n][0].sha256, "", readings[n]) for n in order)
+
+
+def _group_by_photo(images: Sequence[Image], usable: Collection[str]) -> list[tuple[Image, list[Image]]]:
+    """Each file and the characters that it shows in reading order, itself if it is one; only where all are usable."""
+    files, shown = {image.file_id: image for image in images}, defaultdict[str, list[Image]](list)
+    for image in sorted(images, key=lambda image: image.file_id):
+        if image.file_id.rpartition(CHARACTER)[0] or image.sha256 in usable:
+            shown[image.file_id.rpartition(CHARACTER)[0] or image.file_id].append(image)
+    found = [(files[name], all_of_it) for name, all_of_it in shown.items()]
+    found = [pair for pair in found if all(image.sha256 in usable for image in pair[1])]
+    return sorted(found, key=lambda pair: pair[0].path)
 
 
 def order_inbox(confidence: NDArray[np.float32], pixels: NDArray[np.uint8]) -> NDArray[np.intp]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -45,9 +45,8 @@ class ReadResult:
         """All characters as one reading, with the probability that all are right."""
         if not self.characters:
             return None
-        confidence = float(np.prod([character.confidence for character in self.characters]))
-        unsure = bool(self.doubt) or any(character.unsure for character in self.characters)
-        return Prediction("".join(character.label for character in self.characters), confidence, unsure)
+        reading = Prediction.join(self.characters)
+        return replace(reading, unsure=True) if self.doubt else reading
 
     def as_json(self) -> dict[str, object]:
         """`file, label, probability, unsure`; where they apply, `characters`, `doubt` and `error`."""

@@ -7,7 +7,7 @@ Copies are found by the 16 × 16 perceptual hash.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,28 +101,33 @@ def find_duplicates(images: Sequence[Image], digits: Mapping[str, Fingerprint]) 
     usable = [image for image in images if image.role in {Role.DIGITS, Role.MISREAD} and image.sha256 in digits]
     usable.sort(key=lambda image: (image.role is not Role.MISREAD, image.first_run, image.path))
     first: dict[str, Image] = {}
-    pairs = []
+    pairs: dict[str, tuple[Image, Image]] = {}  # one for each file, however many characters it shows
     for image in usable:
         original = first.setdefault(digits[image.sha256].group, image)
-        if original is not image:
-            pairs.append((image, original))
-    pairs += _copies_of_regression(usable, {image.file_id for image, _ in pairs}, digits)
+        if _file_id(original) != _file_id(image):
+            pairs.setdefault(_file_id(image), (image, original))
+    for image, original in _copies_of_regression(usable, pairs.keys(), digits):
+        pairs.setdefault(_file_id(image), (image, original))
     found = [
         Suspect(i.path, i.sha256, i.label or "", "duplicate", other_path=other.path, other_sha256=other.sha256)
-        for i, other in sorted(pairs, key=lambda pair: pair[0].path)
+        for i, other in sorted(pairs.values(), key=lambda pair: pair[0].path)
     ]
     return tuple(found[:MAX_LISTED])
 
 
 def _copies_of_regression(
-    images: Sequence[Image], known: set[str], digits: Mapping[str, Fingerprint]
+    images: Sequence[Image], known: Collection[str], digits: Mapping[str, Fingerprint]
 ) -> list[tuple[Image, Image]]:
     """Copies of regression images that are not in their near-duplicate group."""
     regression = [image for image in images if image.role is Role.MISREAD]
-    others = [image for image in images if image.role is Role.DIGITS and image.file_id not in known]
+    others = [image for image in images if image.role is Role.DIGITS and _file_id(image) not in known]
     rows, nearest, _distances = find_near(_hashes(others, digits), _hashes(regression, digits))
     first = np.unique(rows, return_index=True)[1]
     return [(others[rows[at]], regression[nearest[at]]) for at in first]
+
+
+def _file_id(image: Image) -> str:
+    return image.photo_id or image.file_id
 
 
 def _hashes(images: Sequence[Image], digits: Mapping[str, Fingerprint]) -> NDArray[np.uint8]:

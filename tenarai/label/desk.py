@@ -53,8 +53,8 @@ class Item:
         return self.image.file_id, self.image.sha256
 
     @property
-    def is_on_sheet(self) -> bool:
-        """Whether it was cut from the photo of a practice sheet, so that there is no file to move."""
+    def is_part(self) -> bool:
+        """Whether it was cut out of a photo, so that there is no file to move."""
         return bool(self.image.photo_id)
 
 
@@ -99,7 +99,7 @@ class Desk:
         """The next item, and how many are left. Those that were put off come last; vanished ones are skipped."""
         with self._lock:
             while waiting := self._waiting():
-                if self.place.is_unchanged(waiting[0].image) or waiting[0].is_on_sheet:
+                if self.place.is_unchanged(waiting[0].image) or waiting[0].is_part:
                     return waiting[0], len(waiting)
                 self._handled.add(waiting[0].key)
             return None, 0
@@ -118,10 +118,10 @@ class Desk:
         with self._lock:
             if item.image.label == label:
                 return self.confirm(item)
-            if item.is_on_sheet:
+            if item.is_part:
                 raise TenaraiError(
                     _("{path} is part of a photo and cannot be moved", path=item.image.path),
-                    fix=_("strike it out on the sheet, or say that it is not a character"),
+                    fix=_("move the photo, strike it out on a practice sheet, or say that it is not a character"),
                 )
             with self._catalogue() as catalogue:
                 example = catalogue.find_example(self.source, label)

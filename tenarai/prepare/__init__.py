@@ -5,18 +5,30 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tenarai.prepare.decode import MAX_BYTES, MAX_PIXELS, decode
+from tenarai.prepare.decode import MAX_BYTES, MAX_PIXELS, count_pages, decode
 from tenarai.prepare.images import NEAR_DUPLICATE_BITS, find_near, perceptual_hash, prepare_images
 from tenarai.prepare.ink import has_dark_ink
 from tenarai.prepare.layout import squeeze
-from tenarai.prepare.normalise import NORMALISER_VERSION, Character, normalise, read_characters, run_stages
-from tenarai.prepare.several import are_one_piece
+from tenarai.prepare.normalise import (
+    NORMALISER_VERSION,
+    PAGE_SIDE,
+    Character,
+    cut_characters,
+    normalise,
+    read_characters,
+    run_stages,
+)
+from tenarai.prepare.several import MORE_THAN_ONE, are_one_piece
 
 __all__ = [
+    "MORE_THAN_ONE",
     "NEAR_DUPLICATE_BITS",
     "NORMALISER_VERSION",
+    "PAGE_SIDE",
     "Character",
     "are_one_piece",
+    "count_pages",
+    "cut_characters",
     "decode",
     "find_near",
     "has_dark_ink",

@@ -35,6 +35,7 @@ MEMORY = 900_000_000
 COST = {"WEBP": 16, "HEIF": 12, "AVIF": 12, "JPEG2000": 20}
 """Bytes a pixel that decoders with buffers of their own hold at their peak."""
 PDF_SIDE = 2048  # pixels at which a page is rendered at most
+MAX_PAGES = 100
 
 _pdfium = Lock()  # PDFium is not thread-safe
 
@@ -64,17 +65,38 @@ class _Memory:
 _memory = _Memory(MEMORY)
 
 
+def count_pages(data: bytes) -> int:
+    """Number of pages of a PDF; 1 for all else.
+
+    Raises:
+        ImageError: It cannot be opened, or has more than 100.
+    """
+    if not _is_pdf(data):
+        return 1
+    import pypdfium2
+
+    try:
+        with _pdfium, pypdfium2.PdfDocument(data) as document:
+            num = len(document)
+    except pypdfium2.PdfiumError as error:
+        raise ImageError(_("the PDF has no page that can be shown"), received=str(error)) from error
+    if num > MAX_PAGES:
+        raise ImageError(_("the PDF has {n} pages, more than {limit}: split it", n=num, limit=MAX_PAGES))
+    return num
+
+
 def decode(
-    data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE
+    data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE, page: int = 0
 ) -> NDArray[np.uint8]:
     """Decode an image.
 
     Args:
         data: Content of a PNG, JPEG, WebP, BMP, TIFF, GIF, HEIC, AVIF, JPEG 2000, PNM, TGA or PDF file. Of an animation
-            the fullest frame is decoded, of a PDF the first page.
+            the fullest frame is decoded.
         max_bytes: Larger files are refused. Default: 40 MB.
         max_pixels: Images with more pixels are refused before decoding. Default: 120 million.
         max_side: Larger images are scaled down to this, JPEGs to at most a sixth less. Default: 512.
+        page: Which page of a PDF, counted from 0. Default: the first.
 
     Returns:
         (H, W, 3) uint8 RGB, turned as its EXIF tag says, longest side at most `max_side`.
@@ -88,8 +110,8 @@ def decode(
         raise ImageError(
             _("the file is too large"), expected=_("at most {n:,} bytes", n=max_bytes), received=f"{len(data):,}"
         )
-    if b"%PDF-" in data[:1024]:
-        return _render_pdf(data, max_side)
+    if _is_pdf(data):
+        return _render_pdf(data, max_side, page)
     _register_heif()
     try:
         with warnings.catch_warnings():
@@ -112,13 +134,17 @@ def decode(
         raise ImageError(_explain(error)) from error
 
 
-def _render_pdf(data: bytes, max_side: int) -> NDArray[np.uint8]:
-    """The first page of a PDF."""
+def _is_pdf(data: bytes) -> bool:
+    return b"%PDF-" in data[:1024]
+
+
+def _render_pdf(data: bytes, max_side: int, number: int) -> NDArray[np.uint8]:
+    """A page of a PDF, counted from 0."""
     import pypdfium2
 
     try:
         with _pdfium, _memory.hold(4 * 4 * PDF_SIDE * PDF_SIDE), pypdfium2.PdfDocument(data) as document:
-            page = document[0]
+            page = document[number]
             scale = min(PDF_SIDE, max(2 * max_side, 1)) / max(*page.get_size(), 1.0)
             rendered = page.render(scale=scale, rev_byteorder=True, prefer_bgrx=False).to_numpy()[..., :3].copy()
     except (pypdfium2.PdfiumError, IndexError) as error:

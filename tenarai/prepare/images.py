@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from tenarai.errors import ImageError
 from tenarai.locale import _
-from tenarai.prepare.decode import decode
-from tenarai.prepare.normalise import NORMALISER_VERSION, run_stages
-from tenarai.prepare.several import are_one_piece
-from tenarai.records import Digit, PrepareResult
+from tenarai.prepare.decode import count_pages, decode
+from tenarai.prepare.normalise import NORMALISER_VERSION, PAGE_SIDE, cut_characters, run_stages
+from tenarai.prepare.several import MORE_THAN_ONE, are_one_piece, count_characters
+from tenarai.records import Digit, PrepareResult, Unprepared
 from tenarai.settings import Settings
 from tenarai.store import Store
 
@@ -59,43 +59,66 @@ def prepare_images(
     Raises:
         StoreError: An original is missing, or the catalogue cannot be written.
     """
-    todo = catalogue.unprepared(source, NORMALISER_VERSION)
+    labels = {label for _role, label in catalogue.count_labels(source)}
+    shown: dict[str | None, int] = {label: count_characters(label) for label in labels}
+    shown[None] = int(are_one_piece(labels))
+    todo = catalogue.unprepared(source, NORMALISER_VERSION, shown)
     if not todo:
         return PrepareResult()
     groups = Groups(catalogue.groups(NORMALISER_VERSION))
-    labels = {image.label for image in catalogue.images(source) if image.label is not None}
-    prepare = partial(prepare_original, store, settings=settings, one_piece=are_one_piece(labels))
+    prepare = partial(_prepare, store, settings)
     num_rejected, last_said = 0, time.monotonic()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # decoders and OpenCV release Python's lock
         for start in range(0, len(todo), BATCH):
             digits = groups.join(list(pool.map(prepare, todo[start : start + BATCH])))
             catalogue.put_digits(digits)
-            num_rejected += sum(1 for digit in digits if digit.reason)
+            num_rejected += sum(1 for digit in digits if digit.reason and not digit.parts)
             if on_progress and time.monotonic() - last_said > PROGRESS_SECONDS:
                 last_said = time.monotonic()
                 on_progress(_("{done} of {total} images", done=start + len(digits), total=len(todo)))
     return PrepareResult(len(todo) - num_rejected, num_rejected)
 
 
-def prepare_original(store: Store, sha256: str, *, settings: Settings, one_piece: bool = True) -> Digit:
+def _prepare(store: Store, settings: Settings, due: Unprepared) -> Digit:
+    """Prepare one original; what was cut out of a photo shares the photo's hash and group, so that none is split."""
+    digit = prepare_original(store, due.sha256, settings=settings, characters=due.characters)
+    return replace(digit, phash=due.phash or digit.phash, group=due.group) if due.group else digit
+
+
+def prepare_original(store: Store, sha256: str, *, settings: Settings, characters: int = 1) -> Digit:
     """Decode, normalise and hash one original; an unusable one becomes a digit with a reason, in a group by itself.
 
     Args:
         store: Holds the original.
         sha256: Its digest.
         settings: Limits on bytes and pixels.
-        one_piece: Whether the labels of the collection are written in one piece, see `are_one_piece`.
+        characters: How many characters it is to show, see `count_characters`. Default: one. Where it shows more, it is
+            to be cut into them; a label of several takes them together.
     """
+    limits = {"max_bytes": settings.max_image_bytes, "max_pixels": settings.max_image_pixels}
     data = store.original(sha256)
+    digit = Digit(sha256, NORMALISER_VERSION, b"", b"", sha256, characters=characters)
     try:
-        picture = decode(data, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-        stages = run_stages(picture, one_piece=one_piece)
+        if (num := count_pages(data)) > 1:
+            return replace(digit, reason=_("it has {n} pages", n=num), parts=num)
+        picture = decode(data, **limits)
+        try:
+            stages = run_stages(picture, one_piece=characters == 1)
+        except ImageError:  # blank, or many characters that are too small to be seen at that size
+            num = len(cut_characters(decode(data, max_side=PAGE_SIDE, **limits))) if characters == 1 else 0
+            if num < 2:
+                raise
+            dark = np.asarray(255 - picture.mean(axis=2), dtype=np.float32)
+            return replace(digit, reason=MORE_THAN_ONE, parts=num, phash=perceptual_hash(dark))
     except ImageError as error:
-        return Digit(sha256, NORMALISER_VERSION, b"", b"", sha256, error.what)
-    if stages.num_characters > 1:
-        return Digit(sha256, NORMALISER_VERSION, b"", b"", sha256, stages.doubt)
-    pixels, phash = stages.digit.tobytes(), perceptual_hash(stages.ink)
-    return Digit(sha256, NORMALISER_VERSION, pixels, phash, sha256, doubt=stages.doubt)
+        return replace(digit, reason=error.what)
+    num, phash = stages.num_characters, perceptual_hash(stages.ink)
+    if characters == 1 < num:
+        return replace(digit, reason=MORE_THAN_ONE, parts=num, phash=phash)
+    if 0 < characters < num:
+        reason = _("it shows {n} characters, its label has {characters}", n=num, characters=characters)
+        return replace(digit, reason=reason)
+    return replace(digit, pixels=stages.digit.tobytes(), phash=phash, doubt=stages.doubt)
 
 
 class Groups:
@@ -113,7 +136,7 @@ class Groups:
 
     def join(self, digits: Sequence[Digit]) -> list[Digit]:
         """The same digits, each with its group."""
-        usable = [digit for digit in digits if digit.phash]
+        usable = [digit for digit in digits if digit.phash and digit.group == digit.sha256]
         hashes, num_known = _stack(digit.phash for digit in usable), len(self._names)
         self._hashes = np.concatenate([self._hashes, hashes])
         rows, columns, _distances = find_near(hashes, self._hashes)

@@ -12,7 +12,7 @@ What geometry cannot decide is kept as a `doubt` with the digit, and a reading i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -32,7 +32,8 @@ from tenarai.prepare.decode import MAX_BYTES, MAX_PIXELS, decode
 from tenarai.prepare.ink import Float, Mask, has_dark_ink, ink_strength, measure_narrowness, square
 from tenarai.prepare.layout import lay_out
 from tenarai.prepare.lines import heal_crossings, remove_lines
-from tenarai.prepare.several import find_characters
+from tenarai.prepare.order import percentile
+from tenarai.prepare.several import MORE_THAN_ONE, find_characters
 from tenarai.prepare.surroundings import crop_page, drop_enclosures, drop_underlines
 
 NORMALISER_VERSION = 3
@@ -66,12 +67,14 @@ class Character:
     Attributes:
         digit: (28, 28) uint8, as `normalise` returns it.
         box: Left, top, width and height as shares of the page.
+        picture: (H, W) uint8, dark ink on white paper with nothing beside it; empty where the image shows nothing else.
         doubt: Why its reading must not count as sure; empty if it may.
     """
 
     digit: NDArray[np.uint8]
     box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
     doubt: str = ""
+    picture: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0), np.uint8))
 
 
 def normalise(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -145,9 +148,9 @@ def _look(page: NDArray[np.uint8], dark_ink: bool, one_piece: bool) -> Stages | 
     if not one_piece:
         chosen = np.logical_or.reduce([chosen, *characters]) & mask
     elif len(characters) > 1:
-        doubt = _("there is more than one character")
-    num = len(characters) if one_piece else 1
-    return Stages(page, dark_ink, ink, cleaned, mask, chosen, lay_out(within, chosen), doubt, max(1, num))
+        doubt = MORE_THAN_ONE
+    num = max(1, len(characters))
+    return Stages(page, dark_ink, ink, cleaned, mask, chosen, lay_out(within, chosen), doubt, num)
 
 
 def _look_again(page: NDArray[np.uint8], dark_ink: bool) -> Stages | None:
@@ -212,7 +215,7 @@ def read_characters(
         if not one_piece:
             raise
         stages = None
-    if stages is None or stages.num_characters > 1:
+    if stages is None or (one_piece and stages.num_characters > 1):
         page = decode(data, max_bytes=max_bytes, max_pixels=max_pixels, max_side=PAGE_SIDE)
         if len(characters := cut_characters(page)) > 1:
             return characters
@@ -241,5 +244,15 @@ def cut_characters(picture: NDArray[np.uint8]) -> list[Character]:
         if not stands_out(even, parts.mask, mask):
             continue
         left, top, across, tall = cv2.boundingRect(mask.view(np.uint8))
-        found.append(Character(lay_out(even, mask), (left / wide, top / high, across / wide, tall / high)))
+        box = left / wide, top / high, across / wide, tall / high
+        found.append(Character(lay_out(even, mask), box, picture=_draw_alone(even, mask)))
     return found
+
+
+def _draw_alone(ink: Float, mask: Mask) -> NDArray[np.uint8]:
+    """(H, W) uint8: one character in black on white, with a margin, and without what is beside it."""
+    left, top, wide, high = cv2.boundingRect(mask.view(np.uint8))
+    pad = max(MIN_SIDE, max(wide, high) // 4)
+    alone = np.where(cv2.dilate(mask.view(np.uint8), square(3, 3)) > 0, ink / max(percentile(ink[mask], 75), 1e-3), 0)
+    here = np.pad(np.clip(alone[top : top + high, left : left + wide], 0, 1), pad)
+    return np.asarray(np.rint(255 * (1 - here)), dtype=np.uint8)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tenarai.locale import _
 from tenarai.prepare.character import Parts, edge_sharpness, gaps, overlaps
 from tenarai.prepare.ink import Float, Mask
 
@@ -16,8 +17,14 @@ ALIKE = 0.5  # share of its tallest neighbour's height, and of its edges' steepn
 FAINT = 0.25  # and of its strength
 MIN_AREA = 12
 MAX_PARTS = 200  # grain makes thousands
+MORE_THAN_ONE = _("there is more than one character")
 
 Box = NDArray[np.float64]
+
+
+def count_characters(label: str) -> int:
+    """How many characters an image under a label shows; 0 where that cannot be counted (い, ö, 回)."""
+    return len(label) if ONE_PIECE.issuperset(label) else 0
 
 
 def are_one_piece(labels: Collection[str]) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import sqrt
+from math import prod, sqrt
 from typing import Self
 
 from tenarai.records.models import Curves
@@ -24,6 +25,15 @@ class Prediction:
     label: str
     confidence: float
     unsure: bool
+
+    @classmethod
+    def join(cls, characters: Sequence[Prediction]) -> Prediction:
+        """The characters of an image as one reading, with the probability that all are right."""
+        return cls(
+            "".join(character.label for character in characters),
+            prod(character.confidence for character in characters),
+            any(character.unsure for character in characters),
+        )
 
 
 @dataclass(frozen=True, slots=True)

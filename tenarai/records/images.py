@@ -33,7 +33,9 @@ class Role(StrEnum):
 
 
 CELL = "//"
-"""Stands between a photo's id and its cell's. No source has such an id: a path has no empty part, Drive no slash."""
+"""Stands between a file's id and the place of what was cut out of it: `r3c7` on a practice sheet, `p002` for a page,
+`c004@` and a box in thousandths for a character. No source has such an id: a path has no empty part, Drive no slash."""
+CHARACTER, PAGE = f"{CELL}c", f"{CELL}p"
 
 
 class State(StrEnum):
@@ -91,7 +93,7 @@ class Image:
 
     @property
     def photo_id(self) -> str:
-        """Of what was found on a practice sheet, the file id of its photo; empty for a file of the source itself."""
+        """Of what was cut out of a file, the id of that file; empty for a file of the source itself."""
         return self.file_id.partition(CELL)[0] if CELL in self.file_id else ""
 
 
@@ -157,6 +159,8 @@ class Digit:
         group: sha256 that names the near-duplicate group; decided once, so a split never changes.
         reason: Why the image cannot be used, for people; empty when it can.
         doubt: Why its prediction must not count as sure, for people; empty when it may.
+        characters: How many characters it was to show; 0 where all that is written belongs together.
+        parts: Pages or characters that it must be cut into; 0 if it is one image.
     """
 
     sha256: str
@@ -166,6 +170,24 @@ class Digit:
     group: str
     reason: str = ""
     doubt: str = ""
+    characters: int = 1
+    parts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unprepared:
+    """An original without a digit.
+
+    Attributes:
+        sha256: Its digest.
+        characters: How many characters it is to show, see `Digit`.
+        phash, group: Of the photo that it was cut out of; empty for what is a file of its own.
+    """
+
+    sha256: str
+    characters: int = 1
+    phash: bytes = b""
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +231,10 @@ class SyncResult:
 
 
 @dataclass(frozen=True, slots=True)
-class SheetsResult:
-    """What was made of the practice sheets, as numbers of photos, and of cells that are new and that are gone."""
+class CutResult:
+    """What was cut out of files, as numbers of files, and of parts that are new and that are gone."""
 
-    num_photos: int = 0
+    num_files: int = 0
     num_cut: int = 0
     num_refused: int = 0
     num_new: int = 0

@@ -51,7 +51,9 @@ def find_filed(catalogue: Catalogue, source: str, last_night: Mapping[str, objec
     events = [event for event in catalogue.events(source, after=str(last_night["run"])) if _left_the_inbox(event)]
     if not events:
         return ()
-    labelled = {image.file_id: image for image in catalogue.images(source, roles=LABELLED)}
+    images = catalogue.images(source, roles=LABELLED)
+    in_parts = {image.photo_id for image in images}
+    labelled = {image.file_id: image for image in images if image.file_id not in in_parts}
     moved = {
         event.file_id: labelled[event.file_id]
         for event in events

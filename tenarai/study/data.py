@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.catalogue import Catalogue, open_catalogue
+from tenarai.cut import cut_files
 from tenarai.dataset import REGRESSION, TrainingSet, freeze
 from tenarai.errors import ImageError, SettingsError
 from tenarai.evaluate.inbox import soften
@@ -177,6 +178,7 @@ def load_data(
                 store.put_original(data)
                 _file_as_misread(catalogue, settings.source, misread, len(data))
             prepare_images(store, catalogue, settings.source, settings, on_progress=say)
+            cut_files(store, catalogue, settings, "study", say)
             images = catalogue.images(settings.source)
             snapshot = freeze(
                 images,

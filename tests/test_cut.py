@@ -14,7 +14,7 @@ from tenarai.evaluate.inbox import read_inbox
 from tenarai.evaluate.suspects import find_duplicates
 from tenarai.prepare import NORMALISER_VERSION, prepare_images
 from tenarai.records import EventKind, Role, State
-from tenarai.report import StorePictures
+from tenarai.report.pictures import Pictures
 from tenarai.settings import Settings
 from tenarai.store import open_store
 from tenarai.sync import open_source
@@ -135,7 +135,7 @@ def test_a_row_becomes_as_many_samples_each_with_its_place_in_the_photo(folder, 
 def test_each_sample_is_shown_as_its_part_of_the_photo(folder, row):
     folder.put("digits/4/row.png", row)
     folder.night()
-    pictures = StorePictures(folder.store, folder.catalogue)
+    pictures = Pictures(folder.store, folder.catalogue)
     for sample in folder.samples():
         shown = cv2.imdecode(np.frombuffer(pictures.thumbnail(sample.sha256), np.uint8), cv2.IMREAD_GRAYSCALE)
         assert 0.4 < shown.shape[1] / shown.shape[0] < 2.5

@@ -161,11 +161,7 @@ def _rank(case: Case, night: NightReport) -> int:
     """0 relapsed, 1 solved tonight, 2 misread, 3 read correctly as before."""
     if _reads(case, night) != case.label:
         return 0 if case.story and case.story.state == "relapsed" else 2
-    return 1 if _is_solved_tonight(case, night) else 3
-
-
-def _is_solved_tonight(case: Case, night: NightReport) -> bool:
-    return bool(night.history and case.story and case.story.state == "fixed" and case.story.since == night.run)
+    return 1 if case.status == "fixed" else 3
 
 
 def _word_story(case: Case, night: NightReport) -> Message | str:
@@ -175,7 +171,7 @@ def _word_story(case: Case, night: NightReport) -> Message | str:
     if case.story.state == "relapsed":
         return _("relapsed {day}", day=since)
     if case.story.state == "fixed":
-        return _("solved tonight") if _is_solved_tonight(case, night) else _("solved {day}", day=since)
+        return _("solved tonight") if _rank(case, night) == 1 else _("correct since {day}", day=since)
     return _("misread since {day}", day=since)
 
 

@@ -10,7 +10,7 @@ EXTRAS := dev postgres redis s3 onnx litert tensorboard mlflow  # what the tests
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help nightly up test test-slow test-ui test-services test-jax chaos year bench audit check messages score pretrain lock clean
+.PHONY: help nightly up test test-slow test-ui test-services test-jax chaos year bench pictures audit check messages score pretrain lock clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /' | sort
@@ -46,6 +46,9 @@ year: $(DEV)  ## 365 simulated nights with planted faults, half an hour on two c
 
 bench: $(DEV)  ## how fast it is, against what could do the same, as a table; ARGS="--only quiet,drive" for some of it
 	@$(BIN)/python -m benchmarks.speed $(ARGS)
+
+pictures: $(DEV)  ## the pictures of the README, from the sample folder, light and dark; needs chromium and pdftoppm
+	@$(BIN)/python -m docs.pictures.make $(ARGS)
 
 audit: $(DEV)  ## known holes in what is locked, where the index can be reached
 	@$(BIN)/python -m tests.audit

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import bombs
 from tenarai.errors import ImageError
-from tenarai.prepare import NEAR_DUPLICATE_BITS, decode, find_near, normalise, perceptual_hash, squeeze
+from tenarai.prepare import NEAR_DUPLICATE_BITS, decode, find_near, normalise, pdf, perceptual_hash, squeeze
 from tenarai.prepare.decode import _Memory
 from tenarai.prepare.ink import find_shadow, has_dark_ink, ink_strength
 from tenarai.prepare.lines import find_slant, remove_lines, shear
@@ -57,6 +58,33 @@ def test_a_pdf_is_its_first_page():
     assert likeness(normalise(decode(buffer.getvalue())), normalise(picture(5, side=160))) > 0.9
     with pytest.raises(ImageError, match="PDF"):
         decode(b"%PDF-1.7\nnothing follows")
+
+
+def test_a_pdf_that_takes_too_long_is_refused_and_the_next_one_is_read(monkeypatch):
+    monkeypatch.setattr(pdf, "SECONDS", 2)
+    with pytest.raises(ImageError, match="the PDF takes too long"):
+        decode(bombs.pdf_forms(9, 10))
+    monkeypatch.undo()
+    buffer = io.BytesIO()
+    Image.fromarray(colour(picture(5, side=160))).save(buffer, "PDF")
+    assert decode(buffer.getvalue()).shape[2] == 3
+
+
+@pytest.mark.parametrize("tone", [0, 1, 128, 255])
+@pytest.mark.parametrize("side", [28, 700])
+def test_a_page_of_one_tone_is_refused(tone, side):
+    with pytest.raises(ImageError):
+        normalise(np.full((side, side, 3), tone, np.uint8))
+
+
+def test_a_jpeg_of_a_thousand_scans_is_refused_before_it_is_decoded():
+    buffer = io.BytesIO()
+    Image.new("RGB", (2000, 2000)).save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()
+    assert decode(data).ndim == 3
+    last = data.rindex(b"\xff\xda")
+    with pytest.raises(ImageError, match="too many scans"):
+        decode(data[:last] + data[last:-2] * 1000 + data[-2:])
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])

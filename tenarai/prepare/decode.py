@@ -9,8 +9,8 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Condition, Lock
+from contextlib import contextmanager, suppress
+from threading import Condition
 from typing import Any
 
 import cv2
@@ -20,6 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tenarai.errors import ImageError
 from tenarai.locale import _
+from tenarai.prepare.pdf import is_pdf, render_page
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF", "JPEG2000", "PPM", "TGA")
 MAX_SIDE = 512
@@ -28,6 +29,8 @@ MAX_PIXELS = 120_000_000
 MAX_REDUCED = 200_000_000
 """Pixels of a baseline JPEG at most: it is decoded at a half, a quarter or an eighth."""
 MAX_FRAMES = 60
+MAX_SCANNED = 1_000_000_000
+"""Pixels times scans of a progressive JPEG at most; a camera's has 10 scans."""
 GIANT = 25_000_000
 """Images with more decoded pixels are averaged down before anything copies them."""
 MEMORY = 900_000_000
@@ -35,9 +38,7 @@ MEMORY = 900_000_000
 COST = {"WEBP": 16, "HEIF": 12, "AVIF": 12, "JPEG2000": 20}
 """Bytes a pixel that decoders with buffers of their own hold at their peak."""
 PDF_SIDE = 2048  # pixels at which a page is rendered at most
-MAX_PAGES = 100
-
-_pdfium = Lock()  # PDFium is not thread-safe
+PDF_MEMORY = MEMORY * 3 // 4  # held while a page is rendered: one at a time, no large image beside it
 
 
 class _Memory:
@@ -65,26 +66,6 @@ class _Memory:
 _memory = _Memory(MEMORY)
 
 
-def count_pages(data: bytes) -> int:
-    """Number of pages of a PDF; 1 for all else.
-
-    Raises:
-        ImageError: It cannot be opened, or has more than 100.
-    """
-    if not _is_pdf(data):
-        return 1
-    import pypdfium2
-
-    try:
-        with _pdfium, pypdfium2.PdfDocument(data) as document:
-            num = len(document)
-    except pypdfium2.PdfiumError as error:
-        raise ImageError(_("the PDF has no page that can be shown"), received=str(error)) from error
-    if num > MAX_PAGES:
-        raise ImageError(_("the PDF has {n} pages, more than {limit}: split it", n=num, limit=MAX_PAGES))
-    return num
-
-
 def decode(
     data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE, page: int = 0
 ) -> NDArray[np.uint8]:
@@ -110,13 +91,15 @@ def decode(
         raise ImageError(
             _("the file is too large"), expected=_("at most {n:,} bytes", n=max_bytes), received=f"{len(data):,}"
         )
-    if _is_pdf(data):
-        return _render_pdf(data, max_side, page)
+    if is_pdf(data):
+        return _decode_page(data, max_side, page)
     _register_heif()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns at its own size limit; ours is checked below
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                if image.format == "JPEG" and data.count(b"\xff\xda") * image.width * image.height > MAX_SCANNED:
+                    raise ImageError(_("the image is stored in too many scans"))
                 amount = _admit(image, max_pixels, max_side)
                 with _memory.hold(amount):
                     _seek_fullest_frame(image, max_pixels)
@@ -134,21 +117,10 @@ def decode(
         raise ImageError(_explain(error)) from error
 
 
-def _is_pdf(data: bytes) -> bool:
-    return b"%PDF-" in data[:1024]
-
-
-def _render_pdf(data: bytes, max_side: int, number: int) -> NDArray[np.uint8]:
+def _decode_page(data: bytes, max_side: int, page: int) -> NDArray[np.uint8]:
     """A page of a PDF, counted from 0."""
-    import pypdfium2
-
-    try:
-        with _pdfium, _memory.hold(4 * 4 * PDF_SIDE * PDF_SIDE), pypdfium2.PdfDocument(data) as document:
-            page = document[number]
-            scale = min(PDF_SIDE, max(2 * max_side, 1)) / max(*page.get_size(), 1.0)
-            rendered = page.render(scale=scale, rev_byteorder=True, prefer_bgrx=False).to_numpy()[..., :3].copy()
-    except (pypdfium2.PdfiumError, IndexError) as error:
-        raise ImageError(_("the PDF has no page that can be shown"), received=str(error)) from error
+    with _memory.hold(PDF_MEMORY):
+        rendered = render_page(data, page, min(PDF_SIDE, max(2 * max_side, 1)))
     factor = max_side / max(rendered.shape[:2])
     size = (max(1, round(rendered.shape[1] * factor)), max(1, round(rendered.shape[0] * factor)))
     return np.asarray(cv2.resize(rendered, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
@@ -188,16 +160,15 @@ def _admit(image: Image.Image, max_pixels: int, max_side: int) -> int:
 
 def _seek_fullest_frame(image: Image.Image, max_pixels: int) -> None:
     """Go to the frame of an animation that shows most: a drawing that appears stroke by stroke begins blank."""
-    count = getattr(image, "n_frames", 1) if image.format in {"GIF", "PNG", "WEBP", "AVIF"} else 1
-    count = min(count, MAX_FRAMES, max(1, max_pixels // (image.width * image.height)))
-    if count == 1:
+    if not getattr(image, "is_animated", False) or image.format not in {"GIF", "PNG", "WEBP", "AVIF"}:
         return
-
-    def measure(frame: int) -> float:
-        image.seek(frame)
-        return float(np.std(np.asarray(image.convert("RGB").convert("L").resize((64, 64), Image.Resampling.BOX))))
-
-    image.seek(max(range(count), key=measure))
+    contrasts = []
+    with suppress(EOFError):  # that an animation has as many frames as it says is known at its end
+        for frame in range(min(MAX_FRAMES, max(1, max_pixels // (image.width * image.height)))):
+            image.seek(frame)
+            small = image.convert("RGB").convert("L").resize((64, 64), Image.Resampling.BOX)
+            contrasts.append(float(np.std(np.asarray(small))))
+    image.seek(int(np.argmax(contrasts)))
 
 
 def _too_many_pixels(limit: int, received: str = "") -> ImageError:

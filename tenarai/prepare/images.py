@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from tenarai.errors import ImageError
 from tenarai.locale import _
-from tenarai.prepare.decode import count_pages, decode
+from tenarai.prepare.decode import decode
 from tenarai.prepare.normalise import NORMALISER_VERSION, PAGE_SIDE, cut_characters, run_stages
+from tenarai.prepare.pdf import count_pages
 from tenarai.prepare.several import MORE_THAN_ONE, are_one_piece, count_characters
 from tenarai.records import Digit, PrepareResult, Unprepared
 from tenarai.settings import Settings

@@ -84,7 +84,9 @@ def _crop_sheet(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     grey = small if small.ndim == 2 else small.max(axis=2)
     level, light = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    if np.mean(rim <= level) < 0.1 or np.median(grey[light == 0]) > DESK * np.median(grey[light > 0]):
+    if not light.any() or np.mean(rim <= level) < 0.1:
+        return picture
+    if np.median(grey[light == 0]) > DESK * np.median(grey[light > 0]):
         return picture
     sheet = _find_sheet(light)
     if sheet is None:

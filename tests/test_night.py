@@ -1,6 +1,7 @@
 """Whole nights through the real flow on folders of real digits."""
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -35,21 +36,52 @@ def report_of(store):
     return json.loads((Path(store) / "reports" / run / "report.json").read_text())
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("night")
+
+
 @pytest.fixture
-def collection(tmp_path):
-    folder = fill(tmp_path / "folder", num_each=8)
+def collection(place):
+    shutil.rmtree(place / "folder", ignore_errors=True)
+    return make_collection(place / "folder")
+
+
+def make_collection(folder):
+    fill(folder, num_each=8)
     fill(folder, num_each=1, labels="47", first=50, under="misread")
     save(folder / "inbox" / "what is this.png", picture(1700))
     return folder
 
 
 @pytest.fixture
-def store(tmp_path):
-    return tmp_path / "store"
+def store(place):
+    shutil.rmtree(place / "store", ignore_errors=True)
+    return place / "store"
 
 
-def test_a_first_night_ends_with_a_verdict_and_a_report_that_is_complete(prefect, collection, store):
-    outcome = run_night(collection, store)
+@pytest.fixture(scope="module")
+def first_night(prefect, place, tmp_path_factory):
+    """The outcome of a first night, and copies of the collection and the store as it left them."""
+    kept = tmp_path_factory.mktemp("kept")
+    outcome = run_night(make_collection(place / "folder"), place / "store")
+    for name in ("folder", "store"):
+        shutil.move(place / name, kept / name)
+    return outcome, kept
+
+
+@pytest.fixture
+def night_before(first_night, collection, store):
+    """Collection and store are those after a first night, whose outcome this is."""
+    outcome, kept = first_night
+    for place in (collection, store):
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(kept / place.name, place)
+    return outcome
+
+
+def test_a_first_night_ends_with_a_verdict_and_a_report_that_is_complete(prefect, night_before, collection, store):
+    outcome = night_before
     assert outcome.verdict in {"promoted", "kept"}
     report = report_of(store)
     assert report["verdict"] == outcome.verdict
@@ -82,16 +114,14 @@ def test_the_steps_run_in_place_without_a_server(collection, store, monkeypatch)
     assert report_of(store)["run"] == night.run
 
 
-def test_a_second_night_without_anything_new_trains_nothing(prefect, collection, store):
-    run_night(collection, store)
+def test_a_second_night_without_anything_new_trains_nothing(prefect, night_before, collection, store):
     before = {path: path.stat().st_mtime_ns for path in (store / "models").rglob("*")}
     assert run_night(collection, store).verdict == "nothing new"
     assert {path: path.stat().st_mtime_ns for path in (store / "models").rglob("*")} == before
     assert report_of(store)["challenger"] == ""
 
 
-def test_a_quiet_night_still_shows_the_regression_set_and_its_life(prefect, collection, store):
-    run_night(collection, store)
+def test_a_quiet_night_still_shows_the_regression_set_and_its_life(prefect, night_before, collection, store):
     first = {case["path"]: case for case in report_of(store)["evaluation"]["regression"]}
     run_night(collection, store)
     for case in report_of(store)["evaluation"]["regression"]:
@@ -135,14 +165,12 @@ def test_a_relapse_is_kept_out_by_the_gate_and_reported_when_a_person_lets_it_in
     assert "relapsed" in page
 
 
-def test_one_new_image_makes_a_new_night(prefect, collection, store):
-    run_night(collection, store)
+def test_one_new_image_makes_a_new_night(prefect, night_before, collection, store):
     save(collection / "digits" / "3" / "new.png", picture(1500))
     assert run_night(collection, store).verdict in {"promoted", "kept"}
 
 
-def test_moving_a_file_from_the_inbox_to_a_label_folder_labels_it(prefect, collection, store):
-    run_night(collection, store)
+def test_moving_a_file_from_the_inbox_to_a_label_folder_labels_it(prefect, night_before, collection, store):
     (collection / "inbox" / "what is this.png").rename(collection / "digits" / "5" / "what is this.png")
     assert run_night(collection, store).verdict in {"promoted", "kept"}
     report = report_of(store)
@@ -151,17 +179,6 @@ def test_moving_a_file_from_the_inbox_to_a_label_folder_labels_it(prefect, colle
     assert report["filed"][0]["was_read_as"]  # by the champion of the night before
     page = (Path(store) / "reports/latest").read_text().strip()
     assert "Thank you for filing 1 image" in (Path(store) / "reports" / page / "report.html").read_text()
-
-
-def test_the_state_of_a_run_tells_how_the_night_ended(prefect, collection, store):
-    def night():
-        return nightly(source=f"folder:{collection}", store=str(store), training=QUICK, return_state=True)
-
-    first, second = night(), night()
-    assert first.is_completed()
-    assert first.name.startswith(("Completed: promoted", "Completed: kept"))
-    assert second.is_completed()
-    assert second.name == "Completed: nothing new"
 
 
 def test_what_is_misread_is_explained_by_training_images(prefect, collection, store):
@@ -175,15 +192,20 @@ def test_what_is_misread_is_explained_by_training_images(prefect, collection, st
         assert {sha256 for sha256, _label in explained["nearest"]} <= trained_on
 
 
-def test_a_run_is_called_by_its_verdict_and_its_date(prefect, collection, store):
+def test_a_run_is_called_by_its_verdict_and_its_date_and_its_state_says_how_it_ended(
+    prefect, night_before, collection, store
+):
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.sorting import FlowRunSort
 
-    outcome = run_night(collection, store)
+    first, second = night_before, run_night(collection, store)
     with get_client(sync_client=True) as client:
-        names = [run.name for run in client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=5)]
-    day = datetime.fromisoformat(report_of(store)["created"])
-    assert f"{outcome.verdict.capitalize()} · {day.day} {day:%b}" in names
+        runs = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=100)
+    states = {run.name: run.state.name for run in runs if run.state.is_completed()}
+    for outcome in (first, second):
+        day = datetime.fromisoformat(report_of(store)["created"])
+        name = f"{outcome.verdict.capitalize()} · {day.day} {day:%b}"
+        assert states[name].startswith(f"Completed: {outcome.verdict}")
 
 
 def test_reports_go_by_the_clock_that_is_set(prefect, collection, store, monkeypatch):
@@ -195,15 +217,13 @@ def test_reports_go_by_the_clock_that_is_set(prefect, collection, store, monkeyp
         run_night(collection, store)
 
 
-def test_a_forced_night_trains_another_challenger(prefect, collection, store):
-    run_night(collection, store)
+def test_a_forced_night_trains_another_challenger(prefect, night_before, collection, store):
     first = report_of(store)["challenger"]
     assert run_night(collection, store, force=True).verdict in {"promoted", "kept"}
     assert report_of(store)["challenger"] not in {"", first}
 
 
-def test_the_regression_set_is_never_trained_on(prefect, collection, store):
-    run_night(collection, store)
+def test_the_regression_set_is_never_trained_on(prefect, night_before, collection, store):
     snapshot = load_snapshot(open_store(str(store)), report_of(store)["snapshot"])
     misread = {path.name for path in (collection / "misread").rglob("*.png")}
     regression = set(snapshot.sha256[snapshot.rows("regression")].tolist())
@@ -211,14 +231,15 @@ def test_the_regression_set_is_never_trained_on(prefect, collection, store):
     assert not regression & set(snapshot.sha256[snapshot.rows("train")].tolist())
 
 
-def test_the_same_image_reads_the_same_by_training_path_command_and_keras_file(prefect, collection, store):
+def test_the_same_image_reads_the_same_by_training_path_command_and_keras_file(
+    prefect, night_before, collection, store
+):
     import keras
 
     from tenarai.evaluate.read import read_files
     from tenarai.prepare import read_digit
     from tenarai.settings import Settings
 
-    run_night(collection, store)
     model = report_of(store)["challenger"]
     files = sorted((collection / "digits" / "4").glob("*.png"))
     by_command = [r.reading for r in read_files(files, Settings(store=str(store)), model=model)]
@@ -330,8 +351,9 @@ def test_a_store_from_a_newer_version_is_left_alone(prefect, collection, store):
     assert [path.name for path in store.iterdir()] == ["store.json"]
 
 
-def test_a_disk_that_fills_up_while_a_model_is_kept_leaves_the_old_champion(prefect, collection, store, monkeypatch):
-    run_night(collection, store)
+def test_a_disk_that_fills_up_while_a_model_is_kept_leaves_the_old_champion(
+    prefect, night_before, collection, store, monkeypatch
+):
     save(collection / "digits" / "3" / "new.png", picture(1500))
     before = (store / "champion.json").read_bytes() if (store / "champion.json").exists() else None
     write = type(open_store(str(store))).write
@@ -350,14 +372,15 @@ def test_a_disk_that_fills_up_while_a_model_is_kept_leaves_the_old_champion(pref
     assert run_night(collection, store).verdict in {"promoted", "kept"}
 
 
-def test_a_store_of_an_older_normaliser_is_prepared_anew_and_its_champion_stands_down(prefect, collection, store):
-    run_night(collection, store)
+def test_a_store_of_an_older_normaliser_is_prepared_again_and_its_champion_does_not_read(
+    prefect, night_before, collection, store
+):
     old = report_of(store)["challenger"]
     promote_by_hand(Settings(store=str(store)), old, why="to have one")
     with sqlite3.connect(store / "catalogue.sqlite") as catalogue:
         catalogue.execute("UPDATE digits SET normaliser = normaliser - 1, pixels = zeroblob(784)")
-    record = store / "models" / old / "model.json"
-    record.write_text(json.dumps({**json.loads(record.read_text()), "normaliser": NORMALISER_VERSION - 1}))
+    place, record = open_store(str(store)), ("models", old, "model.json")
+    place.write_json({**place.read_json(*record), "normaliser": NORMALISER_VERSION - 1}, *record)
     save(collection / "digits" / "3" / "new.png", picture(1500))
     assert run_night(collection, store).verdict in {"promoted", "kept"}
     report = report_of(store)
@@ -367,8 +390,7 @@ def test_a_store_of_an_older_normaliser_is_prepared_anew_and_its_champion_stands
     assert "compared with the base model" in json.dumps(report)
 
 
-def test_a_quiet_night_never_imports_keras(prefect, collection, store):
-    run_night(collection, store)
+def test_a_quiet_night_never_imports_keras(prefect, night_before, collection, store):
     code = (
         "import sys; from flows.nightly import nightly\n"
         f"state = nightly(source='folder:{collection}', store='{store}', training={QUICK!r}, return_state=True)\n"

@@ -51,13 +51,15 @@ def publish_report(
         )
         found = add_history(tonight, catalogue)
         pictures = Pictures(night.store, catalogue)
-        report = build_report(found, pictures, language=settings.language, sheet=sheet)
+        files = ["report.html", "summary.png", *([SHEET] if sheet else [])]
+        links = {name: f"{settings.reports_url}/{night.run}/{name}" for name in files if settings.reports_url}
+        report = build_report(found, pictures, language=settings.language, sheet=sheet, links=links)
         night.check_lock()
         write_report(night.store, night.run, report)
         publish_artifacts(report.artifacts, decision.reason)
         name_run(VERDICTS[decision.verdict], datetime.fromisoformat(night.created))
         catalogue.put_night(night.run, settings.source, remember_night(found))
-        place = f"{night.store.root}/reports/{night.run}/report.html"
+        place = links.get("report.html", f"{night.store.root}/reports/{night.run}/report.html")
         log.info(place)
         announce_night(found, found.history, place, settings.language, report.files["summary.png"])
         announce_expiry(settings.drive_credentials.get_secret_value(), datetime.now(UTC), settings.language)

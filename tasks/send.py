@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from tenarai.errors import TenaraiError
 from tenarai.locale import _
 from tenarai.night import Night
+from tenarai.orchestration.artifacts import link_report
 from tenarai.records import Outcome
 
 SENT = (".html", ".png", ".pdf")
@@ -37,5 +38,6 @@ def send_report(night: Night, outcome: Outcome) -> Outcome:
             return replace(outcome, message=message, problems=(*outcome.problems, problem))
         if sent:
             facts = {"folder": sent.folder, "link": sent.link}
+            link_report(sent.links, settings.language)
             log.info(_("{n} files written to {folder} on Google Drive: {link}", n=sent.num_written, **facts))
         return outcome

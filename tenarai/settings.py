@@ -65,6 +65,11 @@ class Settings(BaseSettings):
         "folder's id; `own`, a folder that Tenarai makes; `off`.",
     )
     drive_reports_kept: int = Field(14, ge=1, le=1000, description="Reports kept on Drive; older ones are trashed.")
+    reports_url: str = Field(
+        "",
+        description="Where a browser finds the store's reports/, for links in notices and in the Prefect UI; "
+        "`tenarai up` sets it to its own pages.",
+    )
     practice_sheet: Literal["a4", "letter", "none"] = Field(
         "a4", description="Paper of the practice sheet that comes with each report; none: no sheet."
     )

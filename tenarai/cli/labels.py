@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-from pathlib import Path
 
 import click
 
@@ -37,8 +35,7 @@ def confirm_label(source: str | None, store: str | None, label: str) -> None:
 @store_option
 @click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen on; 0.0.0.0 for the home network.")
 @click.option("--port", type=click.IntRange(1, 65535), default=4300, show_default=True, help="Port of the page.")
-@click.option("--password", is_flag=True, help="Ask for the password of `tenarai up`, as with --host.")
-def label(source: str | None, store: str | None, host: str, port: int, password: bool) -> None:
+def label(source: str | None, store: str | None, host: str, port: int) -> None:
     """File doubtful images in a browser or on a phone.
 
     Tap a label, and the file moves into its folder.
@@ -49,15 +46,14 @@ def label(source: str | None, store: str | None, host: str, port: int, password:
     from tenarai.label.app import login_key, make_app
     from tenarai.locale import _
     from tenarai.orchestration.runs import resolve_secrets
-    from tenarai.orchestration.server import LOGIN, read_or_make_login
-    from tenarai.settings import DEFAULT_HOME
+    from tenarai.orchestration.server import LOGIN, find_home, read_or_make_login
 
     settings = resolve_secrets(read_settings(source=source, store=store))
-    if not password and host in {LOOPBACK, "::1", "localhost"}:
+    if host in {LOOPBACK, "::1", "localhost"}:
         app, url = make_app(settings), f"http://{host}:{port}/"
         say(_("{url} is ready. Ctrl-C ends it.", url=url), bold=True)
     else:
-        home = Path(os.environ.get("PREFECT_HOME") or f"{DEFAULT_HOME}/prefect-server").resolve()
+        home = find_home()
         home.mkdir(parents=True, exist_ok=True)
         login = read_or_make_login(home)
         app = make_app(settings, login=login)

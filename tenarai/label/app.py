@@ -7,6 +7,7 @@ foreign host names are refused, and nothing may be framed. Opened to a network, 
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 import socket
 from hashlib import sha256
@@ -23,7 +24,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tenarai.errors import TenaraiError
+from tenarai.errors import StoreError, TenaraiError
 from tenarai.label.desk import Desk, Item
 from tenarai.locale import _
 from tenarai.prepare import decode
@@ -34,6 +35,13 @@ from tenarai.settings import Settings
 COOKIE = "tenarai"
 MAX_FORM = 10_000  # bytes
 MAX_AGE = 90 * 24 * 3600
+HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin", "X-Content-Type-Options": "nosniff"}
+KINDS = {"report.html": "text/html", "summary.png": "image/png", "sheet.pdf": "application/pdf"}
+REPORT_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+RUN = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
 
 
 def make_app(settings: Settings, *, login: str = "") -> Starlette:
@@ -45,9 +53,10 @@ def make_app(settings: Settings, *, login: str = "") -> Starlette:
     """
     page = Page(Desk(settings), settings.language, login)
     routes = [
-        Route("/", page.show),
+        Route("/", page.show, methods=["GET", "POST"]),
         Route("/answer", page.answer, methods=["POST"]),
         Route("/login", page.log_in, methods=["GET", "POST"]),
+        Route("/reports/{run}/{name}", page.show_report, methods=["GET", "POST"]),
     ]
     return Starlette(routes=routes, middleware=[Middleware(Guard)])
 
@@ -82,7 +91,7 @@ class Guard:
 
 
 class Page:
-    """The three routes.
+    """The routes.
 
     Args:
         desk: The open images.
@@ -99,8 +108,8 @@ class Page:
 
     async def show(self, request: Request) -> Response:
         """The next image, or the login form."""
-        if not self._is_known(request):
-            return self._render(view="login", status=401)
+        if door := await self._ask(request):
+            return door
         return await run_in_threadpool(self._show)
 
     def _show(self) -> Response:
@@ -148,6 +157,31 @@ class Page:
         except TenaraiError as error:
             return error.describe(self._language), True
 
+    async def show_report(self, request: Request) -> Response:
+        """A file of a night's report, or of the latest, as it lies in the store."""
+        if door := await self._ask(request):
+            return door
+        run, name = request.path_params["run"], request.path_params["name"]
+        try:
+            data = await run_in_threadpool(self._read_report, run, name)
+        except TenaraiError as error:
+            return PlainTextResponse(error.describe(self._language), status_code=404)
+        return Response(data, media_type=KINDS[name], headers={**HEADERS, "Content-Security-Policy": REPORT_POLICY})
+
+    def _read_report(self, run: str, name: str) -> bytes:
+        store = self._desk.store
+        if run == "latest":
+            run = store.read("reports", "latest").decode().strip()
+        if name not in KINDS or not RUN.fullmatch(run):
+            raise StoreError(_("there is no such report"))
+        return store.read("reports", run, name)
+
+    async def _ask(self, request: Request) -> Response | None:
+        """The login form, or the answer to it; None for a browser that is known. The form posts to its own address."""
+        if self._is_known(request):
+            return None
+        return await self.log_in(request) if request.method == "POST" else self._render(view="login", status=401)
+
     async def log_in(self, request: Request) -> Response:
         """Keep the password's key as a cookie; by the form, or by the address in the QR code."""
         form = await _read_form(request)
@@ -159,7 +193,7 @@ class Page:
         }
         if login_key(self._login) not in keys:
             return self._render(view="login", notice=_("this is not the password"), is_error=True, status=401)
-        response = RedirectResponse("./", status_code=303)
+        response = RedirectResponse("./" + request.path_params.get("name", ""), status_code=303)
         response.set_cookie(COOKIE, login_key(self._login), max_age=MAX_AGE, httponly=True, samesite="strict")
         return response
 
@@ -188,13 +222,7 @@ class Page:
             f"default-src 'none'; img-src data:; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
             "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         )
-        headers = {
-            "Content-Security-Policy": policy,
-            "Cache-Control": "no-store",
-            "Referrer-Policy": "same-origin",
-            "X-Content-Type-Options": "nosniff",
-        }
-        return HTMLResponse(page, status_code=status, headers=headers)
+        return HTMLResponse(page, status_code=status, headers={**HEADERS, "Content-Security-Policy": policy})
 
 
 async def _read_form(request: Request) -> dict[str, str]:

@@ -15,14 +15,15 @@ from uuid import UUID
 
 from httpx import HTTPError
 from prefect.artifacts import create_markdown_artifact
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
+from prefect.client.schemas.objects import Artifact
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.runtime import flow_run, task_run
 
 from tenarai.locale import Message, _, translate
-from tenarai.report.markdown import escape
+from tenarai.report.markdown import escape, word_links
 from tenarai.settings import TrainingSettings, read_settings
 
 WIDTH, HEIGHT = 640, 260
@@ -97,12 +98,33 @@ class LiveArtifact:
             self._id = client.create_artifact(artifact).id
 
 
+def link_report(links: Mapping[str, str], language: str) -> None:
+    """Add links to the files on Google Drive to the report of the current run.
+
+    Args:
+        links: Addresses by the file's name.
+        language: en or ja.
+    """
+    if not flow_run.id:
+        return
+    with get_client(sync_client=True) as client:
+        for artifact in find_artifacts(client, UUID(flow_run.id), "nightly-report"):
+            title, _blank, rest = str(artifact.data).partition("\n\n")
+            line = translate(_("On Google Drive: {links}", links=word_links(links, language)), language)
+            client.update_artifact(artifact.id, ArtifactUpdate(data=f"{title}\n\n{line}\n\n{rest}"))
+
+
 def read_artifact(run_id: UUID, key: str) -> tuple[Any, str]:
     """Data and description of a run's artifact; None and nothing where it has none of this key yet."""
-    mine = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]), key=ArtifactFilterKey(any_=[key]))
     with get_client(sync_client=True) as client:
-        found = client.read_artifacts(artifact_filter=mine, limit=1)
+        found = find_artifacts(client, run_id, key)
     return (found[0].data, found[0].description or "") if found else (None, "")
+
+
+def find_artifacts(client: SyncPrefectClient, run_id: UUID, key: str) -> list[Artifact]:
+    """The artifacts of a run with a key; one at most, as nights and trainings publish them."""
+    mine = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]), key=ArtifactFilterKey(any_=[key]))
+    return client.read_artifacts(artifact_filter=mine, limit=1)
 
 
 class TrainingView:

@@ -4,29 +4,51 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from httpx import HTTPError
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.settings import get_current_settings
 
 from tenarai.address import normalise_address
 from tenarai.catalogue import locate_catalogue, open_catalogue
 from tenarai.check import last_check
-from tenarai.errors import StoreBusyError, StoreError, TenaraiError
+from tenarai.errors import SourceError, StoreBusyError, StoreError, TenaraiError
 from tenarai.locale import _, join, plural
+from tenarai.orchestration.notices import WEEK
 from tenarai.orchestration.pools import CPU_POOL, GPU_POOL
+from tenarai.orchestration.runs import resolve_secrets
 from tenarai.orchestration.server import no_answer
 from tenarai.records import Role
+from tenarai.report.sending import find_destination, wants_reports
 from tenarai.settings import DEFAULT_SOURCE, Settings
 from tenarai.store import find_store
 from tenarai.sync import open_source
+from tenarai.sync.drive import DriveSource
 
 if TYPE_CHECKING:
+    from tenarai.drive import Drive
+    from tenarai.drive.credentials import Account
     from tenarai.sync.plan import RemoteFile
 
 NIGHTLY = "nightly/nightly"
+LARGEST_CLOCK_ERROR = 60  # seconds; Google refuses keys that were signed at the wrong time
 LITTLE_SPACE, TOO_LITTLE_SPACE = 2_000_000_000, 200_000_000
+KINDS = {
+    "service_account": _("a service account"),
+    "authorized_user": _("a person's permission"),
+    "default": _("found by Google's own libraries"),
+}
 State = Literal["ok", "note", "wrong"]
 Check = Iterator["Finding"]
 
@@ -63,35 +85,36 @@ def examine(settings: Settings) -> Check:
     for about, findings in checks.items():
         try:
             for found in findings:
-                yield Finding(found.state, found.text, found.fix, about)
+                yield replace(found, about=about)
         except TenaraiError as error:
             text = _("{what}: {received}", what=error.what, received=error.received) if error.received else error.what
             yield Finding("wrong", text, error.fix or error.expected, about)
 
 
 def check_source(settings: Settings) -> Check:
-    """Whether the images can be read, and what is there."""
-    if settings.source.startswith("drive:"):
-        from tenarai.orchestration.drive_doctor import check_drive
-
-        yield from check_drive(settings)
-    elif settings.source == DEFAULT_SOURCE and not Path(settings.source.removeprefix("folder:")).exists():
+    """Whether the images can be read, and what is there; of Google Drive account, clock and where reports go, too."""
+    if settings.source == DEFAULT_SOURCE and not Path(settings.source.removeprefix("folder:")).exists():
         text = _("no source is set: the first night makes a sample folder")
         yield Finding("note", text, _("set TENARAI_SOURCE or --source to use your own images"))
-    else:
-        source = open_source(settings)
-        files = source.list_files()
-        yield describe_files(source.name, files)
-        yield from describe_unread(files)
+        return
+    is_drive = settings.source.startswith("drive:")
+    source = open_source(resolve_secrets(settings) if is_drive else settings)
+    if isinstance(source, DriveSource):
+        account = source.drive.account
+        yield Finding("ok", _("credentials of {account} ({kind})", account=account.name, kind=KINDS[account.kind]))
+        yield _check_clock(settings.drive_api_root)
+        yield Finding("ok", _("Google Drive answers {who}", who=source.drive.who()))
+    files = source.list_files()
+    yield _describe_files(source.name, files)
+    for file in files:  # what lies at the top of the source and is not read
+        if file.reason and "/" not in file.path.rstrip("/"):
+            yield Finding("note", _("{path}: {reason}", path=file.path, reason=file.reason))
+    if isinstance(source, DriveSource):
+        yield _check_reports(settings, source.drive)
+        yield _check_expiry(source.drive.account)
 
 
-def describe_files(where: str, files: Sequence[RemoteFile]) -> Finding:
-    """Counts by role; an empty folder stops the night.
-
-    Args:
-        where: The folder, for people.
-        files: All that was found in it.
-    """
+def _describe_files(where: str, files: Sequence[RemoteFile]) -> Finding:
     if not files:
         fix = _("put images into digits/<label>/ or inbox/")
         return Finding("wrong", _("{where} contains no images", where=where), fix)
@@ -107,11 +130,59 @@ def describe_files(where: str, files: Sequence[RemoteFile]) -> Finding:
     return Finding("note", text, _("such as {path!r}: {reason}", path=refused[0].path, reason=refused[0].reason))
 
 
-def describe_unread(files: Sequence[RemoteFile]) -> Check:
-    """What lies at the top of the source and is not read, each with what to do."""
-    for file in files:
-        if file.reason and "/" not in file.path.rstrip("/"):
-            yield Finding("note", _("{path}: {reason}", path=file.path, reason=file.reason))
+def _check_clock(api_root: str) -> Finding:
+    try:
+        with urllib.request.urlopen(api_root, timeout=20) as answer:  # noqa: S310 - the setting names the address
+            date = answer.headers["Date"]
+    except urllib.error.HTTPError as error:
+        date = error.headers["Date"]
+    except (OSError, ValueError) as error:
+        raise SourceError(
+            _("{address} cannot be reached", address=api_root),
+            received=str(error),
+            fix=_("check the network and proxy of this machine, and TENARAI_DRIVE_API_ROOT"),
+        ) from error
+    difference = time.time() - parsedate_to_datetime(date).timestamp() if date else 0.0
+    if abs(difference) < LARGEST_CLOCK_ERROR:
+        return Finding("ok", _("the clock of this machine agrees with Google's"))
+    time_off = timedelta(seconds=round(abs(difference)))
+    if difference > 0:
+        text = _("the clock of this machine is {time} ahead of Google's", time=time_off)
+    else:
+        text = _("the clock of this machine is {time} behind Google's", time=time_off)
+    return Finding("wrong", text, _("set it, best by NTP: Google refuses keys signed at the wrong time"))
+
+
+def _check_reports(settings: Settings, drive: Drive) -> Finding:
+    if not wants_reports(settings.source, settings):
+        return Finding("note", _("reports are not sent to Drive: TENARAI_DRIVE_REPORTS is off"))
+    try:
+        place = find_destination(settings.source, settings, drive)
+    except TenaraiError as error:
+        return Finding("note", _("reports cannot be sent to Drive: {why}", why=error.what), error.fix)
+    if place is None:
+        text = _("reports stay in the store: {account} may not write to Drive", account=drive.account.name)
+        fix = _("to send them: a shared drive, a placeholder, or `tenarai connect --reports` (docs/drive.md)")
+        return Finding("note", text, fix)
+    if place.may_create:
+        return Finding("ok", _("reports are sent to {folder} on Drive", folder=place.name))
+    return Finding("ok", _("reports are sent to {folder} on Drive, into files made by hand", folder=place.name))
+
+
+def _check_expiry(account: Account) -> Finding:
+    if account.kind == "service_account":
+        return Finding("ok", _("the key of a service account does not expire"))
+    publish = _("open Google Auth Platform, Audience, choose Publish app, then run `tenarai connect` again")
+    if not account.connected:
+        text = _("this permission expires 7 days after it was given if its OAuth app is still in testing")
+        return Finding("note", text, publish)
+    given = datetime.fromisoformat(account.connected)
+    ends = given + WEEK
+    dates = {"given": f"{given:%Y-%m-%d}", "ends": f"{ends:%Y-%m-%d}"}
+    if ends < datetime.now(UTC):
+        return Finding("ok", _("this permission was given on {given} and has not expired", **dates))
+    text = _("this permission was given on {given}; it expires on {ends} if its OAuth app is in testing", **dates)
+    return Finding("note", text, publish)
 
 
 def check_store(settings: Settings) -> Check:
@@ -167,11 +238,6 @@ def check_device() -> Check:
 
 def check_prefect() -> Check:
     """Whether nights run by themselves: a server, the deployment, and workers that are alive."""
-    from httpx import HTTPError
-    from prefect.client.orchestration import get_client
-    from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-    from prefect.settings import get_current_settings
-
     url = get_current_settings().api.url
     if not url:
         text = _("no server is set: `tenarai nightly` runs without one, and no night runs by itself")

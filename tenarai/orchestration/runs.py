@@ -6,7 +6,8 @@ import json
 import logging
 import os
 import re
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -89,9 +90,9 @@ def resolve_secrets(settings: Settings) -> Settings:
 
 
 def name_run(title: str, moment: datetime) -> None:
-    """Name the current run, such as `Promoted · 25 Nov`. A name that a person typed is kept."""
-    if current_run.id and not _was_typed(current_run.name or ""):
-        _rename(UUID(current_run.id), title, moment)
+    """Name the current run, such as `Promoted · 25 Nov`, and tag it. A name that a person typed is kept."""
+    if current_run.id:
+        _name(UUID(current_run.id), current_run.name or "", current_run.tags, title, moment)
 
 
 def fail_run(error: TenaraiError) -> State[Any]:
@@ -125,24 +126,26 @@ def explain_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
         client.create_artifact(
             ArtifactCreate(key="what-to-do", type="markdown", data="\n\n".join(parts), flow_run_id=flow_run.id)
         )
-    if not _was_typed(flow_run.name):
-        _rename(flow_run.id, STATES.get(state.name or "", state.name or ""), datetime.now(UTC).astimezone())
+    _name(flow_run.id, flow_run.name, flow_run.tags, STATES.get(state.name or "", state.name or ""), datetime.now())
 
 
-def _was_typed(name: str) -> bool:
-    """Whether a person typed the name.
+def _name(run: UUID, name: str, tags: Iterable[str], title: str, moment: datetime) -> None:
+    """Name a run and tag it.
 
-    Prefect makes up names such as quiet-otter, or Quiet-Otter in the form; a night that runs has its own.
+    Prefect makes up names such as quiet-otter, or Quiet-Otter in the form; a night that runs has its own; another name
+    was typed by a person.
     """
-    running = {NIGHTLY, translate(NIGHTLY, _language())}
-    return not re.fullmatch(r"[A-Za-z]+-[A-Za-z]+", name) and name.partition(" · ")[0] not in running
-
-
-def _rename(run: UUID, title: str, moment: datetime) -> None:
-    day = {"day": moment.day, "month": f"{moment:%b}", "number": moment.month}
-    name = _("{title} · {day} {month}", title=title, **day)
-    with get_client(sync_client=True) as client:
-        client.set_flow_run_name(run, translate(name, _language()))
+    given: dict[str, Any] = {}
+    if title != NIGHTLY:
+        given["tags"] = [*tags, title.lower().replace(" ", "-")]
+    language = _language()
+    is_running = name.partition(" · ")[0] in {NIGHTLY, translate(NIGHTLY, language)}
+    if is_running or re.fullmatch(r"[A-Za-z]+-[A-Za-z]+", name):
+        day = {"day": moment.day, "month": f"{moment:%b}", "number": moment.month}
+        given["name"] = translate(_("{title} · {day} {month}", title=title, **day), language)
+    if given:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(run, **given)
 
 
 def _language() -> str:

@@ -11,9 +11,15 @@ from pathlib import Path
 
 from tenarai.errors import SettingsError, TenaraiError
 from tenarai.locale import _
+from tenarai.settings import DEFAULT_HOME
 
 LOGIN = "login"
 USER = "tenarai"
+
+
+def find_home() -> Path:
+    """The folder of the server that `tenarai up` runs here: its database, its logs and the login."""
+    return Path(os.environ.get("PREFECT_HOME") or f"{DEFAULT_HOME}/prefect-server").resolve()
 
 
 def read_or_make_login(home: Path) -> str:

@@ -1,8 +1,7 @@
-"""`tenarai up`: a Prefect server, pools, deployments and both workers on this machine, until Ctrl-C.
+"""`tenarai up`: a Prefect server, pools, deployments, workers and pages on this machine, until Ctrl-C.
 
-Each part is a command that one could type, started in the folder of prefect.yaml and prefect.toml; a part that dies is
-started again. The server asks for a password, listens on this machine only, and refuses requests that a browser sends
-for another site.
+The server is a process, and workers and pages are another; one that dies is started again. The server asks for a
+password, listens on this machine only, and refuses requests that a browser sends for another site.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ import click
 from tenarai.errors import SettingsError, TenaraiError
 from tenarai.locale import _, plural, translate
 from tenarai.orchestration import FILES
-from tenarai.orchestration.server import LOGIN, read_or_make_login, secure
-from tenarai.settings import DEFAULT_HOME, Settings
+from tenarai.orchestration.server import LOGIN, find_home, read_or_make_login, secure
+from tenarai.settings import Settings
 
 if TYPE_CHECKING:
     from tenarai.orchestration.watchdog import Watchdog
@@ -42,7 +41,7 @@ LONGEST_PAUSE = 30.0
 
 
 class Part:
-    """The server or a worker: a process that is started again when it dies, each time after a longer pause."""
+    """A process that is started again when it dies, each time after a longer pause."""
 
     def __init__(self, name: str, arguments: str, log: Path, folder: Path = FILES) -> None:
         """Start nothing yet."""
@@ -110,7 +109,7 @@ def run_up(*, port: int, start_now: bool = False, database: str = "", reset: boo
     """Run until Ctrl-C or SIGTERM.
 
     Args:
-        port: Port of the server on 127.0.0.1.
+        port: Port of the server on 127.0.0.1; reports and the label page are on the next one.
         start_now: Whether to start a night at once and open its page.
         database: SQLAlchemy address of the server's database. Default: SQLite in Prefect's home.
         reset: Whether schedules, parameters and switches that a person changed are put back.
@@ -123,29 +122,21 @@ def run_up(*, port: int, start_now: bool = False, database: str = "", reset: boo
         TenaraiError: The server did not start, refused a deployment, or a part died again and again.
     """
     url = f"http://127.0.0.1:{port}"
-    if _answers(f"{url}/api"):
+    if not _is_free(port):
         raise SettingsError(
             _("port {port} is taken", port=port), fix=_("stop what listens there, or choose another with --port")
         )
-    home = _find_home()
+    home = find_home()
     logs = home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    os.environ.update(_environment(home, url, database))  # before Prefect is imported, here and in what is started
-    server = Part(_("server"), f"prefect server start --host 127.0.0.1 --port {port}", logs / "server.log")
-    workers = [
-        Part(
-            name, f"prefect worker start --pool {pool} --type process --name {pool}-worker", logs / f"{pool}-worker.log"
-        )
-        for pool, name in (("cpu", _("cpu worker")), ("gpu", _("gpu worker")))
-    ]
-    parts = [server, *workers]
-    label_page = f"http://127.0.0.1:{port + 1}/"
-    if _is_free(port + 1):
-        arguments = f"tenarai.cli.main label --password --port {port + 1}"
-        parts.append(Part(_("label page"), arguments, logs / "label.log", Path.cwd()))
+    pages = port + 1 if _is_free(port + 1) else 0
+    os.environ.update(_environment(home, url, database, pages))  # before Prefect is imported, here and by the parts
+    start = f"tenarai.orchestration.serve server start --host 127.0.0.1 --port {port}"
+    server = Part(_("server"), start, logs / "server.log")
+    workers = Part(_("workers"), f"tenarai.orchestration.workers {pages}", logs / "workers.log", Path.cwd())
     begun = time.monotonic()
     with _stopped_by_signals(), contextlib.ExitStack() as stack:
-        for part in parts:
+        for part in (server, workers):
             stack.callback(part.stop)
         try:
             say(_("starting the Prefect server …"))
@@ -156,8 +147,7 @@ def run_up(*, port: int, start_now: bool = False, database: str = "", reset: boo
             _wait_for(f"{url}/api", server)
             say(_("making pools and deployments …"))
             deploy(reset=reset, automations=False)
-            for part in parts[1:]:
-                part.start()
+            workers.start()
             address = home / ADDRESS
             stack.callback(address.unlink, missing_ok=True)
             address.write_text(f"{url}/api", encoding="ascii")
@@ -165,12 +155,12 @@ def run_up(*, port: int, start_now: bool = False, database: str = "", reset: boo
             page = watchdog.start_night() if start_now else url
             say(_("ready after {n} s: {url}", n=round(time.monotonic() - begun), url=url), bold=True)
             say(_("the page asks for the line in {path}", path=home / LOGIN))
-            if len(parts) > 1 + len(workers):
-                say(_("file doubtful images: {url}", url=label_page))
+            if pages:
+                say(_("file doubtful images: {url}", url=f"http://127.0.0.1:{pages}/"))
             say(_("start a night: Deployments → nightly → Run; stop with Ctrl-C; logs: {path}", path=logs))
             if start_now:
                 webbrowser.open(page)
-            _supervise(parts, f"{url}/api", watchdog)
+            _supervise([server, workers], f"{url}/api", watchdog)
         except KeyboardInterrupt:
             say(_("stopping …"))
     return 0
@@ -178,7 +168,7 @@ def run_up(*, port: int, start_now: bool = False, database: str = "", reset: boo
 
 def find_running() -> dict[str, str]:
     """The environment of clients of the server that `tenarai up` runs in this folder; empty where none answers."""
-    home = _find_home()
+    home = find_home()
     try:
         api = (home / ADDRESS).read_text(encoding="ascii")
     except OSError:
@@ -188,17 +178,14 @@ def find_running() -> dict[str, str]:
     return {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": read_or_make_login(home)}
 
 
-def _find_home() -> Path:
-    return Path(os.environ.get("PREFECT_HOME") or f"{DEFAULT_HOME}/prefect-server").resolve()
-
-
 def say(text: str, *, bold: bool = False) -> None:
     """Print a line in the person's language."""
     click.secho(f"{time.strftime('%H:%M')}  {translate(text, Settings().language)}", bold=bold)  # type: ignore[call-arg]
 
 
-def _environment(home: Path, url: str, database: str) -> dict[str, str]:
+def _environment(home: Path, url: str, database: str, pages: int) -> dict[str, str]:
     env = {
+        **({"TENARAI_REPORTS_URL": f"http://127.0.0.1:{pages}/reports"} if pages else {}),
         **os.environ,
         "DO_NOT_TRACK": "1",
         "PREFECT_HOME": str(home),

@@ -130,15 +130,15 @@ class Watchdog:
 
     def _start_again(self, client: SyncPrefectClient, night: FlowRun) -> None:
         """Start a night again whose process died, unless another one is at work by now."""
-        attempt = next((tag for tag in ATTEMPTS if tag not in night.tags), "")
-        if not attempt or not night.deployment_id:
+        num_again = sum(tag in night.tags for tag in ATTEMPTS)
+        if num_again == len(ATTEMPTS) or not night.deployment_id:
             return
         if _read_runs(client, LIVE, flow="nightly") or not _store_is_free(night.parameters.get("store", "")):
             return
         client.create_flow_run_from_deployment(
             night.deployment_id,
             parameters=night.parameters,
-            tags=[*night.tags, attempt],
+            tags=ATTEMPTS[: num_again + 1],
             state=Scheduled(scheduled_time=datetime.now(UTC) + timedelta(seconds=SECONDS)),
             idempotency_key=f"{night.id}-again",
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from tenarai.records import NightReport
 from tenarai.report.describe import as_json
 from tenarai.report.html import render_html
-from tenarai.report.markdown import escape, render_artifacts
+from tenarai.report.markdown import escape, render_artifacts, word_links
 from tenarai.report.pictures import Pictures
 from tenarai.report.plots import draw_plots
 from tenarai.report.summary import draw_summary
@@ -21,6 +23,7 @@ __all__ = [
     "build_report",
     "escape",
     "make_view",
+    "word_links",
     "write_report",
 ]
 
@@ -38,7 +41,14 @@ class Report:
     artifacts: dict[str, str]
 
 
-def build_report(night: NightReport, pictures: Pictures, *, language: str = "en", sheet: bytes = b"") -> Report:
+def build_report(
+    night: NightReport,
+    pictures: Pictures,
+    *,
+    language: str = "en",
+    sheet: bytes = b"",
+    links: Mapping[str, str] = MappingProxyType({}),
+) -> Report:
     """Make a night's report; the same night gives the same bytes.
 
     Args:
@@ -46,6 +56,7 @@ def build_report(night: NightReport, pictures: Pictures, *, language: str = "en"
         pictures: Originals and digits by sha256.
         language: Of the texts. Default: English.
         sheet: The practice sheet as PDF. Default: none.
+        links: Where a browser will find the report's files, by name. Default: nowhere.
     """
     view = make_view(night)
     summary = draw_summary(view, pictures, language)
@@ -54,7 +65,7 @@ def build_report(night: NightReport, pictures: Pictures, *, language: str = "en"
         "summary.png": summary,
         "report.json": as_json(view),
     }
-    return Report(files, render_artifacts(view, pictures, summary, language))
+    return Report(files, render_artifacts(view, pictures, summary, language, links))
 
 
 def write_report(store: Store, run: str, report: Report) -> None:

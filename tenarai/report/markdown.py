@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tenarai.locale import _, load, plural, translate
 from tenarai.report.pictures import Album, Pictures, data_uri
@@ -16,6 +16,7 @@ from tenarai.report.words import percent
 
 MAX_PICTURES = 300_000  # bytes: an artifact with a key is stored twice, and the UI loads all of it
 MAX_LISTED, MAX_UNUSABLE = 60, 5
+FILES = {"report.html": _("Report"), "summary.png": _("Summary picture"), "sheet.pdf": _("Practice sheet")}
 MIN_HEADING = 12  # characters
 SCALE = 2  # a digit is 56 pixels wide
 _PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}]")
@@ -30,7 +31,20 @@ def escape(text: str) -> str:
     return _PUNCTUATION.sub(r"\\\g<0>", visible)
 
 
-def render_artifacts(view: View, pictures: Pictures, summary: bytes, language: str) -> dict[str, str]:
+def word_links(links: Mapping[str, str], language: str) -> str:
+    """A line of links to a report's files.
+
+    Args:
+        links: Addresses by the file's name, such as `report.html`.
+        language: en or ja.
+    """
+    titles = {name: translate(title, language) for name, title in FILES.items()}
+    return " · ".join(f"[{titles[name]}]({links[name]})" for name in titles if name in links)
+
+
+def render_artifacts(
+    view: View, pictures: Pictures, summary: bytes, language: str, links: Mapping[str, str]
+) -> dict[str, str]:
     """Markdown by the artifact's key; what a night does not have is left out.
 
     Args:
@@ -38,6 +52,7 @@ def render_artifacts(view: View, pictures: Pictures, summary: bytes, language: s
         pictures: Digits by sha256.
         summary: `summary.png`.
         language: en or ja.
+        links: Addresses of the report's files, by name; empty where no browser reaches them.
     """
     page = _Page(view, pictures, language)
     found = {
@@ -47,7 +62,7 @@ def render_artifacts(view: View, pictures: Pictures, summary: bytes, language: s
         "inbox": page.section(view.inbox),
         "curves": page.curves(),
         "champions": page.champions(),
-        "nightly-report": page.overview(summary),  # the newest artifact is the first that the UI shows
+        "nightly-report": page.overview(summary, links),  # the newest artifact is the first that the UI shows
     }
     return {key: text for key, text in found.items() if text}
 
@@ -58,15 +73,19 @@ class _Page:
     def __init__(self, view: View, pictures: Pictures, language: str) -> None:
         self.view, self._pictures, self._language = view, pictures, language
 
-    def overview(self, summary: bytes) -> str:
+    def overview(self, summary: bytes, links: Mapping[str, str]) -> str:
         """Summary picture, number and what to do."""
-        view = self.view
-        parts = [self._title(view.title), self._picture(summary, view.sentence), self._say(view.sentence)]
+        view, report = self.view, links.get("report.html")
+        parts = [self._title(view.title), word_links(links, self._language)]
+        parts.append(self._picture(summary, view.sentence))
         if view.number:
             parts.append(f"**{percent(view.number.accuracy)}** {self._say(view.number_of())}")
         if doubling := view.doubling():
             parts.append(self._say(doubling))
-        tasks = [f"* {self._say(sentence)}" for _anchor, sentence in view.today()]
+        tasks = [
+            f"* [{self._say(sentence)}]({report}#{anchor})" if report else f"* {self._say(sentence)}"
+            for anchor, sentence in view.today()
+        ]
         parts += [f"## {self._say(_('Today'))}", "\n".join(tasks) or self._say(_("Nothing to do."))]
         rows = [[self._say(item.path), self._say(load(item.reason))] for item in view.unusable[:MAX_UNUSABLE]]
         return _join(*parts, self._table([_("file"), _("reason")], rows))

@@ -34,14 +34,19 @@ class Sent:
 
     Attributes:
         folder: Name of the folder on Drive.
-        link: Where the newest report opens; empty when it was not among the files.
+        links: Where the newest of each file opens, by its name.
         num_written, num_trashed: Files created or changed, and files moved to the trash.
     """
 
     folder: str
-    link: str
+    links: Mapping[str, str]
     num_written: int
     num_trashed: int
+
+    @property
+    def link(self) -> str:
+        """Where the newest report opens; empty when it was not among the files."""
+        return self.links.get("report.html", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ def send_report(
             post.put(run, name, _dated(name, run, verdict), data)
     links = {name: post.put(LATEST, name, name, data) for name, data in files.items()}
     num_trashed = post.trash_all_but(settings.drive_reports_kept)
-    return Sent(destination.name, links.get("report.html", ""), post.num_written, num_trashed)
+    return Sent(destination.name, links, post.num_written, num_trashed)
 
 
 def wants_reports(source: str, settings: Settings) -> bool:

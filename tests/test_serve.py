@@ -30,6 +30,9 @@ async def read_then_write_beside_another(file):
             return before
 
     try:
+        async with engine.connect() as connection:
+            (cache,) = (await connection.execute(sa.text("PRAGMA cache_size"))).one()
+        assert cache == -serve.CACHE_KIB
         return await asyncio.gather(add(True), add(False))
     finally:
         await engine.dispose()

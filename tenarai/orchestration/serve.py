@@ -33,7 +33,7 @@ def set_up(self: AioSqliteConfiguration, connection: Any, record: Any) -> None:
 
 
 AioSqliteConfiguration.begin_transaction = begin_immediate  # type: ignore[assignment,method-assign]
-AioSqliteConfiguration.setup_sqlite = set_up  # type: ignore[method-assign]
+AioSqliteConfiguration.setup_sqlite = set_up  # type: ignore[assignment,method-assign]
 
 if __name__ == "__main__":
     from prefect.cli import app

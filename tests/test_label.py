@@ -349,6 +349,53 @@ def test_opened_to_a_network_it_asks_for_the_password(collection):
             assert "key=" not in str(phone.get("").url)
 
 
+NIGHT = "20261126-020000-1a2b"
+
+
+@pytest.fixture
+def reports(collection):
+    """The page, with a login, of a store with one report."""
+    for name in ("report.html", "sheet.pdf", "report.json"):
+        collection.store.write(name.encode(), "reports", NIGHT, name)
+    collection.store.write(f"{NIGHT}\n".encode(), "reports", "latest")
+    with served(collection.settings, login=LOGIN) as url:
+        yield url
+
+
+def test_reports_open_after_the_login_which_leads_back_to_them(reports):
+    page = f"{reports}reports/{NIGHT}/report.html"
+    assert httpx.get(page).status_code == 401
+    assert "report.html" not in httpx.get(page).text
+    with httpx.Client(follow_redirects=True) as browser:
+        assert browser.post(page, data={"password": "wrong"}).status_code == 401
+        answer = browser.post(page, data={"password": "a-password"})
+        assert (str(answer.url), answer.text) == (page, "report.html")
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["content-type"].startswith("text/html")
+        assert browser.get(f"{reports}reports/{NIGHT}/sheet.pdf").headers["content-type"] == "application/pdf"
+        assert browser.get(f"{reports}reports/latest/report.html").text == "report.html"
+        assert browser.delete(page).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{NIGHT}/report.json",  # is there, and is no page
+        f"{NIGHT}/summary.png",  # is not there
+        f"{NIGHT}/..%2f..%2fstore.json",
+        "..%2f..%2f/store.json",
+        "%2e%2e/store.json",
+        "latest%00/report.html",
+        f"{NIGHT}%2f..%2f{NIGHT}/report.html",
+        f"../reports/{NIGHT}/report.json",
+        "20261126-020001-1a2b/report.html",
+    ],
+)
+def test_nothing_but_the_known_files_of_a_night_is_served(reports, path):
+    with httpx.Client(cookies={"tenarai": login_key(LOGIN)}) as browser:
+        assert browser.get(f"{reports}reports/{path}").status_code == 404
+
+
 def test_a_store_that_cannot_be_opened_is_named_in_the_page(tmp_path):
     (tmp_path / "store").write_text("a file")
     with served(Settings(_env_file=None, source=f"folder:{tmp_path}", store=str(tmp_path / "store"))) as url:

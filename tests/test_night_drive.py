@@ -83,6 +83,7 @@ def test_a_whole_night_on_drive_hands_its_report_back_and_the_second_night_is_qu
     assert b"<img src=x" not in sent["report.html"]  # names are only text
     assert not [path for path in tmp_path.rglob("*") if "onerror" in path.name]
     _holds_no_secret(store, state)
+    assert "On Google Drive: [Report](https://drive.google.com/file/d/" in _overview(state)
 
     second = run_night(server, store).result()
     assert second.verdict == "nothing new"
@@ -93,6 +94,17 @@ def test_a_whole_night_on_drive_hands_its_report_back_and_the_second_night_is_qu
 
     third = run_night(server, store).result()  # what the second wrote into reports/ is no reason to look again
     assert json.loads(Path(third.report).with_name("report.json").read_text())["sync"]["shortcut"] is True
+
+
+def _overview(state):
+    """What the night shows first in the Prefect UI."""
+    from prefect.client.orchestration import get_client
+
+    from tenarai.orchestration.artifacts import find_artifacts
+
+    with get_client(sync_client=True) as client:
+        (artifact,) = find_artifacts(client, state.state_details.flow_run_id, "nightly-report")
+    return artifact.data
 
 
 def _holds_no_secret(store, state):

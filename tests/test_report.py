@@ -225,6 +225,15 @@ def test_the_same_night_gives_the_same_bytes(language):
     assert one == other
 
 
+def test_artifacts_link_to_the_report_and_its_files_and_each_task_to_its_place():
+    links = {name: f"http://127.0.0.1:4201/reports/n/{name}" for name in ("report.html", "summary.png", "sheet.pdf")}
+    overview = build_report(busy_night(), RealDigits(), links=links).artifacts["nightly-report"]
+    report = links["report.html"]
+    assert f"[Report]({report}) · [Summary picture](" in overview
+    assert f"* [File 20 images from your inbox]({report}#inbox)" in overview
+    assert "](http" not in build_report(busy_night(), RealDigits()).artifacts["nightly-report"]
+
+
 def test_a_night_with_thousands_of_images_still_fits_an_artifact_and_a_phone():
     cases = tuple(
         Case(f"misread/4/{n}.png", sha(n), "4", Prediction("5", 0.7, True), None, "still misread") for n in range(3000)

@@ -40,7 +40,9 @@ def test_a_run_is_named_after_its_verdict_unless_a_person_named_it(prefect, type
         name_run(_("Promoted"), MORNING)
         return flow_run.id
 
-    assert read(night()).name == shown
+    run = read(night())
+    assert run.name == shown
+    assert run.tags == ["promoted"]
 
 
 def fail(error):
@@ -70,6 +72,7 @@ def test_an_expected_error_is_a_message_an_artifact_and_a_name(prefect):
     assert "mount the disk" in page.partition("What to do")[2]
     assert "<b>" not in page  # what a file is called is no markup
     assert read(run_id).name.startswith("Failed · ")
+    assert read(run_id).tags == ["failed"]
 
 
 def test_an_unexpected_error_still_gets_its_artifact(prefect):

@@ -106,14 +106,14 @@ def test_a_killed_worker_and_a_killed_night_cost_no_night(up, finished):
     save(home / "folder/digits/3/after a kill.png", picture(1000))
     run = start(client, training={"recipe": "mlp", "max_epochs": 8, "folds": 2})
     wait(lambda: client.read_flow_run(run.id).state.is_running(), 120)
-    for word in ("--pool cpu", client.read_flow_run(run.id).infrastructure_pid):
+    for word in ("tenarai.orchestration.workers", client.read_flow_run(run.id).infrastructure_pid):
         for pid in _processes(f"PREFECT_API_URL=http://127.0.0.1:{port}/api", str(word)):
             os.kill(pid, signal.SIGKILL)
     assert finish(client, run).state.is_crashed()
     again = wait(lambda: [one for one in client.read_flow_runs() if ATTEMPTS[0] in one.tags], 120)
     assert finish(client, again[0]).state.is_completed()
     log = (home / "up.log").read_text()
-    assert "the cpu worker ended (exit -9); restarting it" in log
+    assert "the worker process ended (exit -9); restarting it" in log
     assert "starting it again" in log
 
 

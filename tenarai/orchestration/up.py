@@ -133,7 +133,7 @@ def run_up(*, port: int, start_now: bool = False, database: str = "", reset: boo
     os.environ.update(_environment(home, url, database, pages))  # before Prefect is imported, here and by the parts
     start = f"tenarai.orchestration.serve server start --host 127.0.0.1 --port {port}"
     server = Part(_("server"), start, logs / "server.log")
-    workers = Part(_("workers"), f"tenarai.orchestration.workers {pages}", logs / "workers.log", Path.cwd())
+    workers = Part(_("worker process"), f"tenarai.orchestration.workers {pages}", logs / "workers.log", Path.cwd())
     begun = time.monotonic()
     with _stopped_by_signals(), contextlib.ExitStack() as stack:
         for part in (server, workers):

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from playwright.sync_api import TimeoutError, expect
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
 from tests.browser import chromium
 from tests.collections_of_digits import fill, picture, save
@@ -31,9 +32,11 @@ def up(tmp_path_factory):
 def page(up):
     """A page that is logged in; it reaches this machine's server and nothing else."""
     _, root, login = up
+    port = root.rpartition(":")[2]
     with chromium() as browser:
         context = browser.new_context(viewport={"width": 1280, "height": 1000})
-        context.route(re.compile(f"^(?!{re.escape(root)})"), lambda route: route.abort())
+        pages = root.replace(port, str(int(port) + 1))
+        context.route(re.compile(f"^(?!{re.escape(root)}|{re.escape(pages)})"), lambda route: route.abort())
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.dialogs = []
@@ -102,21 +105,55 @@ def test_the_list_of_runs_shows_verdict_date_and_how_it_ended(up, page, finished
     page.get_by_text(finished.name).first.wait_for()
 
 
-def test_the_artifacts_tab_lists_report_and_curves_and_shows_names_as_text(up, page, finished):
-    _, root, _ = up
-    page.goto(f"{root}/v2/runs/flow-run/{finished.id}?tab=Artifacts")
-    for key in ("nightly-report", "hard-cases", "inbox", "training"):
-        page.get_by_text(key).first.wait_for()
-    for key, name in (("hard-cases", f"misread/3/{MARKDOWN}"), ("inbox", f"inbox/{HOSTILE}")):
-        page.goto(f"{root}/v2/artifacts/key/{key}")
-        open_latest(page)
-        page.get_by_text(name, exact=True).first.wait_for()
-        wait(lambda: page.evaluate("[...document.images].every(image => image.complete)"), 60)
+def artifacts_of(client, run):
+    mine = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
+    return {artifact.key: artifact for artifact in client.read_artifacts(artifact_filter=mine)}
+
+
+def open_artifact(page, root, artifact, ui):
+    """Open an artifact in the UI V1 (at the top) or V2, and wait for its pictures."""
+    page.goto(f"{root}{ui}/artifacts/artifact/{artifact.id}")
+    page.get_by_text(re.search(r"^#+ (.+)$", artifact.data, re.MULTILINE)[1].replace("\\", "")).first.wait_for()
+    wait(lambda: page.evaluate("[...document.images].every(image => image.complete)"), 60)
+
+
+@pytest.mark.parametrize("ui", ["", "/v2"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_artifacts_are_legible_in_both_uis_and_names_are_text(up, page, finished, ui, width):
+    client, root, _ = up
+    found = artifacts_of(client, finished)
+    page.set_viewport_size({"width": width, "height": 844})
+    for key in ("nightly-report", "hard-cases", "inbox", "curves", "champions"):
+        open_artifact(page, root, found[key], ui)
         widths = page.evaluate("[...document.images].filter(i => i.src.startsWith('data:')).map(i => i.clientWidth)")
-        assert widths
-        assert min(widths) >= 40  # pixels on the screen
+        assert min(widths, default=40 if key == "champions" else 0) >= 40, key  # pixels on the screen
         assert page.locator("img[src='x'], a[href^='javascript']").count() == 0
+        content = page.locator("main").first.bounding_box() or page.locator("#app").bounding_box()
+        assert content["width"] <= width
+        if key == "nightly-report" and width == 390:
+            assert page.get_by_role("heading", name="Today").bounding_box()["y"] < 2 * 844
+    for key, name in (("hard-cases", f"misread/3/{MARKDOWN}"), ("inbox", f"inbox/{HOSTILE}")):
+        open_artifact(page, root, found[key], ui)
+        page.get_by_text(name, exact=True).first.wait_for()
     assert page.dialogs == []
+
+
+def test_every_link_of_the_report_opens_with_the_same_login(up, page, finished):
+    client, root, login = up
+    open_artifact(page, root, artifacts_of(client, finished)["nightly-report"], "/v2")
+    links = page.evaluate("[...document.querySelectorAll('main a, article a')].map(link => link.href)")
+    links = [link for link in links if "/reports/" in link]
+    assert {link.partition("#")[0].rpartition("/")[2] for link in links} == {"report.html", "summary.png", "sheet.pdf"}
+    assert any(link.endswith("#inbox") for link in links)
+    page.goto(links[0])
+    page.locator("input[type=password]").fill(login)
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Today").wait_for()
+    for link in links:
+        answer = page.request.get(link)
+        assert answer.ok, link
+        anchor = link.partition("#")[2]
+        assert not anchor or f'id="{anchor}"' in answer.text()
 
 
 def test_the_curves_of_the_training_are_a_picture(up, page, finished):

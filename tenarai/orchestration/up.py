@@ -17,7 +17,6 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,7 +134,9 @@ def run_up(*, port: int, start_now: bool = False, database: str = "", reset: boo
     server = Part(_("server"), start, logs / "server.log")
     workers = Part(_("worker process"), f"tenarai.orchestration.workers {pages}", logs / "workers.log", Path.cwd())
     begun = time.monotonic()
-    with _stopped_by_signals(), contextlib.ExitStack() as stack:
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT, too: what a script starts with `&` ignores it otherwise
+        signal.signal(number, signal.default_int_handler)
+    with contextlib.ExitStack() as stack:
         for part in (server, workers):
             stack.callback(part.stop)
         try:
@@ -250,18 +251,3 @@ def _wait_for(api: str, server: Part) -> None:
                 fix=_("read {path}", path=server.log),
             )
         time.sleep(0.2)
-
-
-@contextlib.contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """SIGTERM stops as Ctrl-C does, which a process that a script starts with `&` would ignore otherwise."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = [signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)]
-    try:
-        yield
-    finally:
-        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
-            signal.signal(number, handler)

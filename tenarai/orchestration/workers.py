@@ -40,7 +40,7 @@ def main(port: int) -> None:
     Args:
         port: Port of the pages; 0 for none.
     """
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if port:
         Thread(target=serve_pages, args=(port,), daemon=True).start()
     with suppress(KeyboardInterrupt):

@@ -124,7 +124,13 @@ def explain_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
     ]
     with get_client(sync_client=True) as client:
         client.create_artifact(
-            ArtifactCreate(key="what-to-do", type="markdown", data="\n\n".join(parts), flow_run_id=flow_run.id)
+            ArtifactCreate(
+                key="what-to-do",
+                type="markdown",
+                description=escape(translate(fix, language)),  # a card in the list shows this much
+                data="\n\n".join(parts),
+                flow_run_id=flow_run.id,
+            )
         )
     _name(flow_run.id, flow_run.name, flow_run.tags, STATES.get(state.name or "", state.name or ""), datetime.now())
 

@@ -5,6 +5,7 @@ sync ─▶ prepare ─▶ cut ─▶ freeze ─▶ train ─▶ evaluate ─▶
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import datetime
 from typing import ParamSpec, Protocol, TypeVar
@@ -30,6 +31,8 @@ from tenarai.night import Night, open_night
 from tenarai.orchestration.runs import NIGHTLY, explain_failure, fail_run, name_run, settings_of_run
 from tenarai.records import Decision, Outcome, SyncResult
 from tenarai.settings import EvaluationSettings, GateSettings, TrainingSettings
+
+log = logging.getLogger("tenarai.night")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -105,7 +108,10 @@ def run_steps(night: Night, run: Runner = as_task) -> Outcome:
         try:
             synced = run(sync, night)
         except UnusualChangesError as error:
-            report_stop(night, error, run)
+            try:
+                report_stop(night, error, run)
+            except Exception:
+                log.exception(_("the report of the stopped night could not be written"))
             raise
         run(prepare, night)
         run(cut, night)

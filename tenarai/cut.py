@@ -134,7 +134,7 @@ class _Turn:
             self._record(rows, moved)
             if time.monotonic() - spoken > SECONDS_BETWEEN_MESSAGES:
                 spoken = time.monotonic()
-                say(_("{number} of {total} files cut", number=number, total=len(self.files)))
+                say(_("{done} of {total} files", done=number, total=len(self.files)))
         live = [row for row in self._known.values() if row.state is not State.GONE]
         self._record([replace(row, state=State.GONE) for row in live if row.file_id not in wanted], {})
 

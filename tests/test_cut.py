@@ -123,6 +123,8 @@ def test_a_row_becomes_as_many_samples_each_with_its_place_in_the_photo(folder, 
     result = folder.night()
     assert (result.num_files, result.num_cut, result.num_new, result.num_refused) == (1, 1, 6, 0)
     samples = folder.samples()
+    digits = folder.catalogue.digits(NORMALISER_VERSION)
+    assert {digits[sample.sha256].doubt for sample in samples} == {""}
     assert [sample.path for sample in samples] == [f"digits/4/row.png (character {n})" for n in range(1, 7)]
     assert {(sample.label, sample.role) for sample in samples} == {("4", Role.DIGITS)}
     assert {sample.photo_id for sample in samples} == {"digits/4/row.png"}

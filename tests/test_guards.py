@@ -1,8 +1,13 @@
 """Accidents in the folder stop the night and change nothing; one setting lets them through once."""
 
-import pytest
+from contextlib import nullcontext
+from types import SimpleNamespace
+from uuid import uuid4
 
-from tenarai.errors import SourceError, UnusualChangesError
+import pytest
+from jinja2 import Environment
+
+from tenarai.errors import SourceError, StoreError, UnusualChangesError
 from tenarai.sync.names import Labels
 from tests.folder_desk import Desk
 
@@ -191,3 +196,35 @@ def test_every_odd_name_at_the_top_is_named_once_with_what_to_do(tmp_path):
     assert desk.rejections().keys() == tops
     assert all(": " in reason for reason in desk.rejections().values())
     assert desk.labels() == {"digits/4/a.png": "4"}
+
+
+# ---- what people hear of a stopped night
+
+
+def test_the_failure_notice_of_a_stopped_night_names_what_happened_and_the_setting(desk):
+    from tenarai.orchestration.notices import _failure_notice
+    from tenarai.orchestration.runs import fail_run
+
+    delete_most(desk)
+    with pytest.raises(UnusualChangesError) as stop:
+        desk.night()
+    state = fail_run(stop.value)
+    (action,) = _failure_notice(uuid4()).actions
+    environment = Environment()
+    environment.filters["ui_url"] = lambda run: "http://localhost:4200"
+    run = {"name": "Failed · 25 Nov", "state": {"name": state.name, "message": state.message}}
+    body = environment.from_string(action.body).render(flow_run=run)
+    assert "95 of 100 files vanished" in body
+    assert "--accept-changes" in body
+    assert "accept_changes" in body
+
+
+def test_an_error_in_the_report_of_a_stopped_night_does_not_hide_why_it_stopped(caplog):
+    from flows.nightly import run_steps
+
+    def run(step, *arguments):
+        raise UnusualChangesError("95 files vanished") if step.name == "sync" else StoreError("the disk is full")
+
+    with pytest.raises(UnusualChangesError, match="95 files vanished"):
+        run_steps(SimpleNamespace(lock=nullcontext), run)
+    assert "the disk is full" in caplog.text

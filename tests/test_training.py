@@ -107,6 +107,17 @@ def test_near_duplicates_never_lie_on_both_sides_of_a_fold():
     assert sorted(np.concatenate([held_out for _, held_out in folds])) == list(range(48))
 
 
+def test_a_label_whose_images_are_of_one_photo_is_in_every_fold():
+    targets = np.repeat(np.arange(4), 10)
+    groups = np.array([f"photo {target}" for target in targets])
+    groups[targets == 3] = [f"own {n // 2}" for n in range(10)]
+    folds = split_folds(targets, groups, 5, seed=0)
+    assert len(folds) == 5
+    for train, held_out in folds:
+        assert set(targets[train]) == {0, 1, 2, 3}
+        assert not set(groups[train][targets[train] == 3]) & set(groups[held_out][targets[held_out] == 3])
+
+
 def test_with_two_images_a_label_there_is_nothing_to_split():
     assert split_folds(np.repeat(np.arange(10), 2), np.arange(20).astype(str), 5, seed=0) == []
 

@@ -137,6 +137,9 @@ def split_folds(
 ) -> list[tuple[Rows, Rows]]:
     """Split into stratified folds that keep near-duplicates together.
 
+    The images of a label that lie in one group alone, such as one photo of a row, are dealt out one by one: a fold that
+    is trained without a label says nothing.
+
     Args:
         targets: (N,) int64.
         groups: (N,) str.
@@ -148,6 +151,9 @@ def split_folds(
     """
     counts = np.bincount(targets)
     counts = counts[counts > 0]
+    alone = [target for target in np.unique(targets) if len(np.unique(groups[targets == target])) == 1]
+    rows = np.arange(len(targets)).astype(str)
+    groups = np.where(np.isin(targets, alone), np.char.add("row ", rows), groups)
     if counts.mean() < MIN_PER_LABEL or len(np.unique(groups)) < 2 * MIN_PER_LABEL:
         return []
     from sklearn.model_selection import StratifiedGroupKFold

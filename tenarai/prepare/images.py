@@ -83,7 +83,9 @@ def prepare_images(
 def _prepare(store: Store, settings: Settings, due: Unprepared) -> Digit:
     """Prepare one original; what was cut out of a photo shares the photo's hash and group, so that none is split."""
     digit = prepare_original(store, due.sha256, settings=settings, characters=due.characters)
-    return replace(digit, phash=due.phash or digit.phash, group=due.group) if due.group else digit
+    if due.phash:  # a character: edges and shadows were told apart when it was cut out
+        return replace(digit, phash=due.phash, group=due.group, doubt="")
+    return replace(digit, group=due.group) if due.group else digit
 
 
 def prepare_original(store: Store, sha256: str, *, settings: Settings, characters: int = 1) -> Digit:

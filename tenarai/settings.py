@@ -5,8 +5,12 @@ Every field is titled, described and bounded, because Prefect draws the run form
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from io import StringIO
+from pathlib import Path
 from typing import Annotated, Literal
 
+from dotenv.parser import parse_stream
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -21,7 +25,9 @@ DEFAULT_STORE = f"{DEFAULT_HOME}/store"
 class Settings(BaseSettings):
     """Where things are; read from `TENARAI_…` variables and `.env`. No secret is ever a flow parameter."""
 
-    model_config = SettingsConfigDict(env_prefix="TENARAI_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TENARAI_", env_file=".env", env_file_encoding="utf-8-sig", extra="ignore", frozen=True
+    )
 
     source: str = Field(DEFAULT_SOURCE, description="`folder:<path>` or `drive:<folder id>`.")
     store: str = Field(DEFAULT_STORE, description="A local path, or an `s3://`/`gs://` address.")
@@ -91,8 +97,9 @@ def read_settings(**given: str | None) -> Settings:
         given: What a person gave on the command line or in the run form; empty values are left out.
 
     Raises:
-        SettingsError: A value is invalid.
+        SettingsError: A value is invalid, or `.env` has a line that is no setting.
     """
+    _check_env_file(Path(str(Settings.model_config["env_file"])))
     try:
         return Settings(**{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
     except ValidationError as error:
@@ -104,6 +111,33 @@ def read_settings(**given: str | None) -> Settings:
             received=repr(first["input"]),
             fix=_("change {name}", name=name),
         ) from error
+
+
+def _check_env_file(file: Path) -> None:
+    """Raise an error for lines that dotenv would skip, and for names that are almost a setting's."""
+    if not file.is_file():
+        return
+    known = [f"TENARAI_{name.upper()}" for name in Settings.model_fields]
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            _("{file} cannot be read", file=file), received=str(error), fix=_("save it as text in UTF-8")
+        ) from error
+    for binding in parse_stream(StringIO(text)):
+        line, name = binding.original.line, (binding.key or "").upper()
+        if binding.error:
+            raise SettingsError(
+                _("line {line} of {file} cannot be read", line=line, file=file),
+                expected="TENARAI_SOURCE=folder:/home/me/handwriting",
+                received=binding.original.string.strip(),
+                fix=_("correct the line; check its quotes"),
+            )
+        if name not in known and (close := get_close_matches(name, known, 1, 0.85)):
+            raise SettingsError(
+                _("line {line} of {file} sets {name}, which is no setting", line=line, file=file, name=name),
+                fix=_("write {name}", name=close[0]),
+            )
 
 
 class _Form(BaseModel):

@@ -150,6 +150,36 @@ def test_champions_come_and_go_by_hand(prefect, tmp_path):
     assert "base" in tenarai("rollback")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'TENARAI_STORE=x\nTENARAI_SOURCE="folder:y\n', "line 2 of .env cannot be read"),
+        (b"TENARAI_SORCE=folder:y\n", "line 1 of .env sets TENARAI_SORCE, which is no setting"),
+        ("TENARAI_SOURCE=folder:\u5b57\n".encode("shift-jis"), ".env cannot be read"),
+    ],
+)
+def test_a_line_of_the_env_file_that_would_be_skipped_is_an_error(run, tmp_path, content, message):
+    (tmp_path / ".env").write_bytes(content)
+    done = run("models")
+    assert done.exit_code == 1
+    assert message in done.output
+
+
+def test_the_env_file_may_hold_settings_of_other_programs_and_a_byte_order_mark(run, tmp_path):
+    (tmp_path / ".env").write_bytes("\ufeffTENARAI_STORE=elsewhere\nTENARAI_PASSWORD=x\nOTHER=1\n".encode())
+    assert "no store at elsewhere" in run("models").output
+
+
+def test_a_setting_that_is_invalid_is_said_in_the_language_of_the_environment(run, monkeypatch):
+    monkeypatch.setenv("TENARAI_LANGUAGE", "ja")
+    monkeypatch.setenv("TENARAI_MAX_IMAGE_BYTES", "many")
+    assert "エラー" in run("models").output
+
+
+def test_a_label_is_the_name_of_one_folder(run):
+    assert "is not a label" in run("confirm-label", "../4").output
+
+
 @pytest.mark.parametrize("accept", [True, False])
 def test_changes_that_look_like_an_accident_are_accepted_only_when_asked(run, monkeypatch, accept):
     from tenarai.records import Outcome

@@ -7,6 +7,7 @@ import socket
 import click
 
 from tenarai.cli.options import read_settings, say, source_option, store_option
+from tenarai.errors import SettingsError
 from tenarai.locale import _
 
 LOOPBACK = "127.0.0.1"
@@ -24,6 +25,12 @@ def confirm_label(source: str | None, store: str | None, label: str) -> None:
     from tenarai.night import open_night
     from tenarai.sync.source import confirm_label
 
+    if {"/", "\\"} & set(label) or label in {"", ".", ".."}:
+        raise SettingsError(
+            _("{label!r} is not a label", label=label),
+            expected=_("the name of one folder in digits/"),
+            fix=_("give the folder's name alone"),
+        )
     night = open_night(read_settings(source=source, store=store))
     with night.lock(), night.catalogue() as catalogue:
         confirm_label(catalogue, night.settings.source, label, night.run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ def say(message: str, **style: Any) -> None:
 
 
 def read_language() -> str:
-    """The language of the settings; English where they are invalid."""
+    """The language of the settings; where they are invalid, that of the environment, or English."""
     try:
         return read_settings().language
     except SettingsError:  # whoever needs the settings reports what is wrong with them
-        return "en"
+        return "ja" if os.environ.get("TENARAI_LANGUAGE") == "ja" else "en"
 
 
 def write_file(place: Path, data: bytes, *, option: str) -> None:

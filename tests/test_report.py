@@ -140,6 +140,15 @@ def test_when_nothing_is_left_to_do_the_report_says_so():
     assert "Nothing to do." in done.artifacts["nightly-report"].replace("\\", "")
 
 
+def test_what_a_stopped_night_asks_for_comes_first_of_what_to_do():
+    facts = {"what": "150 of 200 images are gone", "fix": "restore the folder"}
+    stopped = build_report(quiet_night(decision=Decision("stopped", "unusual changes", facts)), RealDigits())
+    today = text(stopped).split("Today")[1]
+    assert today.index("Fix: restore the folder") < today.index("Check 3 labels")
+    few = night(decision=Decision("nothing new", "too few", facts | {"received": "1"}), inbox=(), rejections=())
+    assert "Nothing to do." not in text(build_report(few, NoPictures()))
+
+
 def test_each_image_of_tonight_is_shown_once():
     view = make_view(busy_night())
     shown = [tile.sha256 for tile in view.tonight.tiles]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tenarai.records import Case, Prediction, Rejection
+from tenarai.records import Case, Prediction, Rejection, Suspect
 from tenarai.report import build_report
 from tests.browser import chromium, listen
 from tests.nights import RealDigits, busy_night, quiet_night, sha
@@ -21,7 +21,11 @@ def hostile_night():
     sure = Prediction("9", 0.93, False)
     names = (f"inbox/{HOSTILE}", MARKDOWN, LONG)
     inbox = tuple(Case(name, sha(n), "", sure) for n, name in enumerate(names, start=40))
-    return busy_night(inbox=inbox, rejections=(Rejection(f"digits/1/{HOSTILE}", "the file is empty"),))
+    word = "x" * 64  # the longest label
+    suspects = (Suspect(f"digits/{word}/a.png", sha(32), word, "duplicate", "", 0.0, LONG, sha(35)),)
+    return busy_night(
+        inbox=inbox, suspects=suspects, rejections=(Rejection(f"digits/1/{HOSTILE}", "the file is empty"),)
+    )
 
 
 @pytest.fixture(scope="module")

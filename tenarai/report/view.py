@@ -83,7 +83,9 @@ class View:
 
     def today(self) -> list[tuple[str, Message]]:
         """What to do, in order of worth: anchor and sentence. Empty when there is nothing to do."""
-        items = [(part.name, part.title) for part in (self.suspects, self.inbox) if part.tiles]
+        fix = self.night.decision.facts.get("fix")  # of a night that stopped, or had too little to train on
+        items = [("today", _("Fix: {fix}", fix=fix))] if fix else []
+        items += [(part.name, part.title) for part in (self.suspects, self.inbox) if part.tiles]
         return items + ([("unusable", self.unusable_title())] if self.unusable else [])
 
     def unusable_title(self) -> Message:

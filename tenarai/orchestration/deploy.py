@@ -23,7 +23,6 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect.utilities.callables import parameter_schema
-from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
 from tenarai.errors import TenaraiError
 from tenarai.locale import _
@@ -117,7 +116,9 @@ def _schedule(spec: dict[str, Any]) -> DeploymentScheduleCreate:
 
 
 def _default_template(pool_type: str) -> dict[str, Any]:
-    found: dict[str, Any] | None = run_coro_as_sync(get_default_base_job_template_for_infrastructure_type(pool_type))
+    from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type as find_template
+
+    found: dict[str, Any] | None = run_coro_as_sync(find_template(pool_type))
     return found or {}
 
 

@@ -3,9 +3,13 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from benchmarks import nights
 from benchmarks.speed.measure import BEGIN, END, Row, parse_rows, print_table, side_by_side, write_between
+from benchmarks.writers import Hand, Head
+from tenarai.dataset import TRAIN
 
 ROW = Row("reading", "`predict` alone", "0.61 ×", "0.5 ×", True, "900 images/s")
 
@@ -46,3 +50,31 @@ def test_a_part_that_is_not_there_is_one_clear_message():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "there is no part flying" in done.stderr
+
+
+def test_simulated_nights_count_no_filed_image_and_are_judged_by_what_was_written(monkeypatch):
+    rng = np.random.default_rng(0)
+    targets, features = np.arange(800) % 10, rng.normal(size=(800, 8)).astype(np.float32)
+    hand = Hand("someone", np.zeros((800, 28, 28), np.uint8), targets, features, ())
+    head = Head(tuple(rng.normal(size=shape).astype(np.float32) for shape in ((8, 4), (4,), (4, 10), (10,))))
+    monkeypatch.setattr(nights, "base_head", lambda: head)
+    monkeypatch.setattr(nights, "fit_head", lambda hand, rows, seed: head)
+
+    filing = nights.live(hand, 1, nights.SCENARIOS["two images a night from the inbox"])
+    last, came = filing.exams[-1], nights.live(hand, 1, nights.SCENARIOS["one writer"]).exams[-1]
+    is_filed = ~np.isin(last.rows, came.rows)
+    assert is_filed.sum() == 2 * (nights.NUM_NIGHTS - 1)
+    assert set(last.snapshot.splits[is_filed]) == {TRAIN}
+    assert (last.cross_fitted[is_filed] == -1).all()
+    assert last.num_evidence == came.num_evidence < len(came.rows)  # those in the regression set are no evidence
+    assert not set(last.rows) & set(filing.judge)
+
+    slips = nights.live(hand, 1, nights.SCENARIOS["3 % label slips"])
+    slipped = np.flatnonzero(slips.hand.targets != targets)
+    assert len(slipped) == 9
+    assert set(slipped) <= set(slips.exams[-1].rows)
+    assert (slips.truth == targets).all()
+
+    both = nights.live(hand, 1, nights.SCENARIOS["a second writer from night 16"], hand)
+    assert [int((exam.rows >= 800).sum()) for exam in (both.exams[14], both.exams[15], both.exams[29])] == [0, 5, 75]
+    assert np.mean(both.judge >= 800) == 0.5

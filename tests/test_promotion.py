@@ -258,10 +258,14 @@ def test_what_the_last_doubling_brought_is_measured_on_images_that_neither_model
     bundle.save_model(store, "m-1", bundle.Trained(info, build_mlp(10), Curves((), {}), np.empty((0, 10), np.float32)))
     sizes = {"m-1": first.info.num_train, "": 0, "m-2": 1 + now.info.num_train // 2}
     nights = [{"challenger": model, "num_train": num} for model, num in sizes.items()]
+
+    def certain(snapshot):
+        return np.stack([np.array(base.labels) == label for label in snapshot.labels()]).astype(np.float32)
+
     learned = set(first.groups[first.rows(TRAIN)].tolist())
     rows = np.array([row for row in now.rows(TEST) if now.groups[row] not in learned])
     assert 20 <= len(rows) < now.info.num_test
-    challenger = Predictions(info, now.labels(), np.empty(0))
+    challenger = Predictions(info, certain(now))
     blank = str(Predictions.of(load_model_by_id(store, "m-1"), now.pixels[:1]).labels[0])
     assert measure_doubling(store, nights, now, challenger) == Doubling(
         first.info.num_train,
@@ -270,7 +274,7 @@ def test_what_the_last_doubling_brought_is_measured_on_images_that_neither_model
         Score.of(len(rows), len(rows)),
     )
     assert measure_doubling(store, nights[1:], now, challenger) is None  # m-2 learned from more than half
-    assert measure_doubling(store, nights, first, Predictions(info, first.labels(), np.empty(0))) is None
+    assert measure_doubling(store, nights, first, Predictions(info, certain(first))) is None
     (Path(store.address) / "models/m-1/weights.npz").unlink()
     assert measure_doubling(store, nights, now, challenger) is None
 

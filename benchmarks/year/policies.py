@@ -13,7 +13,7 @@ from benchmarks.year.person import Supply, encode
 from benchmarks.year.year import Report
 from tenarai.dataset import REGRESSION, TEST, TRAIN, load_manifest, load_snapshot
 from tenarai.evaluate.compare import pair_up
-from tenarai.evaluate.holdout import best_labels, cross_fit, find_holdout
+from tenarai.evaluate.holdout import cross_fit, find_holdout
 from tenarai.evaluate.predictions import Predictions, champion_id, load_model_by_id
 from tenarai.model.bundle import LoadedModel, load_predictions
 from tenarai.prepare import read_digit
@@ -105,13 +105,12 @@ class Policies:
         snapshot = load_snapshot(self._store, snapshot_id)
         ours, theirs = (Predictions.of(self._load(model), snapshot.pixels) for model in (champion, challenger))
         out_of_fold, _seeds = load_predictions(self._store, challenger)
-        honest = cross_fit(snapshot, theirs.probabilities, out_of_fold)
-        honest_labels, truth = best_labels(honest, theirs.model.labels), snapshot.labels()
-        rows, _notes = find_holdout(self._store, snapshot, ours.model, honest_labels)
+        honest, truth = cross_fit(snapshot, theirs, out_of_fold).labels, snapshot.labels()
+        rows, _notes = find_holdout(self._store, snapshot, ours.model, honest)
         regression = snapshot.rows(REGRESSION)
         before, now = ours.labels[regression] == truth[regression], theirs.labels[regression] == truth[regression]
         sure = ours.probabilities[regression[before & ~now]].max(axis=1, initial=0.0)
-        pairs = pair_up(ours.labels[rows] == truth[rows], honest_labels[rows] == truth[rows])
+        pairs = pair_up(ours.labels[rows] == truth[rows], honest[rows] == truth[rows])
         learned = load_manifest(self._store, ours.model.snapshot).rows(TRAIN) if ours.model.snapshot else ()
         counts = len(learned), len(snapshot.rows(TRAIN))
         lost = tuple(sure.tolist())

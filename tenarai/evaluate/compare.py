@@ -14,7 +14,6 @@ from tenarai.evaluate.champions import describe_changes
 from tenarai.evaluate.gate import MIN_EVIDENCE
 from tenarai.evaluate.holdout import (
     Nights,
-    best_labels,
     count_learned,
     cross_fit,
     find_chosen,
@@ -24,14 +23,7 @@ from tenarai.evaluate.holdout import (
     is_chosen,
     load_opponent,
 )
-from tenarai.evaluate.predictions import (
-    Predictions,
-    champion_id,
-    load_model_by_id,
-    recall,
-    remember,
-    to_predictions,
-)
+from tenarai.evaluate.predictions import Predictions, champion_id, load_model_by_id, recall, remember
 from tenarai.evaluate.regression import judge_regression
 from tenarai.evaluate.suspects import find_suspects
 from tenarai.model.bundle import load_curves, load_predictions
@@ -64,14 +56,12 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
     truth = snapshot.labels()
     theirs, ours = Predictions.of(champion, snapshot.pixels), Predictions.of(challenger, snapshot.pixels)
     out_of_fold, seeds = load_predictions(store, challenger_id)
-    honest = cross_fit(snapshot, ours.probabilities, out_of_fold)
-    honest_labels = best_labels(honest, info.labels)
-    rows, more_notes = find_holdout(store, snapshot, champion.info, honest_labels, chosen)
-    before, now = theirs.labels[rows] == truth[rows], honest_labels[rows] == truth[rows]
+    honest = cross_fit(snapshot, ours, out_of_fold)
+    rows, more_notes = find_holdout(store, snapshot, champion.info, honest.labels, chosen)
+    before, now = theirs.labels[rows] == truth[rows], honest.labels[rows] == truth[rows]
     differ = rows[before != now]
     fresh = find_fresh_rows(store, nights, snapshot, chosen)
     misread = fresh[theirs.labels[fresh] != truth[fresh]]
-    honest_reads = to_predictions(honest[differ], info.labels, info.unsure_below)
     return Evaluation(
         champion=champion.info.id,
         challenger=challenger_id,
@@ -79,7 +69,7 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
         champion_score=Score.of(int(before.sum()), len(rows)),
         challenger_score=Score.of(int(now.sum()), len(rows)),
         pairs=pair_up(before, now),
-        disputed=_list_cases(images, snapshot, differ, theirs.rows(differ), honest_reads),
+        disputed=_list_cases(images, snapshot, differ, theirs.rows(differ), honest.rows(differ)),
         num_evidence=int((~is_chosen(snapshot, chosen) & (snapshot.splits != REGRESSION)).sum()),
         num_learned=count_learned(store, nights, champion.info, snapshot),
         doubling=measure_doubling(store, nights, snapshot, ours),
@@ -89,9 +79,9 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
         newly_found=_list_cases(images, snapshot, misread, theirs.rows(misread)),
         regression=_judge_regression(store, catalogue, snapshot, images, theirs, ours),
         seeds=_count_seeds(snapshot, seeds),
-        suspects=find_suspects(snapshot, honest, files, catalogue.fingerprints(NORMALISER_VERSION)),
+        suspects=find_suspects(snapshot, honest.probabilities, files, catalogue.fingerprints(NORMALISER_VERSION)),
         changes=describe_changes(store, champion.info, info, snapshot),
-        confusion=count_confusion(truth[rows], honest_labels[rows], labels),
+        confusion=count_confusion(truth[rows], honest.labels[rows], labels),
         confusion_labels=labels,
         curves=load_curves(store, challenger_id),
         recipe=info.recipe,

@@ -13,7 +13,7 @@ from tenarai.catalogue import Catalogue
 from tenarai.dataset import REGRESSION, TEST, TRAIN, Manifest, Snapshot, load_manifest
 from tenarai.errors import NormaliserMismatch, StoreError
 from tenarai.evaluate import promotions
-from tenarai.evaluate.predictions import load_model_by_id
+from tenarai.evaluate.predictions import Predictions, load_model_by_id
 from tenarai.locale import _, plural
 from tenarai.model.bundle import LoadedModel, base_info
 from tenarai.records import EventKind, ModelInfo, Role
@@ -40,25 +40,17 @@ def load_opponent(store: Store, challenger: str) -> tuple[LoadedModel, tuple[str
         return load_model_by_id(store, base_info().id), (note,)
 
 
-def cross_fit(snapshot: Snapshot, refitted: NDArray[np.float32], folds: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The challenger's honest probabilities, (N, K) float32: NaN where it has none.
+def cross_fit(snapshot: Snapshot, refitted: Predictions, folds: NDArray[np.float32]) -> Predictions:
+    """The challenger's honest predictions: NaN where it has none.
 
     Args:
         snapshot: N images.
-        refitted: (N, K), read by the challenger itself, which was trained on the training images only.
-        folds: (T, K), the training images, each read by the fold model that was not trained on it.
+        refitted: Of the challenger itself, which was trained on the training images only.
+        folds: (T, K) float32, the training images, each read by the fold model that was not trained on it.
     """
-    honest = refitted.copy()
+    honest = refitted.probabilities.copy()
     honest[snapshot.rows(TRAIN)] = folds
-    return honest
-
-
-def best_labels(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> NDArray[np.str_]:
-    """(N,) str, the most probable label of each row; empty where the row is NaN."""
-    known = ~np.isnan(probabilities).any(axis=1)
-    best = np.full(len(probabilities), "", dtype=f"<U{max(map(len, labels))}")
-    best[known] = np.array(labels)[probabilities[known].argmax(axis=1)]
-    return best
+    return Predictions(refitted.model, honest)
 
 
 def find_holdout(

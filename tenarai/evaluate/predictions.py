@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,17 +91,22 @@ def to_predictions(probabilities: NDArray[np.float32], labels: Sequence[str], un
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a model reads in N images: labels (N,) str, and probabilities (N, K) float32."""
+    """What a model reads in N images: probabilities (N, K) float32; rows of NaN where it has no honest prediction."""
 
     model: ModelInfo
-    labels: NDArray[np.str_]
     probabilities: NDArray[np.float32]
 
     @classmethod
     def of(cls, model: LoadedModel, pixels: NDArray[np.uint8]) -> Predictions:
         """Let a model read (N, 28, 28) uint8 digits."""
-        probabilities = model.predict(pixels)
-        return cls(model.info, np.array(model.info.labels)[probabilities.argmax(axis=1)], probabilities)
+        return cls(model.info, model.predict(pixels))
+
+    @cached_property
+    def labels(self) -> NDArray[np.str_]:
+        """(N,) str, the most probable label of each image; empty where the row is NaN."""
+        best: NDArray[np.str_] = np.array(self.model.labels)[self.probabilities.argmax(axis=1)]
+        best[np.isnan(self.probabilities).any(axis=1)] = ""
+        return best
 
     def rows(self, rows: NDArray[np.intp]) -> list[Prediction]:
         """Predictions of some of the images; nobody needs a million of these objects."""

@@ -45,6 +45,13 @@ def test_every_link_and_file_that_a_text_names_exists():
             assert (PROJECT / path).exists(), (name, path)
 
 
+def test_every_test_that_a_promise_of_security_names_exists():
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", TEXTS["SECURITY.md"])
+    assert len(named) > 25
+    for file, test in named:
+        assert f"def {test}(" in (PROJECT / "tests" / file).read_text("utf-8"), (file, test)
+
+
 def test_the_command_behind_every_figure_exists_with_its_options():
     """Such as `.venv/bin/python -m benchmarks.lives null --lives 200`, in a package or a module."""
     for name, text in TEXTS.items():

@@ -94,7 +94,7 @@ def announce(kind: str, subject: str, body: str, picture: bytes = b"") -> None:
         with TemporaryDirectory() as folder:
             file = Path(folder) / "summary.png"
             file.write_bytes(picture)
-            if not _apprise().notify(body, subject, attach=str(file) if picture else None):
+            if not _apprise().notify(body, subject, body_format="text", attach=str(file) if picture else None):
                 log.warning("%s", _("a notice could not be sent"))
 
 
@@ -148,10 +148,15 @@ def set_up_notices(addresses: Sequence[str], kinds: Collection[str]) -> None:
             )
     remove_notices()
     # Prefect's server has no block for Apprise in general, but its Slack block passes any address on to Apprise
-    block_id = UUID(str(SlackWebhook(url=" ".join(addresses)).save(BLOCK, overwrite=True)))
+    block_id = UUID(str(SlackWebhook(url=" ".join(map(as_text, addresses))).save(BLOCK, overwrite=True)))
     Variable.set(VARIABLE, [kind for kind in KINDS if kind in kinds], overwrite=True)
     if "failed" in kinds:
         apply_automations([_failure_notice(block_id)])
+
+
+def as_text(address: str) -> str:
+    """An address that gets plain text, so that a file's name in a notice is never markup; mail would be HTML."""
+    return address if "format=" in address else f"{address}{'&' if '?' in address else '?'}format=text"
 
 
 def remove_notices() -> None:

@@ -20,15 +20,17 @@ FILES = {"report.html": _("Report"), "summary.png": _("Summary picture"), "sheet
 MIN_HEADING = 12  # characters
 SCALE = 2  # a digit is 56 pixels wide
 _PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}]")
+_ADDRESS = re.compile(r"(?<=:)(?=\\/\\/)|(?<=www)(?=\\\.)|(?=\\@)", re.IGNORECASE)  # where an address is parted
 
 
 def escape(text: str) -> str:
     """A stranger's text as plain text in markdown, in tables too: no markup, links, breaks or hidden characters.
 
-    Backslashes, not entities: Prefect's older UI shows `&#40;` as it stands.
+    Backslashes, not entities: Prefect's older UI shows `&#40;` as it stands. The newer one makes links of addresses
+    though they are escaped, so a space of no width parts them.
     """
     visible = "".join(" " if unicodedata.category(letter)[0] == "C" else letter for letter in text)
-    return _PUNCTUATION.sub(r"\\\g<0>", visible)
+    return _ADDRESS.sub("\u200b", _PUNCTUATION.sub(r"\\\g<0>", visible))
 
 
 def word_links(links: Mapping[str, str], language: str) -> str:

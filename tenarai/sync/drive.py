@@ -119,7 +119,7 @@ class DriveSource(Source):
         with ThreadPoolExecutor(self.num_threads, thread_name_prefix="list") as pool:
             found, refused = self._walk(root, pool)
             layout = Layout((parts for _file, parts in found), labels, self.name)
-            placed = [(file, parts, layout.find_place(parts)) for file, parts in found]
+            placed = [(file, parts, layout.find_place(parts)) for file, parts in found if not _is_note(file, parts)]
             contents = self._follow_shortcuts(pool, [file for file, _parts, place in placed if place])
         placed += [(file, parts, Place(Role.INBOX, reason=reason)) for file, parts, reason in refused]
         files: dict[str, RemoteFile] = {}
@@ -316,6 +316,11 @@ class DriveSource(Source):
 
 
 _STILL_THERE = _("still there")
+
+
+def _is_note(file: DriveFile, parts: Names) -> bool:
+    """Whether a file is a Google document, table or the like beside the four folders."""
+    return len(parts) == 1 and file.is_native and file.mime != SHORTCUT
 
 
 def _to_time(listed: str) -> str:

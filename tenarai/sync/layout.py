@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,13 +26,13 @@ from tenarai.sync.names import (
     Labels,
     clean,
     guess_label,
-    is_picture,
     is_place,
     is_quiet,
     is_text,
     match_label,
     read_label,
     refuse_format,
+    strip_copy,
 )
 
 REPORTS = "reports"
@@ -211,9 +213,10 @@ class Layout:
 
     def _wait(self, name: str, why: str) -> str:
         return _(
-            "it waits: the new label {name} {why}. Rename the folder, or run `tenarai confirm-label {name}`",
+            "it waits: the new label {name} {why}. Rename the folder, or run `tenarai confirm-label {quoted}`",
             name=clean(name),
             why=why,
+            quoted=shlex.quote(clean(name)),
         )
 
 
@@ -239,8 +242,10 @@ def _find_role(top: str) -> Role | None:
 
 def _guess_role(top: str) -> str:
     """The role that a top folder's name was perhaps meant for, such as `inbox` for `Inbox 2`; else empty."""
-    letters = re.sub(r"[^a-z]", "", re.sub(r"\(\d+\)|copy( of)?", "", clean(top).lower()))
-    return next(iter(difflib.get_close_matches(letters, [*_ROLES], n=1, cutoff=0.85)), "")
+    plain = unicodedata.normalize("NFKD", strip_copy(top).lower()).encode("ascii", "ignore").decode()
+    words = re.findall(r"[a-z]+", plain)
+    found = (difflib.get_close_matches(one, [*_ROLES], n=1, cutoff=0.85) for one in ("".join(words), *words))
+    return next((close[0] for close in found if close), "")
 
 
 def _refuse_nested(files: Iterable[Folders], source: str) -> None:
@@ -256,12 +261,15 @@ def _refuse_nested(files: Iterable[Folders], source: str) -> None:
 
 
 def _find_stray(name: str) -> Place | None:
-    reason = "" if is_text(name) else refuse_format(name)
-    if is_picture(name):
-        reason = _(
-            "it lies outside of the folders that are read: move it into digits/<label>/, misread/<label>/ or inbox/"
-        )
-    return Place(Role.INBOX, reason=reason) if reason else None
+    """A file beside the four folders; None for a note."""
+    if is_text(name):
+        return None
+    reason = refuse_format(name, _("into digits/<label>/, misread/<label>/ or inbox/"))
+    return Place(
+        Role.INBOX,
+        reason=reason
+        or _("it lies outside of the folders that are read: move it into digits/<label>/, misread/<label>/ or inbox/"),
+    )
 
 
 def _find_contradiction(name: str, label: str) -> str:

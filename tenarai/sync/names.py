@@ -15,21 +15,32 @@ from pathlib import PurePosixPath
 from tenarai.locale import Message, _
 from tenarai.records import told_by_name
 
-PICTURES = frozenset(
-    {"png", "apng", "jpg", "jpeg", "jpe", "jfif", "heic", "heif", "hif", "webp", "avif", "gif", "bmp", "tif", "tiff"}
-    | {"jp2", "j2k", "jpx", "pnm", "pgm", "pbm", "ppm", "tga", "pdf"}
-)
 TEXTS = frozenset({"txt", "md", "rst", "html", "htm", "log"})
 
 _QUIET_NAMES = frozenset(
     {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "icon\r", "__macosx", "@eadir"}
-    | {"#recycle", "$recycle.bin", "system volume information", "lost+found"}
+    | {"#recycle", "$recycle.bin", "system volume information", "lost+found", "thumbs.db:encryptable"}
 )
 _QUIET_ENDINGS = frozenset(
-    {"aae", "xmp", "json", "thm", "tmp", "temp", "crdownload", "part", "partial", "download", "opdownload"}
+    {
+        "aae",
+        "xmp",
+        "json",
+        "thm",
+        "pp3",
+        "dop",
+        "tmp",
+        "temp",
+        "crdownload",
+        "part",
+        "partial",
+        "download",
+        "opdownload",
+    }
+    | {"ini", "db", "ffs_db", "info", "icloud", "swp"}
 )
 _FORMATS: tuple[tuple[Message, str], ...] = (
-    (_("a video"), "mp4 mov m4v avi mkv webm 3gp mts mpg mpeg wmv"),
+    (_("a video"), "mp4 mov m4v avi mkv webm 3gp mts mpg mpeg wmv mp heics"),
     (_("a sound file"), "mp3 m4a wav ogg flac aac amr"),
     (_("a spreadsheet"), "csv tsv xls xlsx ods numbers"),
     (_("a document"), "doc docx odt rtf pages ppt pptx odp key txt md rst html htm log epub"),
@@ -43,18 +54,33 @@ _FORMATS: tuple[tuple[Message, str], ...] = (
 _FORMAT_BY_ENDING = {ending: name for name, endings in _FORMATS for ending in endings.split()}
 _ARCHIVES = frozenset({"zip", "rar", "7z", "tar", "gz", "tgz", "bz2", "xz"})
 
+HERE = _("here")
+
 MAX_LABEL_LENGTH = 64
 DIGITS = frozenset("0123456789")  # what the shipped base model reads
 
-_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_WORDS = {word: str(value) for value, word in enumerate(_NAMES)}
+_WORDS = {
+    word: str(value)
+    for words in (
+        "zero one two three four five six seven eight nine",
+        "null eins zwei drei vier fünf sechs sieben acht neun",
+        "zéro un deux trois quatre cinq six sept huit neuf",
+        "cero uno dos tres cuatro cinco seis siete ocho nueve",
+        "zero uno due tre quattro cinque sei sette otto nove",
+        "zero um dois três quatro cinco seis sete oito nove",
+        "nul een twee drie vier vijf zes zeven acht negen",
+        "ноль один два три четыре пять шесть семь восемь девять",
+    )
+    for value, word in enumerate(words.split())
+}
+_COPIED = "copy|kopie|copie|copia|cópia|kopia|kopya|копия|コピー|副本|拷贝|複本|복사본"
 _COPY = re.compile(
-    r"^(?:copy of |kopie von |copie de )?(.+?)"
-    r"(?:\s*\(\d+\)|\s*[-_]\s*(?:copy|kopie|copie|copia|コピー)|\s+copy(?:\s+\d+)?|\s*のコピー)*$",
+    rf"^(?:(?:{_COPIED})\s+(?:\(\d+\)\s*)?(?:(?:of|von|de|di|van)\s+)?)*(.+?)"
+    rf"(?:\s*\(\d+\)|\s*[-–—_の的]?\s*\(?(?:{_COPIED})\)?(?:\s*\d+)?)*$",
     re.IGNORECASE,
 )
 _PREFIX = re.compile(
-    r"(?:digits?|labels?|class|number|num|no|characters?|char|letters?|数字|文字|ラベル|クラス)(?:[\s_.:#-]+|(?=\d))(.+)",
+    r"(?:digits?|labels?|class|number|num|no|characters?|char|letters?|数字|文字|ラベル|クラス)(?:[\s_.:#=-]+|(?=\d))(.+)",
     re.IGNORECASE,
 )
 _DATE = re.compile(r"(?:19|20)\d\d(?:[-_. ]?\d\d){0,5}.*|\d{1,2}[-_.]\d{1,2}[-_.]\d{2,4}")
@@ -64,10 +90,14 @@ _PLACES = frozenset(
         """
         train training test testing val valid validation data dataset set part batch group series round session
         image images img picture pictures photo photos scan scans sample samples page screenshots camera dcim
-        new old misc other others unsorted sorted private temp tmp backup archive download downloads untitled
-        all done todo day week user writer person folder dir my of the from
+        misc other others unsorted sorted private temp tmp backup archive download downloads untitled unknown unlabelled
+        unlabeled day week user writer person folder dir ordner bilder fotos dossier carpeta cartella pasta папка
+        新しいフォルダー 新しいフォルダ 名称未設定フォルダ 名称未設定フォルダー 写真 画像 未分類 新建文件夹
         """,
     )
+)
+_OTHER_WORDS = frozenset(
+    re.findall(r"\w+", "new old all done todo my of the from neuer nouveau nueva nuova nova новая")
 )
 
 
@@ -128,7 +158,7 @@ def read_label(folder_name: str) -> tuple[str, str]:
 def clean(name: str) -> str:
     """A name in one form of Unicode (NFKC), without invisible characters; digits of any script by their value."""
     text = unicodedata.normalize("NFKC", name)
-    visible = "".join(character for character in text if not _is_invisible(character)).strip()
+    visible = " ".join("".join(character for character in text if not _is_invisible(character)).split())
     return "".join(str(unicodedata.decimal(c)) for c in visible) if visible.isdecimal() else visible
 
 
@@ -155,6 +185,12 @@ def match_label(name: str, known: Collection[str], *, exactly: bool, is_misread:
     return next((str(one) for one in names if one and one in known), "")
 
 
+def strip_copy(name: str) -> str:
+    """The name of which a folder is a copy, such as `inbox` for `Inbox - Kopie (2)`."""
+    found = _COPY.match(clean(name))
+    return found[1] if found else clean(name)
+
+
 def guess_label(name: str, known: Collection[str]) -> str:
     """The known label that a new name resembles, such as `four`, `my 4` or `4_old`; empty if none or several."""
     if is_date(name):
@@ -162,7 +198,7 @@ def guess_label(name: str, known: Collection[str]) -> str:
     parts = re.findall(r"[^\W\d_]+|\d+", clean(name))
     if parts and parts[0] in known:
         return str(parts[0])
-    if any(part.lower() in _PLACES for part in parts):
+    if any(part.lower() in _PLACES for part in parts):  # `set 4` is the fourth set
         return ""
     parts += [_WORDS.get(part.lower().removesuffix("s"), "") for part in parts]
     parts += [part.lstrip("0") for part in parts if part.isdecimal()]
@@ -178,7 +214,7 @@ def is_date(name: str) -> bool:
 def is_place(name: str) -> bool:
     """Whether a name says where files are kept or what they are for, such as `train` or `set 1`."""
     words = re.findall(r"[^\W\d_]+", clean(name).lower())
-    return is_date(name) or (bool(words) and all(word in _PLACES for word in words))
+    return is_date(name) or (bool(words) and _OTHER_WORDS.union(_PLACES).issuperset(words))
 
 
 def _is_invisible(character: str) -> bool:
@@ -197,12 +233,10 @@ def is_quiet(name: str) -> bool:
     """
     lower = name.lower()
     is_hidden = name.startswith(".") and not name.startswith("..")
-    return is_hidden or lower in _QUIET_NAMES or lower.startswith("~$") or _ending(lower) in _QUIET_ENDINGS
-
-
-def is_picture(name: str) -> bool:
-    """Whether a name ends like that of a picture or a PDF."""
-    return _ending(name) in PICTURES
+    is_left_behind = (
+        lower.startswith("~$") or (lower.endswith("~") and "." in lower) or _ending(lower) in _QUIET_ENDINGS
+    )
+    return is_hidden or lower in _QUIET_NAMES or is_left_behind
 
 
 def is_text(name: str) -> bool:
@@ -210,13 +244,17 @@ def is_text(name: str) -> bool:
     return _ending(name) in TEXTS
 
 
-def refuse_format(name: str) -> str:
-    """Why a file with such a name cannot be used, for people; empty if it may be a picture."""
+def refuse_format(name: str, where: Message = HERE) -> str:
+    """Why a file with such a name cannot be used, and where to put pictures; empty if it may be a picture."""
     ending = _ending(name)
     if ending in _ARCHIVES:
-        return _("it is an archive: unpack it, and put the pictures here")
+        return _("it is an archive: unpack it, and put its pictures {where}", where=where)
     if kind := _FORMAT_BY_ENDING.get(ending):
-        return _("it is {kind}: put a picture (JPEG, PNG, HEIC, WebP, AVIF, TIFF, GIF, BMP) or a PDF here", kind=kind)
+        return _(
+            "it is {kind}: put pictures (JPEG, PNG, HEIC, WebP, AVIF, TIFF, GIF, BMP) or PDFs {where}",
+            kind=kind,
+            where=where,
+        )
     return ""
 
 

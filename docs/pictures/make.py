@@ -62,7 +62,7 @@ def main() -> None:
         home = Path(name)
         lines = subprocess.run([*TENARAI, "nightly"], cwd=home, text=True, check=True, stdout=subprocess.PIPE).stdout
         if "terminal" in wanted:
-            show_terminal(lines)
+            show_terminal(lines.replace(str(home), "/home/me/tenarai"))
         for picture in makers.keys() & set(wanted):
             makers[picture](browser, home)
         if "sheet" in wanted:

@@ -39,12 +39,14 @@ def test_enough_predictions_reach_the_bound_and_the_note_says_so():
     assert note.endswith("at most 2% of sure predictions are wrong (95 % sure)")
 
 
-def test_too_few_predictions_reach_a_laxer_bound_and_the_note_says_how_many_are_missing():
-    table = np.zeros((100, 10), np.float32)
+@pytest.mark.parametrize(("num", "bound", "shown", "missing"), [(100, 0.02, 5, 49), (200, 0.01, 2, 99)])
+def test_too_few_predictions_reach_the_next_bound_and_the_note_says_how_many_are_missing(num, bound, shown, missing):
+    table = np.zeros((num, 10), np.float32)
     table[:, 3] = 0.97
-    threshold, note = find_threshold(table, np.full(100, 3), 0.02)
+    threshold, note = find_threshold(table, np.full(num, 3), bound)
     assert threshold == 0.5
-    assert "at most 5% of sure predictions are wrong (95 % sure); to show 2%, about 49 more images are needed" in note
+    assert f"at most {shown}% of sure predictions are wrong (95 % sure)" in note
+    assert f"to show {bound:.0%}, about {missing} more images are needed" in note
 
 
 def test_a_wrong_label_among_the_surest_does_not_cost_the_bound():

@@ -16,7 +16,7 @@ from tenarai.locale import _
 
 THRESHOLDS = (0.999, 0.995, 0.99, 0.98, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 SECOND_START = 0.9
-LAXER_BOUNDS = (0.05, 0.1, 0.2)  # tried in turn where there are too few predictions for the bound that was asked for
+LAXER_BOUNDS = (0.02, 0.05, 0.1, 0.2)  # tried in turn where the bound asked for cannot be shown
 DOUBT = 0.05  # one minus the confidence in the bound
 DEFAULT_UNSURE_BELOW = 0.8  # where no bound can be shown
 

@@ -152,7 +152,13 @@ class TrainingSettings(_Form):
         title="Recipe",
         description="auto: cross-validation picks; transfer: fine-tune the base model; cnn, mlp: from scratch.",
     )
-    max_epochs: int = Field(60, ge=1, le=1000, title="Epochs at most", description="EarlyStopping usually ends sooner.")
+    max_epochs: int = Field(
+        60,
+        ge=1,
+        le=1000,
+        title="Epochs at most",
+        description="EarlyStopping usually ends sooner. transfer gets a tenth of it more for each label beyond ten.",
+    )
     patience: int = Field(8, ge=1, le=100, title="Patience", description="Epochs without improvement before stopping.")
     folds: int = Field(
         5, ge=2, le=10, title="Folds", description="Folds of the cross-validation that finds the epochs."

@@ -26,7 +26,7 @@ from tenarai.model.augment import Rows
 from tenarai.model.backend import keras
 from tenarai.model.bundle import Trained, versions
 from tenarai.model.confidence import find_threshold
-from tenarai.model.recipes import EPOCHS_WITHOUT_SPLIT, RECIPES, Fit
+from tenarai.model.recipes import EPOCHS_WITHOUT_SPLIT, RECIPES, Fit, find_ceiling
 from tenarai.model.track import Tracker
 from tenarai.records import Curves, ModelInfo
 from tenarai.settings import TrainingSettings
@@ -91,7 +91,7 @@ def _train(
     for number, (train, held_out) in enumerate(folds, 1):
         share = {"done": number - 1, "total": len(folds) + 1}
         name = _("{recipe}, fold {fold} of {folds}", recipe=recipe, fold=number, folds=len(folds), **share)
-        done = fit(name, train, held_out, settings.max_epochs)
+        done = fit(name, train, held_out, find_ceiling(recipe, settings.max_epochs, len(labels)))
         out_of_fold[held_out] = done.probabilities
         seeds.append(fitter.predict(training_set.regression))
         histories.append(done.history)

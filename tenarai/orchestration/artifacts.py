@@ -170,7 +170,7 @@ class TrainingView:
     def _percent(self) -> float:
         """How much is done at least: EarlyStopping usually ends a fit sooner than after all epochs."""
         fits, epochs = self._training.folds + 1, self._training.max_epochs
-        done = len(self._curves) - 1 + len(self._curves[next(reversed(self._curves))]) / epochs
+        done = len(self._curves) - 1 + min(1.0, len(self._curves[next(reversed(self._curves))]) / epochs)
         return round(100 * min(1.0, done / fits), 1)
 
     def _draw(self) -> str:

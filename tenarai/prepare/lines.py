@@ -42,8 +42,17 @@ def remove_lines(ink: Float) -> tuple[Float, Mask | None]:
     if not kept:
         return ink, None
     removed = np.maximum.reduce(kept)
+    if len(kept) == 1 and _fills_image(ink > max(floor, 0.4 * strongest), removed > 0):
+        return ink, None  # the bar of a 7 that was cropped to its ink
     cleaned = np.clip(ink - 1.15 * np.maximum(removed, 0), 0, 1)
     return np.asarray(cleaned, dtype=np.float32), np.asarray(removed > 0)
+
+
+def _fills_image(strong: Mask, line: Mask) -> bool:
+    """Whether a line belongs to a part that reaches all four sides of the image."""
+    parts = find_parts(strong)
+    part = np.bincount(parts.labels[line & strong], minlength=2)[1:].argmax()
+    return len(parts.areas) > 0 and bool((parts.boxes[part, 2:] > 0.94 * np.array(strong.shape[::-1])).all())
 
 
 def _find_lines(ink: Float, floor: float, strength: float, axis: int) -> list[tuple[Float, bool]]:

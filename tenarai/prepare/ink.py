@@ -17,6 +17,7 @@ from tenarai.prepare.order import median, percentile, percentiles
 
 SMALL = 64  # side at which polarity is estimated
 CLEAR = 3  # one polarity has this many times the energy of the other where there is no doubt
+STROKES = (0.004, 0.008, 0.016, 0.032)  # half the width of a pen, as shares of the image's longest side
 GREY = 8  # channels that differ by at most this show no colour, 0 to 255
 PAPER = 128  # side at which the paper is estimated
 MAX_MISFIT = 0.04  # the light does not fall as a surface does that misses the paper by more than this share
@@ -71,6 +72,24 @@ def has_dark_ink(picture: NDArray[np.uint8]) -> bool:
     squares = centred * centred
     skewness = float((squares * centred).mean() / (squares.mean() ** 1.5 + 1e-6))
     return bool(by_border - skewness >= 0.0)
+
+
+def has_dark_strokes(picture: NDArray[np.uint8]) -> bool:
+    """Whether a page of several characters has dark ink, shadows across it or not; else as `has_dark_ink`.
+
+    Closings fill what is dark and narrow, openings what is light and narrow, and neither changes the edge of a shadow.
+    A pen is narrower than the paper inside a 0, so the smallest width at which one of both is clear decides.
+    """
+    grey = np.uint8(_brightness(_sum_channels(picture)))
+    for share in STROKES:
+        kernel = square(*(2 * round(share * max(grey.shape)) + 1,) * 2)
+        dark, light = (
+            float(np.square(cv2.morphologyEx(grey, how, kernel), dtype=np.float32).sum())
+            for how in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT)
+        )
+        if max(dark, light) > CLEAR * min(dark, light):
+            return dark > light
+    return has_dark_ink(picture)
 
 
 def _ring(grey: Float, outer: int, inner: int) -> Float:

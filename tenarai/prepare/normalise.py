@@ -29,7 +29,7 @@ from tenarai.prepare.character import (
     threshold_ink,
 )
 from tenarai.prepare.decode import MAX_BYTES, MAX_PIXELS, decode
-from tenarai.prepare.ink import Float, Mask, has_dark_ink, ink_strength, measure_narrowness, square
+from tenarai.prepare.ink import Float, Mask, has_dark_ink, has_dark_strokes, ink_strength, measure_narrowness, square
 from tenarai.prepare.layout import lay_out
 from tenarai.prepare.lines import heal_crossings, remove_lines
 from tenarai.prepare.order import percentile
@@ -215,9 +215,11 @@ def read_characters(
         if not one_piece:
             raise
         stages = None
-    if stages is None or (one_piece and stages.num_characters > 1):
+    if one_piece and (stages is None or stages.doubt):
         page = decode(data, max_bytes=max_bytes, max_pixels=max_pixels, max_side=PAGE_SIDE)
-        if len(characters := cut_characters(page)) > 1:
+        characters = cut_characters(page)
+        # a shadow across a row may hide all but one of its characters, and look like a second one beside a digit
+        if len(characters) > (2 if stages and stages.num_characters == 1 else 1):
             return characters
     if stages is None:
         raise ImageError(_("the page is blank: no ink was found"))
@@ -231,7 +233,7 @@ def cut_characters(picture: NDArray[np.uint8]) -> list[Character]:
         picture: (H, W, 3) uint8.
     """
     page = scale_to_work(crop_page(picture), PAGE_SIDE)
-    ink = ink_strength(page, dark_ink=has_dark_ink(page))
+    ink = ink_strength(page, dark_ink=has_dark_strokes(page))
     cleaned, lines = remove_lines(ink)
     even = even_out_paper(cleaned, full=1.0)
     parts = threshold_ink(even)

@@ -46,8 +46,8 @@ def find_characters(parts: Parts, ink: Float) -> list[Mask]:
     left, top, across, tall = parts.boxes.T
     at_rim = (left <= 1) | (top <= 1) | (left + across >= wide - 1) | (top + tall >= high - 1)
     size = np.hypot(across, tall) * np.sqrt(parts.areas)
-    order = [int(part) for part in np.argsort(-size)[:MAX_PARTS]]
-    heads = [part for part in order if not at_rim[part] and parts.areas[part] >= MIN_AREA and not _is_blot(parts, part)]
+    order = [int(part) for part in np.argsort(-size)[:MAX_PARTS] if not at_rim[part] and not _is_blot(parts, part)]
+    heads = [part for part in order if parts.areas[part] >= MIN_AREA]
     if not heads:
         return []
     steepest = max(steepness[head] for head in heads[:40])

@@ -66,6 +66,13 @@ def test_what_surrounds_a_digit_does_not_change_it(surround):
     assert np.mean(np.array(alike) > 0.8) >= 0.95, sorted(alike)[:4]
 
 
+def test_the_bar_of_a_seven_that_was_cropped_to_its_ink_stays():
+    seven = np.full((300, 280, 3), 250, np.uint8)
+    cv2.polylines(seven, [np.int32([[60, 55], [220, 55], [120, 245]])], False, (20, 20, 20), 12)
+    cropped = seven[49:248, 54:226]
+    assert likeness(normalise(seven), normalise(cropped)) > 0.9
+
+
 def test_a_zero_and_a_page_without_bars_stay_as_they_are():
     zero = cv2.ellipse(np.full((SIDE, SIDE, 3), 250, np.uint8), (120, 120), (60, 90), 0, 0, 360, (20, 20, 20), 9)
     stages = run_stages(zero)
@@ -113,6 +120,16 @@ def test_the_characters_of_a_row_are_cut_in_reading_order(numbers):
         assert likeness(character.digit, normalise(picture(number, side=160))) > 0.8
     lefts = [character.box[0] for character in found]
     assert lefts == sorted(lefts)
+
+
+@pytest.mark.parametrize("edge", [(0.2, 0.5), (0.9, 0.3), (0.05, 0.95)])
+def test_a_shadow_across_a_row_hides_none_of_its_characters(edge):
+    page = row((7, 11, 22, 3, 6, 9, 10))
+    high, wide = page.shape[:2]
+    corners = np.int32([[0, 0], [edge[0] * wide, 0], [edge[1] * wide, high], [0, high]])
+    shadow = cv2.fillPoly(np.ones((high, wide), np.float32), [corners], 0.5)
+    page = np.uint8(page * cv2.GaussianBlur(shadow, (0, 0), 3)[..., None])
+    assert len(read_characters(encode(page))) == 7
 
 
 def test_lines_of_writing_are_read_from_top_to_bottom():

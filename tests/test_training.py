@@ -18,7 +18,7 @@ from tenarai.model import bundle
 from tenarai.model.augment import GENTLE, STRONG, augment, augmented_batches, one_hot
 from tenarai.model.forward import Forward
 from tenarai.model.networks import build_cnn, build_mlp
-from tenarai.model.recipes import RECIPES, TransferFitter
+from tenarai.model.recipes import RECIPES, TransferFitter, find_ceiling
 from tenarai.model.train import choose_device, split_folds, train_model
 from tenarai.prepare import NORMALISER_VERSION, normalise
 from tenarai.settings import TrainingSettings
@@ -151,6 +151,14 @@ def test_early_stopping_finds_an_epoch_on_each_fold_and_the_refit_uses_their_med
     for fold, best in zip(curves.folds, curves.best_epochs, strict=True):
         assert len(fold["val_loss"]) <= min(best + 3, 10)
         assert min(fold["val_loss"]) == fold["val_loss"][best - 1]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "num_labels", "most"),
+    [("transfer", 2, 60), ("transfer", 10, 60), ("transfer", 27, 162), ("cnn", 27, 60)],
+)
+def test_the_ceiling_of_epochs_rises_with_the_labels(recipe, num_labels, most):
+    assert find_ceiling(recipe, 60, num_labels) == most
 
 
 @pytest.mark.parametrize("recipe", ["mlp", "transfer"])

@@ -21,7 +21,7 @@ STROKES = (0.004, 0.008, 0.016, 0.032)  # half the width of a pen, as shares of 
 GREY = 8  # channels that differ by at most this show no colour, 0 to 255
 PAPER = 128  # side at which the paper is estimated
 MAX_MISFIT = 0.04  # the light does not fall as a surface does that misses the paper by more than this share
-NARROW = 0.16  # a stroke is narrower than this share of the image's longest side
+PEN, PEN_OF_MANY = 0.16, 0.06  # a stroke is narrower than this share of the longest side; where there are many, too
 MIN_SHADOW = 0.1  # share of the paper's light that a shadow takes at least
 SHADOW_RIM = 0.3  # a shadow covers at least this share of the image's shorter side along the rim
 MIN_CONTRAST = 0.03  # ink that stands out less from its paper is no ink, 0 to 1
@@ -126,12 +126,13 @@ def _brightness(levels: Levels) -> Float:
     return np.divide(levels, 1 if levels.dtype == np.uint8 else 3, dtype=np.float32)
 
 
-def ink_strength(picture: NDArray[np.uint8], *, dark_ink: bool) -> Float:
+def ink_strength(picture: NDArray[np.uint8], *, dark_ink: bool, pen: float = PEN) -> Float:
     """How much darker each pixel is than its paper, in the colour channel where the ink shows best.
 
     Args:
         picture: (H, W, 3) or (H, W) uint8.
         dark_ink: Whether the ink is darker than its paper; light ink is inverted first.
+        pen: Share of the image's longest side that no stroke is wider than.
 
     Returns:
         (H, W) float32 from 0 (paper) to 1 (black on white).
@@ -140,7 +141,7 @@ def ink_strength(picture: NDArray[np.uint8], *, dark_ink: bool) -> Float:
     # light ink can only stand out on paper that is not light itself
     darkest = 48.0 if dark_ink else 128.0
     levels = _choose_channel(positive, darkest)
-    return _absorbed(_brightness(levels), local_paper(levels), darkest)
+    return _absorbed(_brightness(levels), local_paper(levels, pen), darkest)
 
 
 def _choose_channel(picture: NDArray[np.uint8], darkest: float) -> Levels:
@@ -170,7 +171,7 @@ def _absorbed(brightness: Float, paper: Float, darkest: float) -> Float:
     return np.asarray(np.clip(strength, 0, 1, out=strength), dtype=np.float32)
 
 
-def local_paper(levels: Levels) -> Float:
+def local_paper(levels: Levels, pen: float) -> Float:
     """Brightness of the paper under each pixel: the fall of light over the page, then a closing wider than any stroke.
 
     The surface keeps the closing from taking a dark corner for ink; where a shadow reaches in from the rim, a narrow
@@ -178,6 +179,7 @@ def local_paper(levels: Levels) -> Float:
 
     Args:
         levels: (H, W), dark ink on lighter paper.
+        pen: As in `ink_strength`.
 
     Returns:
         (H, W) float32, 0 to 255.
@@ -188,7 +190,7 @@ def local_paper(levels: Levels) -> Float:
     closed = cv2.morphologyEx(small / light, cv2.MORPH_CLOSE, WIDE, borderType=cv2.BORDER_REPLICATE)
     smooth = cv2.GaussianBlur(closed, (0, 0), 1.5, borderType=cv2.BORDER_REPLICATE) * light
     paper = np.asarray(cv2.resize(smooth, (wide, high), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
-    side = round(NARROW * max(high, wide))
+    side = round(pen * max(high, wide))
     narrow = _brightness(cv2.morphologyEx(levels, cv2.MORPH_CLOSE, square(side, side), borderType=cv2.BORDER_REPLICATE))
     shadow = find_shadow(narrow, paper)
     return paper if shadow is None else np.where(shadow, narrow, paper)
@@ -231,7 +233,7 @@ def measure_narrowness(picture: NDArray[np.uint8], chosen: Mask, *, dark_ink: bo
     weight = cv2.resize(chosen.astype(np.float32), channel.shape[::-1], interpolation=cv2.INTER_AREA)
     narrow, broad = (
         cv2.morphologyEx(channel, cv2.MORPH_CLOSE, square(side, side), borderType=cv2.BORDER_REPLICATE)
-        for side in (round(NARROW * PAPER) - 1, PAPER // 2)
+        for side in (round(PEN * PAPER) - 1, PAPER // 2)
     )
     depth = float((weight * cv2.subtract(broad, channel)).sum())
     return float((weight * cv2.subtract(narrow, channel)).sum()) / max(1e-6, depth)

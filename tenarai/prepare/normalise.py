@@ -29,7 +29,16 @@ from tenarai.prepare.character import (
     threshold_ink,
 )
 from tenarai.prepare.decode import MAX_BYTES, MAX_PIXELS, decode
-from tenarai.prepare.ink import Float, Mask, has_dark_ink, has_dark_strokes, ink_strength, measure_narrowness, square
+from tenarai.prepare.ink import (
+    PEN_OF_MANY,
+    Float,
+    Mask,
+    has_dark_ink,
+    has_dark_strokes,
+    ink_strength,
+    measure_narrowness,
+    square,
+)
 from tenarai.prepare.layout import lay_out
 from tenarai.prepare.lines import heal_crossings, remove_lines
 from tenarai.prepare.order import percentile
@@ -233,7 +242,7 @@ def cut_characters(picture: NDArray[np.uint8]) -> list[Character]:
         picture: (H, W, 3) uint8.
     """
     page = scale_to_work(crop_page(picture), PAGE_SIDE)
-    ink = ink_strength(page, dark_ink=has_dark_strokes(page))
+    ink = ink_strength(page, dark_ink=has_dark_strokes(page), pen=PEN_OF_MANY)
     cleaned, lines = remove_lines(ink)
     even = even_out_paper(cleaned, full=1.0)
     parts = threshold_ink(even)

@@ -1,4 +1,4 @@
-"""decide: the gate promotes the challenger or keeps the champion."""
+"""decide: the gate (`tenarai/evaluate/gate.py`) promotes the challenger or keeps the champion."""
 
 from __future__ import annotations
 

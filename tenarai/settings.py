@@ -173,7 +173,7 @@ class TrainingSettings(_Form):
         le=0.2,
         title="Wrong among the sure",
         description="At most this share of the predictions that are called sure is wrong, with 95 % confidence. 0.01 "
-        "needs about 400 images or more, 0.02 about 200.",
+        "needs 299 predictions without an error, 0.02 needs 149.",
     )
 
 

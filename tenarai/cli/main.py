@@ -55,6 +55,11 @@ class Formatter(click.HelpFormatter):
             table.add_row(Text(name), Text(meaning))
         self._write_wrapped(table)
 
+    def write_heading(self, heading: str) -> None:
+        """Write the heading of a section."""
+        line = translate(_("{heading}:", heading=heading), read_language())
+        self.write(f"{'':{self.current_indent}}{line}\n")
+
     def write_text(self, text: str) -> None:
         """Write paragraphs."""
         from rich.text import Text

@@ -251,7 +251,7 @@ def test_a_night_with_thousands_of_images_still_fits_an_artifact_and_a_phone():
     rejections = tuple(Rejection(f"digits/1/{n}.png", "the file is empty") for n in range(3000))
     report = build_report(night(regression=cases, inbox=inbox, rejections=rejections), NoPictures())
     assert max(len(markdown.encode()) for markdown in report.artifacts.values()) < 500_000
-    assert len(report.files["report.html"]) < 3_000_000
+    assert len(report.files["report.html"]) < 2_000_000
     assert len(report.files["summary.png"]) < 300_000
 
 
@@ -271,7 +271,7 @@ def test_a_page_of_a_thousand_noisy_photos_stays_small_and_says_what_it_left_out
     explained = tuple(Explanation(s, tuple((other, "4") for other in shas[:5]), bytes(196)) for s in shas[:24])
     inbox = tuple(Case(f"inbox/{s}.png", s, "", sure) for s in shas)
     report = build_report(night(regression=cases, inbox=inbox, explanations=explained), Noisy())
-    assert len(report.files["report.html"]) < 3_000_000
+    assert len(report.files["report.html"]) < 2_000_000
     assert "880 images are not shown." in text(report)
     assert max(len(markdown.encode()) for markdown in report.artifacts.values()) < 500_000
     assert len(report.files["summary.png"]) < 300_000

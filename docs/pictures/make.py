@@ -154,7 +154,7 @@ def show_run(browser: Browser, home: Path) -> None:
             page.keyboard.press("Enter")
             page.wait_for_url("**/dashboard**")
             page.goto(f"{root}/v2/runs/flow-run/{begun.id}")
-            page.get_by_text("train").first.wait_for()
+            page.locator("canvas").first.wait_for(timeout=120_000)
             for scheme in SCHEMES:
                 page.emulate_media(color_scheme=scheme)
                 time.sleep(8)  # until the graph of the tasks is drawn

@@ -15,11 +15,11 @@ from tenarai.report.words import percent
 if TYPE_CHECKING:
     from jinja2 import Template
 
-PICTURE_BYTES = 2_200_000  # the page stays under 3 MB
+PICTURE_BYTES = 1_400_000  # the page stays under 2 MB
 
 
 def render_html(view: View, pictures: Pictures, plots: Mapping[str, str], language: str, sheet: bytes = b"") -> bytes:
-    """Lay the night out as a page, under 3 MB whatever the collection's size.
+    """Lay the night out as a page, under 2 MB whatever the collection's size.
 
     Args:
         view: What it shows.

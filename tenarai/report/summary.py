@@ -42,7 +42,7 @@ def draw_summary(view: View, pictures: Pictures, language: str) -> bytes:
     canvas.write(view.title, 76, colour=GOOD if view.night.decision.verdict == "promoted" else LIGHT.line, bold=True)
     canvas.write(view.sentence, 38)
     if view.number:
-        canvas.write(percent(view.number.accuracy), 120, bold=True)
+        canvas.write(percent(view.number.accuracy), 120, bold=True, space=14)
         canvas.write(view.number_of(), 34, colour=LIGHT.soft)
     if len(view.progress) >= 2:
         draw_history(canvas.axes(270), view.progress[-MAX_NIGHTS:], language, LIGHT)
@@ -75,7 +75,7 @@ class _Canvas:
         for line in _wrap(translate(text, self._language), (WIDTH - 2 * MARGIN) / size):
             weight = "bold" if bold else "normal"
             self._text(MARGIN, self._y, line, size, color=colour, weight=weight, va="top")
-            self._y += 1.35 * size
+            self._y += (1.1 if size > 100 else 1.35) * size
         self._y += 12
 
     def axes(self, height: int) -> Axes:

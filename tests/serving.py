@@ -50,11 +50,14 @@ def serve(home, folder):
 
     login = (home / "prefect/login").read_text().strip()
     told = {PREFECT_API_URL: f"http://127.0.0.1:{port}/api", PREFECT_API_AUTH_STRING: login}
-    with temporary_settings(told), get_client(sync_client=True) as client:
-        wait(lambda: all(client.read_work_pool(pool).status == "READY" for pool in ("cpu", "gpu")), 120)
-        yield client, port
-    process.send_signal(signal.SIGINT)
-    assert process.wait(90) == 0
+    try:
+        with temporary_settings(told), get_client(sync_client=True) as client:
+            wait(lambda: all(client.read_work_pool(pool).status == "READY" for pool in ("cpu", "gpu")), 120)
+            yield client, port
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = process.wait(90)
+    assert code == 0
 
 
 def wait(done, seconds):

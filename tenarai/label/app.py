@@ -117,7 +117,7 @@ class Page:
         try:
             item, left = self._desk.current()
         except TenaraiError as error:
-            return self._render(view="done", notice=error.describe(self._language), is_error=True, status=500)
+            return self._render(view="problem", notice=error.describe(self._language), is_error=True, status=500)
         can_undo = bool(self._desk.steps)
         if item is None:
             return self._render(view="done", notice=notice, is_error=is_error, can_undo=can_undo)

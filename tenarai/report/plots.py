@@ -90,7 +90,7 @@ def draw_history(axes: Axes, nights: Sequence[NightOfNew], language: str, theme:
     axes.set_xlim(-0.5, len(nights) - 0.5)
     bottom = max(0.0, min(low.min(), by_night.min()) - 3)
     axes.set_ylim(bottom, 100 + 0.04 * (100 - bottom))
-    _in_percent(axes)
+    show_percent(axes)
 
 
 def plot_curves(curves: Curves, name: str, language: str, theme: Theme) -> Figure:
@@ -133,7 +133,7 @@ def plot_fits(
     for epoch, mark in marks.items():
         axes.axvline(epoch, color=theme.mark, linestyle="--", linewidth=1.4, label=translate(mark, language))
     if name == "accuracy":
-        _in_percent(axes)
+        show_percent(axes)
     else:
         axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=12, labelcolor=theme.ink)
@@ -180,7 +180,8 @@ def _draw_fits(axes: Axes, fits: list[Any], colour: str, width: float) -> None:
     axes.plot(range(1, length + 1), mean, color=colour, linewidth=width)
 
 
-def _in_percent(axes: Axes) -> None:
+def show_percent(axes: Axes) -> None:
+    """Label the y axis, 0 to 100, in per cent."""
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     axes.yaxis.set_major_formatter(PercentFormatter(100, decimals=0, symbol=" %"))

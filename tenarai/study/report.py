@@ -7,12 +7,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 
 from tenarai.locale import _, translate
 from tenarai.report import escape
 from tenarai.report.html import page_template
 from tenarai.report.pictures import data_uri
-from tenarai.report.plots import LIGHT, PAGE, Theme, draw_png, plot_figure, plot_fits, to_svg
+from tenarai.report.plots import LIGHT, PAGE, Theme, draw_png, plot_figure, plot_fits, show_percent, to_svg
 from tenarai.store import Store
 from tenarai.study.data import NORMALISED, StudyData
 from tenarai.study.findings import Study
@@ -93,16 +94,18 @@ def _draw_samples(study: Study, language: str, theme: Theme) -> Figure:
     for recipe, colour in {"mlp": theme.mark, "cnn": theme.soft, "transfer": theme.line}.items():
         found = [(row.num_train / len(study.labels), row.held_out) for row in rows if row.recipe == recipe]
         if shares := [(size, share) for size, share in found if share]:
-            sizes, lowest, middle, highest = zip(*((n, s.lowest, s.middle, s.highest) for n, s in shares), strict=True)
+            sizes = [size for size, _share in shares]
+            lowest, middle, highest = 100 * np.array([(s.lowest, s.middle, s.highest) for _size, s in shares]).T
             axes.plot(sizes, middle, color=colour, linewidth=2, label=recipe)
             axes.fill_between(sizes, lowest, highest, color=colour, alpha=0.18, linewidth=0)
     if base.held_out:
         label = translate(_("base, untouched"), language)
-        axes.axhline(base.held_out.middle, color=theme.ink, linestyle=":", linewidth=1.3, label=label)
+        axes.axhline(100 * base.held_out.middle, color=theme.ink, linestyle=":", linewidth=1.3, label=label)
     axes.set_xscale("log")
     ticks = sorted({row.num_train / len(study.labels) for row in rows})
     axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_ylim(top=1.01)
+    axes.set_ylim(top=101)
+    show_percent(axes)
     axes.legend(frameon=False, fontsize=12, labelcolor=theme.ink)
     return figure

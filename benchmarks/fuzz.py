@@ -1,41 +1,50 @@
-"""Mutated pictures into decode and normalise: each must give a digit or a reason, soon, and nothing else.
+"""Mutated inputs of every kind: each must give a result or one of Tenarai's errors, soon, and nothing else.
 
-.venv/bin/python benchmarks/fuzz.py [--rounds N] [--seed N]
+.venv/bin/python -m benchmarks.fuzz [--seconds N] [--seed N] [TARGET…]
 
-Takes real digits drawn as pen on paper in every format Tenarai reads, and flips bits, cuts, repeats, swaps and splices
-their bytes. Prints how they ended; exits with 1 if one ended in anything but a digit or an `ImageError`.
+Targets: `pictures` (decode and normalise, in ten formats), `sheets` (photos of a practice sheet), `pdf`, `labels`
+(paths in a folder) and `store` (files that a night reads back). Flips bits, cuts, repeats, swaps and splices real
+inputs. Prints how they ended; exits with 1 if one ended in anything but a result or a `TenaraiError`.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import logging
 import sys
+import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pillow_heif
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from tenarai.errors import ImageError
-from tenarai.prepare import decode, normalise
+from tenarai.dataset import load_manifest, load_snapshot
+from tenarai.errors import TenaraiError
+from tenarai.evaluate.promotions import history, read_looks
+from tenarai.model.bundle import load_info
+from tenarai.prepare import count_pages, decode, normalise
+from tenarai.prepare.pdf import render_page
 from tenarai.sample import draw, draw_page
+from tenarai.settings import Settings
+from tenarai.sheets.cut import cut_cells
+from tenarai.sheets.find import find_sheet
+from tenarai.sheets.plan import draw_sheet_now
+from tenarai.sync.layout import Layout
+from tenarai.sync.names import BASE_LABELS, to_text
+from tests.whole_store import Collection
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "HEIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF", "JPEG2000", "PPM")
+PATHS = ("digits/4/a.png", "misread/４/4_as_5.png", "inbox/b/c.heic", "train/7/IMG_1 (2).JPG", "digits/か゛/x/y.pdf")
 
-
-def make_seeds(rng: np.random.Generator) -> list[bytes]:
-    pillow_heif.register_heif_opener()
-    digits = load_digits().images
-    seeds = []
-    for number, kind in enumerate(FORMATS * 3):
-        buffer = io.BytesIO()
-        Image.fromarray(draw(digits[number], draw_page(number, rng), rng)).save(buffer, kind)
-        seeds.append(buffer.getvalue())
-    return seeds
+Run = Callable[[bytes], object]
 
 
 def mutate(data: bytes, other: bytes, rng: np.random.Generator) -> bytes:
@@ -64,31 +73,116 @@ def mutate(data: bytes, other: bytes, rng: np.random.Generator) -> bytes:
     return bytes(mutated)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    rng = np.random.default_rng(given.seed)
-    seeds = make_seeds(rng)
+def save(picture: np.ndarray, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, kind)
+    return buffer.getvalue()
+
+
+@contextmanager
+def pictures(rng: np.random.Generator) -> Iterator[tuple[list[bytes], Run]]:
+    pillow_heif.register_heif_opener()
+    digits = load_digits().images
+    seeds = [save(draw(digits[n], draw_page(n, rng), rng), kind) for n, kind in enumerate(FORMATS * 3)]
+    yield seeds, lambda data: normalise(decode(data, max_pixels=4_000_000))
+
+
+@contextmanager
+def sheets(rng: np.random.Generator) -> Iterator[tuple[list[bytes], Run]]:
+    pages = [render_page(draw_sheet_now(Settings(), labels=labels), 0, 1400) for labels in (["4", "7"], ["か"])]
+    for page in (pages := [page.copy() for page in pages]):
+        for _ in range(60):  # strokes anywhere
+            at = rng.integers(0, 1000, 2)
+            page[at[0] : at[0] + 30, at[1] : at[1] + 4] = 40
+    seeds = [save(page, kind) for page in pages for kind in ("JPEG", "PNG")]
+    yield seeds, lambda data: list(cut_cells(find_sheet(decode(data, max_pixels=4_000_000, max_side=1400), chr)))
+
+
+@contextmanager
+def pdf(rng: np.random.Generator) -> Iterator[tuple[list[bytes], Run]]:
+    page = draw(load_digits().images[4], draw_page(1, rng), rng)
+    seeds = [draw_sheet_now(Settings(), labels=["4"]), save(page, "PDF")]
+    yield seeds, lambda data: (count_pages(data), decode(data))
+
+
+@contextmanager
+def labels(_rng: np.random.Generator) -> Iterator[tuple[list[bytes], Run]]:
+    def place(data: bytes) -> object:
+        parts = [tuple(to_text(part) for part in path.split("/")) for path in to_paths(data)]
+        layout = Layout(parts, BASE_LABELS)
+        return [layout.find_place(path) for path in parts if len(path) > 0]
+
+    yield ["\n".join(PATHS).encode(), PATHS[1].encode(), PATHS[4].encode()], place
+
+
+def to_paths(data: bytes) -> list[str]:
+    return [path for path in data.decode("utf-8", "surrogateescape").split("\n") if path]
+
+
+@contextmanager
+def store(rng: np.random.Generator) -> Iterator[tuple[list[bytes], Run]]:
+    with tempfile.TemporaryDirectory(prefix="tenarai-fuzz-") as folder:
+        whole = Collection(Path(folder))
+        readers = {
+            ("champion.json",): lambda: history(whole.store),
+            ("looks.json",): lambda: read_looks(whole.store),
+            ("models", "m-1", "model.json"): lambda: load_info(whole.store, "m-1"),
+            ("snapshots", f"{whole.snapshot}.npz"): lambda: (
+                load_snapshot(whole.store, whole.snapshot),
+                load_manifest(whole.store, whole.snapshot),
+            ),
+        }
+        places = list(readers)
+        seeds = [whole.store.read(*place) for place in places]
+
+        def read(data: bytes) -> object:
+            place = places[int(rng.integers(len(places)))]
+            whole.store.path(*place).write_bytes(data)
+            return readers[place]()
+
+        yield seeds, read
+
+
+TARGETS = {target.__name__: target for target in (pictures, sheets, pdf, labels, store)}
+
+
+def fuzz(run: Run, seeds: list[bytes], rng: np.random.Generator, seconds: float) -> tuple[Counter[str], float]:
+    """How the runs ended, and how long the longest took."""
     ends: Counter[str] = Counter()
-    longest = 0.0
-    for number in range(given.rounds):
+    longest, number, end = 0.0, 0, time.monotonic() + seconds
+    while time.monotonic() < end:
         data = mutate(seeds[number % len(seeds)], seeds[int(rng.integers(len(seeds)))], rng)
-        start = time.perf_counter()
+        number, start = number + 1, time.process_time()
         try:
-            digit = normalise(decode(data, max_pixels=4_000_000))
-            ends["a digit" if digit.shape == (28, 28) and digit.dtype == np.uint8 else "no digit"] += 1
-        except ImageError as error:
-            ends[f"refused: {error.what}"] += 1
+            run(data)
+            ends["a result"] += 1
+        except TenaraiError as error:
+            ends[f"{type(error).__name__}: {error.what:.60}"] += 1
         except Exception:  # noqa: BLE001 - what a crash is, is the question
             ends["CRASHED"] += 1
             traceback.print_exc()
-        longest = max(longest, time.perf_counter() - start)
-    for end, count in ends.most_common():
-        print(f"{count:7,}  {end}")
-    print(f"{given.rounds:7,}  in all; the longest took {longest:.2f} s")
-    return int(ends["CRASHED"] + ends["no digit"] > 0)
+        longest = max(longest, time.process_time() - start)
+    return ends, longest
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("targets", nargs="*", choices=[[], *TARGETS])
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    logging.disable()
+    chosen = given.targets or list(TARGETS)
+    num_crashed = 0
+    for name in chosen:
+        rng = np.random.default_rng(given.seed)
+        with TARGETS[name](rng) as (seeds, run):
+            ends, longest = fuzz(run, seeds, rng, given.seconds / len(chosen))
+        print(f"{name}: {sum(ends.values()):,} inputs; the longest took {longest:.2f} CPU seconds")
+        for end, count in ends.most_common(12):
+            print(f"{count:9,}  {end}")
+        num_crashed += ends["CRASHED"]
+    return int(num_crashed > 0)
 
 
 if __name__ == "__main__":

@@ -51,9 +51,12 @@ def test_a_strangers_name_never_becomes_a_path(tmp_path, name):
 
 def test_json_is_written_the_same_for_the_same_value(tmp_path):
     store = open_store(str(tmp_path))
-    store.write_json({"b": 1, "a": "字"}, "one.json")
-    store.write_json({"a": "字", "b": 1}, "two.json")
-    assert store.read("one.json") == store.read("two.json")
+    store.write_json({"b": 1, "a": "字"}, "one", "a.json")
+    store.write_json({"a": "字", "b": 1}, "two", "a.json")
+    assert store.read("one", "a.json") == store.read("two", "a.json")
+    store.write(store.read("one", "a.json"), "b.json")
+    with pytest.raises(StoreError, match=r"b\.json.*damaged.*checksum"):
+        store.read_json("b.json")
 
 
 def test_damaged_json_says_which_file(tmp_path):

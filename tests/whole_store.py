@@ -13,7 +13,7 @@ from tenarai.model import bundle
 from tenarai.prepare import NORMALISER_VERSION, prepare_images
 from tenarai.records import Look, ModelInfo
 from tenarai.settings import Settings
-from tenarai.store import Store, seal_json
+from tenarai.store import Store
 from tests.collections_of_digits import fill
 from tests.folder_desk import Desk
 
@@ -55,7 +55,7 @@ class Collection(Desk):
             night = {"run": "r1", "snapshot": self.snapshot, "suspects": suspects, "stories": {self.sha256: {}}}
             catalogue.put_night("r1", self.source, night)
         for run, digest in (("r1", "b" * 64), ("r2", self.sha256)):
-            self.store.write(seal_json({"snapshot": self.snapshot, "cases": [digest]}), "reports", run, "report.json")
+            self.store.write_json({"snapshot": self.snapshot, "cases": [digest]}, "reports", run, "report.json")
         self.store.write(b"half-written", "reports", "r3", "report.html")
         self.store.write(b"r2\n", "reports", "latest")
         self.store.write(b"<img>", "studies", "one", "report.html")

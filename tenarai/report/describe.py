@@ -107,7 +107,7 @@ def as_json(view: View) -> bytes:
         "number": _plain(view.number),
         "today": [to_json(sentence) for _anchor, sentence in view.today()],
     }
-    return seal_json(found)
+    return seal_json(found, "report.json")
 
 
 def _plain(value: Any) -> Any:

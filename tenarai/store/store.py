@@ -151,7 +151,7 @@ class Store:
         data = self.read(*parts)
         try:
             found: dict[str, Any] = json.loads(data)
-            if found.pop("checksum") != _checksum(found):
+            if found.pop("checksum") != _checksum(found, parts[-1]):
                 raise ValueError("a wrong checksum")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self.damaged(*parts, received=f"{type(error).__name__}: {error}") from error
@@ -159,7 +159,7 @@ class Store:
 
     def write_json(self, value: Mapping[str, object], *parts: str) -> None:
         """Write an object as JSON with its checksum; equal objects give equal bytes."""
-        self.write(seal_json(value), *parts)
+        self.write(seal_json(value, parts[-1]), *parts)
 
     def names(self, *parts: str) -> list[str]:
         """Names in a folder, sorted; empty if there is none. Temporary files are left out."""
@@ -253,14 +253,14 @@ class Store:
         )
 
 
-def seal_json(value: Mapping[str, object]) -> bytes:
-    """An object as JSON with sorted keys and a checksum of itself, as `Store.read_json` reads it."""
-    text = json.dumps({**value, "checksum": _checksum(value)}, indent=1, sort_keys=True, ensure_ascii=False)
+def seal_json(value: Mapping[str, object], name: str) -> bytes:
+    """An object as JSON with sorted keys and a checksum of it and the file's name, as `Store.read_json` reads it."""
+    text = json.dumps({**value, "checksum": _checksum(value, name)}, indent=1, sort_keys=True, ensure_ascii=False)
     return text.encode() + b"\n"
 
 
-def _checksum(value: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+def _checksum(value: Mapping[str, object], name: str) -> str:
+    return hashlib.sha256(json.dumps([name, value], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def open_store(address: str, *, create: bool = True) -> Store:

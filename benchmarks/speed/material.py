@@ -16,6 +16,7 @@ from sqlalchemy import insert
 from sqlalchemy.dialects import sqlite
 
 from tenarai.catalogue import CATALOGUE_FILE, open_catalogue
+from tenarai.catalogue.schema import checksum
 from tenarai.catalogue.schema import digits as digits_table
 from tenarai.catalogue.schema import images as images_table
 from tenarai.prepare import NORMALISER_VERSION
@@ -61,7 +62,8 @@ def insert_rows(store: Path, source: str, places: Sequence[tuple[str, str, str]]
         pass
     with sqlite3.connect(store / CATALOGUE_FILE) as connection:
         for table, rows in ((images_table, _images(source, places)), (digits_table, _digits(places))):
-            connection.executemany(str(insert(table).compile(dialect=sqlite.dialect())), rows)
+            sealed = ((*row, checksum(row)) for row in rows)
+            connection.executemany(str(insert(table).compile(dialect=sqlite.dialect())), sealed)
 
 
 def _images(source: str, places: Sequence[tuple[str, str, str]] | int) -> Iterator[tuple[object, ...]]:
@@ -83,7 +85,7 @@ def _digits(places: Sequence[tuple[str, str, str]] | int) -> Iterator[tuple[obje
         pixels[14, :] ^= np.frombuffer(rng.bytes(28), dtype=np.uint8) & 7
         pixels[0, 0] = int(rest.partition("/")[0]) if role != "inbox" else 0
         sha = _sha(number)
-        yield NORMALISER_VERSION, sha, pixels.tobytes(), rng.bytes(32), sha, ""
+        yield NORMALISER_VERSION, sha, pixels.tobytes(), rng.bytes(32), sha, "", "", 1, 0
 
 
 def _make_up(num: int) -> Iterator[tuple[str, str, str]]:

@@ -133,11 +133,8 @@ SEALED = (images, events, sources, digits, predictions, nights)
 
 def checksum(values: Iterable[Any]) -> str:
     """16 hex digits of the values of a row, in the order of the table's columns, without its own number."""
-    digest = blake2b(digest_size=8)
-    for value in values:
-        digest.update(value if isinstance(value, bytes) else repr(value).encode())
-        digest.update(b"\0")
-    return digest.hexdigest()
+    parts = [value if isinstance(value, bytes) else repr(value).encode() for value in values]
+    return blake2b(b"\0".join([*parts, b""]), digest_size=8).hexdigest()
 
 
 @cache

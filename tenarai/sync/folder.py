@@ -36,7 +36,7 @@ class FolderSource(Source):
 
     def list_files(self, labels: Labels = BASE_LABELS) -> list[RemoteFile]:
         """Every file that can be used or that people should hear of, by path; none is opened."""
-        entries = {self._split(entry.path): entry for entry in self._walk()}
+        entries = dict(self._walk())
         layout = Layout(entries, labels, self.name)
         found = [
             self._describe(path, place, entry) for path, entry in entries.items() if (place := layout.find_place(path))
@@ -76,15 +76,18 @@ class FolderSource(Source):
         except FilePostponedError:
             return file
 
-    def _walk(self) -> Iterator[os.DirEntry[str]]:
-        """Files and links below the folder. A folder that vanishes meanwhile is empty; a locked one is an error."""
-        folders = [str(self.root)]
+    def _walk(self) -> Iterator[tuple[tuple[str, ...], os.DirEntry[str]]]:
+        """Files and links below the folder, with the names that lead to them.
+
+        A folder that vanishes meanwhile is empty; a locked one is an error.
+        """
+        folders: list[tuple[str, tuple[str, ...]]] = [(str(self.root), ())]
         while folders:
-            folder = folders.pop()
+            folder, above = folders.pop()
             try:
                 entries = list(os.scandir(folder))
             except OSError as error:
-                if isinstance(error, FileNotFoundError) and folder != str(self.root):
+                if isinstance(error, FileNotFoundError) and above:
                     continue
                 raise SourceError(
                     _("the folder {path} cannot be read", path=folder),
@@ -93,15 +96,13 @@ class FolderSource(Source):
                     fix=_("check the path and its permissions; if it is on a disk or a share, mount it"),
                 ) from error
             for entry in entries:
-                if is_quiet(entry.name) or (folder == str(self.root) and entry.name.lower() == REPORTS):
+                if is_quiet(entry.name) or (not above and entry.name.lower() == REPORTS):
                     continue
+                parts = (*above, to_text(entry.name))
                 if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
+                    folders.append((entry.path, parts))
                 else:
-                    yield entry
-
-    def _split(self, path: str) -> tuple[str, ...]:
-        return tuple(to_text(path)[len(to_text(str(self.root))) :].replace(os.sep, "/").strip("/").split("/"))
+                    yield parts, entry
 
     def _describe(self, parts: tuple[str, ...], place: Place, entry: os.DirEntry[str]) -> RemoteFile | None:
         reason = place.reason or (self._refuse_link(entry) if entry.is_symlink() else "")

@@ -114,9 +114,11 @@ class Layout:
             paths: Files of the source.
             tops: Names of its top folders, empty ones included. Default: none.
         """
-        found = {path[0] for path in paths if len(path) > 1 and not is_ignored(path) and not is_text(path[-1])}
-        found |= {top for top in tops if _guess_role(top) or match_label(top, self._known, exactly=False)}
-        return sorted(top for top in found if not self.is_read(top))
+        below = [path for path in paths if len(path) > 1]
+        unread = {top for top in {path[0] for path in below} | set(tops) if not self.is_read(top)}
+        found = {path[0] for path in below if path[0] in unread and not is_ignored(path) and not is_text(path[-1])}
+        found |= {top for top in unread if _guess_role(top) or match_label(top, self._known, exactly=False)}
+        return sorted(found)
 
     def describe_unread(self, top: str) -> str:
         """Why a top folder is not read, and what to do."""

@@ -10,7 +10,6 @@ import re
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from tenarai.locale import Message, _
 from tenarai.records import told_by_name
@@ -273,6 +272,8 @@ def to_text(name: str) -> str:
     >>> to_text("caf\\udce9")
     'caf\\\\xe9'
     """
+    if name.isascii() and "\0" not in name:
+        return name
     try:
         raw = name.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -281,4 +282,5 @@ def to_text(name: str) -> str:
 
 
 def _ending(name: str) -> str:
-    return PurePosixPath(name.replace("/", "_")).suffix[1:].lower()
+    stem, _dot, ending = name.rpartition(".")
+    return ending.lower() if stem else ""

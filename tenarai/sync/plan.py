@@ -21,7 +21,7 @@ FEW = 5  # fewer images are a day's tidying, whatever they are part of
 MANY, LARGE_SHARE = 20, 0.2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RemoteFile:
     """A file as the source has it now.
 
@@ -120,6 +120,8 @@ def plan_sync(
     events: list[Event] = []
     for file in files:
         before = moved_from.get(file.file_id) or rows_by_id.get(file.file_id)
+        if before and _is_unchanged(file, before):
+            continue
         row = _make_row(file, before, source, run)
         if row == before:
             continue
@@ -245,6 +247,17 @@ def _match(files: Iterable[RemoteFile], images: Iterable[Image], *, with_name: b
         if candidates := waiting.get((file.sha256, name)):
             pairs[file.file_id] = candidates.pop(0)
     return pairs
+
+
+def _is_unchanged(file: RemoteFile, before: Image) -> bool:
+    """Whether a file is as its row says, found out without making a row of it."""
+    return (
+        file.is_stored
+        and before.state is State.OK
+        and file.path == before.path
+        and (file.role, file.label, file.modified, file.owner)
+        == (before.role, before.label, before.modified, before.owner)
+    )
 
 
 def _make_row(file: RemoteFile, before: Image | None, source: str, run: str) -> Image:

@@ -74,7 +74,9 @@ class Source(ABC):
         if (num_seen := self.count_if_unchanged(catalogue, labels)) is not None:
             return SyncResult(num_seen=num_seen, shortcut=True)
         known = {row.file_id: row for row in catalogue.images(self.address, states=tuple(State)) if not row.photo_id}
-        files = [_recognise(file, known.get(file.file_id)) for file in self.list_files(labels)]
+        files = self.list_files(labels)
+        for file in files:
+            _recognise(file, known.get(file.file_id))
         if not files:
             raise SourceError(
                 _("{source} contains no files that can be used", source=self.name),
@@ -190,8 +192,7 @@ def name_folder(file_id: str, top: str, reason: str) -> RemoteFile:
     return RemoteFile(file_id, f"{top}/", Role.INBOX, None, size=0, modified="", stamp="", reason=reason)
 
 
-def _recognise(file: RemoteFile, before: Image | None) -> RemoteFile:
-    """The file with the digest that is known of it, if its bytes are those that were read before."""
+def _recognise(file: RemoteFile, before: Image | None) -> None:
+    """Note the digest that is known of a file, if its bytes are those that were read before."""
     if before and before.sha256 and before.stamp == file.stamp and not file.reason:
-        return replace(file, sha256=before.sha256, is_stored=True)
-    return file
+        file.sha256, file.is_stored = before.sha256, True

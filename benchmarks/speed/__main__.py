@@ -21,7 +21,7 @@ PARTS = {
     "drive": ["--files", "300"],
     "preparing": ["--photos", "4", "--pngs", "60"],
     "learning": ["--images", "60", "--digits", "600"],
-    "growing": ["--few", "500", "--many", "2000", "--digits", "5000", "--repeats", "1"],
+    "growing": ["--files", "2000", "--digits", "5000", "--repeats", "1"],
 }
 """Name of each part, and the small sizes that show whether it works."""
 

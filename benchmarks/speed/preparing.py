@@ -48,7 +48,7 @@ def decode_only(pictures: list[bytes], workers: int) -> None:
         list(pool.map(lambda data: np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), pictures))
 
 
-def measure(name: str, pictures: list[bytes], store: Store) -> None:
+def measure(name: str, pictures: list[bytes], store: Store, *, wanted: int) -> None:
     sha256s = [store.put_original(data) for data in pictures]
     workers = min(2, os.cpu_count() or 1)
     timing = side_by_side(partial(prepare, store, sha256s, workers), partial(decode_only, pictures, workers))
@@ -57,10 +57,10 @@ def measure(name: str, pictures: list[bytes], store: Store) -> None:
     Row(
         f"preparing {len(pictures)} {name}",
         f"decoding alone with Pillow, {workers} threads each",
-        f"{timing.ratio:.2f} × its rate; two threads {scaling.ratio / 2:.0%} of linear",
-        "0.7 ×; 90 % of linear",
-        timing.ratio >= 0.7 and scaling.ratio / 2 >= 0.9,
-        f"{len(pictures) / timing.ours:.0f} images/s",
+        f"{len(pictures) / timing.ours:.0f} images/s; two threads {scaling.ratio:.2f} × one",
+        f"{wanted} images/s; 1.6 ×",
+        len(pictures) / timing.ours >= wanted and scaling.ratio >= 1.6,
+        f"{timing.ratio:.2f} × the rate of decoding",
     ).print()
 
 
@@ -72,8 +72,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     with TemporaryDirectory() as folder:
         store = open_store(str(Path(folder) / "store"))
-        measure("phone photos of 12 Mpx", make_pictures(given.photos, "JPEG", size=(4000, 3000)), store)
-        measure("small PNGs", make_pictures(given.pngs, "PNG"), store)
+        measure("phone photos of 12 Mpx", make_pictures(given.photos, "JPEG", size=(4000, 3000)), store, wanted=80)
+        measure("small PNGs", make_pictures(given.pngs, "PNG"), store, wanted=250)
 
 
 if __name__ == "__main__":

@@ -117,6 +117,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20, help="of server and run each, and twice that of the workers")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # started with `&` by a script, it would not hear Ctrl-C
+        signal.signal(number, lambda *_: sys.exit(1))
     print("| round | killed (seconds into the night) | the night | attempts | the next night |")
     print("| ---: | --- | --- | ---: | --- |", flush=True)
     kills = {"server": given.kills, "run": given.kills, "workers": 2 * given.kills}

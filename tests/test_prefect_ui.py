@@ -9,7 +9,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 
 from tests.browser import chromium
 from tests.collections_of_digits import fill, picture, save
-from tests.serving import finish, serve, wait
+from tests.serving import finish, serve, start, wait
 
 pytestmark = pytest.mark.ui
 HOSTILE = "<img src=x onerror=alert(1)>.png"
@@ -163,6 +163,23 @@ def test_the_curves_of_the_training_are_a_picture(up, page, finished):
     picture = page.locator("img[src^='data:image/svg']").first
     picture.wait_for()
     assert picture.evaluate("image => image.clientWidth") > 300
+
+
+def test_while_it_trains_the_open_page_goes_on_and_the_curve_grows(up, page):
+    client, root, _ = up
+    slow = {"recipe": "cnn", "max_epochs": 60, "patience": 60, "folds": 3}
+    run = start(client, force=True, training=slow)
+    wait(lambda: client.read_flow_run(run.id).state.is_running(), 120)
+    page.goto(f"{root}/v2/runs/flow-run/{run.id}")  # never reloaded
+    lines, curves = set(), set()
+    while not client.read_flow_run(run.id).state.is_final():
+        lines |= set(re.findall(r"fold \d of 3, epoch \d+", page.locator("body").inner_text()))
+        if training := artifacts_of(client, run).get("training"):
+            curves.add(training.data)
+        page.wait_for_timeout(1000)
+    assert len(lines) >= 2
+    assert len(curves) >= 3
+    assert {key for key, artifact in artifacts_of(client, run).items() if artifact.type == "progress"} == {"progress"}
 
 
 def test_a_failed_night_shows_cause_and_fix_on_a_phone(up, page):

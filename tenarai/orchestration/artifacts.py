@@ -29,6 +29,7 @@ from tenarai.settings import TrainingSettings, read_settings
 WIDTH, HEIGHT = 640, 260
 COLOURS = ("#2f7ed8", "#e07b39", "#3f9e5a", "#b455a8", "#8c7a2e", "#5c6bc0")
 SECONDS_BETWEEN = 3.0
+SECONDS_BETWEEN_LINES = 10.0  # of a run's log, the one thing on its page that the UI renews by itself
 SHARE = 0.05  # of a training's time that updates may cost
 
 
@@ -137,7 +138,7 @@ class TrainingView:
         """Show nothing yet.
 
         Args:
-            log: Receives epochs as debug lines, and a line a fit.
+            log: Receives epochs as debug lines; a line a fit, and in a run one every ten seconds, as information.
             training: How many folds and epochs there are at most.
         """
         self._log, self._training = log, training
@@ -145,6 +146,7 @@ class TrainingView:
         self._page = LiveArtifact("training")
         self._bar = LiveArtifact("progress", kind="progress")
         self._last: str = ""
+        self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
 
     def __call__(self, line: str) -> None:
         """Show an epoch."""
@@ -153,8 +155,9 @@ class TrainingView:
         if "fit" not in fields:
             return
         fit = fields["fit"]
-        if fit not in self._curves and self._last:
+        if self._last and (fit not in self._curves or (flow_run.id and time.monotonic() > self._next_line)):
             self._log.info(self._last)
+            self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
         self._curves.setdefault(fit, []).append(float(fields.get("held_out", fields["accuracy"])))
         self._last = line
         self._bar.show(lambda: (self._percent(), translate(line, read_settings().language)))

@@ -6,6 +6,7 @@ result is the model that the training leaves in the store.
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import suppress
 from functools import partial
@@ -22,8 +23,9 @@ from prefect.states import Cancelling
 
 from tenarai.errors import TrainingError
 from tenarai.locale import _
-from tenarai.orchestration.artifacts import LiveArtifact, read_artifact
+from tenarai.orchestration.artifacts import SECONDS_BETWEEN_LINES, LiveArtifact, read_artifact
 
+log = logging.getLogger("tenarai.night")
 CPU_POOL = "cpu"
 GPU_POOL = "gpu"
 GPU_DEPLOYMENT = "train/gpu"
@@ -111,13 +113,16 @@ def _wait_for(run_id: UUID) -> State[Any] | None:
     Raises:
         TrainingError: It took too long.
     """
-    begun, state = time.monotonic(), None
+    begun, state, next_line = time.monotonic(), None, 0.0
     shown = {"training": LiveArtifact("training"), "progress": LiveArtifact("progress", kind="progress")}
     while (waited := time.monotonic() - begun) < LIMIT_SECONDS:
         with suppress(HTTPError, PrefectHTTPStatusError):
             state = _read_state(run_id)
             for key, artifact in shown.items():
                 artifact.show(partial(read_artifact, run_id, key), now=bool(state and state.is_final()))
+            if waited > next_line and (line := read_artifact(run_id, "progress")[1]):
+                log.info(line)
+                next_line = waited + SECONDS_BETWEEN_LINES
         if state and state.is_final():
             return state
         if (state is None or not state.is_running()) and waited > START_SECONDS:

@@ -10,7 +10,7 @@ EXTRAS := dev postgres redis s3 onnx litert tensorboard mlflow  # what the tests
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help nightly up test test-slow test-ui test-services test-jax chaos year bench pictures audit check messages score pretrain lock clean
+.PHONY: help nightly up test test-slow test-ui test-services test-jax chaos chaos-up year bench pictures audit check messages score pretrain lock clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /' | sort
@@ -40,6 +40,9 @@ test-jax: $(DEV)  ## the same code on JAX, which is installed beside .venv's own
 
 chaos: $(DEV)  ## kill worker, flow, server, database at random, 50 times, and print what it did as a table
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+chaos-up: $(DEV)  ## kill server, workers and runs of `tenarai up` at random, 80 times, while nights train
+	@$(BIN)/python -m tests.chaos_up $(ARGS)
 
 year: $(DEV)  ## 365 simulated nights with planted faults, half an hour on two cores; ARGS="--nights 90" for fewer
 	@$(BIN)/python -m benchmarks.year $(ARGS)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
+from prefect.client.orchestration import get_client
 
 from tenarai.cli.main import main
 from tenarai.orchestration.doctor import check_prefect, examine
@@ -210,6 +211,9 @@ def test_without_a_server_nights_are_run_by_hand():
 
 
 def test_a_server_without_the_deployment_says_how_to_deploy(prefect):
+    with get_client(sync_client=True) as client:
+        for deployment in client.read_deployments():  # of other tests
+            client.delete_deployment(deployment.id)
     shown = "\n".join(describe(finding) for finding in check_prefect())
     assert "answers at" in shown
     assert "tenarai deploy" in shown

@@ -53,7 +53,7 @@ def run_in(client, state, *, pid="", tags=(), deployment=None):
 
 
 def look(client, *runs):
-    Watchdog(lambda line: None).look()
+    Watchdog(lambda line: None).look(client)
     return [client.read_flow_run(run).state.type.value for run in runs]
 
 
@@ -94,10 +94,10 @@ def test_a_frozen_process_is_killed_after_two_minutes(client, process, monkeypat
     run = run_in(client, Running(), pid=process.pid)
     os.kill(process.pid, signal.SIGSTOP)
     dog = Watchdog(lambda line: None)
-    dog.look()
+    dog.look(client)
     assert process.poll() is None
     monkeypatch.setattr(watchdog, "PATIENCE", timedelta(0))
-    dog.look()
+    dog.look(client)
     assert process.wait(10) == -signal.SIGKILL
     assert client.read_flow_run(run).state.is_running()  # its worker reports how it ended
 
@@ -115,7 +115,7 @@ def test_a_night_that_lost_its_process_is_started_again_twice_at_most(client, ta
     dog._since = LONG_AGO
     client.set_flow_run_state(lost, Crashed(message="-9"), force=True)
     for _ in range(2):
-        dog.look()
+        dog.look(client)
     started = [set(run.tags) for run in client.read_flow_runs() if run.state.is_scheduled()]
     assert started == ([set(again)] if again else [])
     assert sum("starting it again" in line for line in lines) == len(started)

@@ -70,9 +70,10 @@ class Watchdog:
 
     def run(self, stopping: threading.Event) -> None:
         """Look again and again, until told to stop. A server that does not answer is asked again."""
-        while not stopping.wait(SECONDS):
-            with suppress(HTTPError, PrefectHTTPStatusError):
-                self.look()
+        with get_client(sync_client=True) as client:
+            while not stopping.wait(SECONDS):
+                with suppress(HTTPError, PrefectHTTPStatusError):
+                    self.look(client)
 
     def start_night(self) -> str:
         """Start a night now; gives the address of its page."""
@@ -84,16 +85,15 @@ class Watchdog:
         """Send the event `tenarai.restarted` for a part, as soon as the server answers."""
         self._restarted.append(name)
 
-    def look(self) -> None:
+    def look(self, client: SyncPrefectClient) -> None:
         """One look at everything."""
-        with get_client(sync_client=True) as client:
-            for run in _read_runs(client, LIVE):
-                self._examine(client, run)
-            for night in self._read_ended(client):
-                self._say(f"{night.name}: {night.state and (night.state.message or night.state.name)}")
-                if night.state and night.state.is_crashed():
-                    self._start_again(client, night)
-            self._announce_next(client)
+        for run in _read_runs(client, LIVE):
+            self._examine(client, run)
+        for night in self._read_ended(client):
+            self._say(f"{night.name}: {night.state and (night.state.message or night.state.name)}")
+            if night.state and night.state.is_crashed():
+                self._start_again(client, night)
+        self._announce_next(client)
         while self._restarted:
             name = self._restarted.pop()
             emit_event("tenarai.restarted", resource={"prefect.resource.id": f"tenarai.{name.replace(' ', '-')}"})

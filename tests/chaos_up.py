@@ -1,8 +1,8 @@
 """Kill parts of `tenarai up` at random while nights train, and see how the nights end: `make chaos-up`.
 
-Each round adds one image, starts a night, and kills (-9) two parts at random moments: the server, the workers, or the
-process of a night or a training. Nobody helps: the night, or one of its further attempts, completes, or else the next
-night does. `up` itself never ends.
+Each round adds one image, starts a night, and kills (-9) at random moments the server, the workers twice, and the
+process of the night or of its training. Nobody helps: the night, or one of its further attempts, completes, or else
+the next night does. `up` itself never ends.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tests.collections_of_digits import fill, picture, save
 from tests.serving import serve, start, wait
 
 TRAINING = {"recipe": "mlp", "max_epochs": 3, "folds": 2}
+VICTIMS = ("server", "run", "workers", "workers")  # both workers are one process
 PARTS = {
     "server": "tenarai.orchestration.serve",
     "workers": "tenarai.orchestration.workers",
@@ -41,10 +42,15 @@ def find(home: Path, part: str) -> list[int]:
     return found
 
 
-def kill(home: Path, part: str, dice: random.Random) -> None:
-    """Kill a part, as soon as it is there."""
-    pid = dice.choice(wait(lambda: find(home, part), 240))
-    os.kill(pid, signal.SIGKILL)
+def kill(home: Path, part: str, dice: random.Random) -> bool:
+    """Kill a part as soon as it is there; whether it was. A run may have ended already."""
+    end = time.monotonic() + 60
+    while not (found := find(home, part)):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.5)
+    os.kill(dice.choice(found), signal.SIGKILL)
+    return True
 
 
 def follow(client, run) -> tuple[str, int]:
@@ -80,49 +86,52 @@ def order(client):
     return wait(try_it, 180)
 
 
-def run_chaos(kills: dict[str, int], seed: int, say) -> list[str]:
-    """Rounds until every part was killed so often; gives what went wrong."""
-    dice, wrong, killed = random.Random(seed), [], Counter()
-    plan = [part for part, times in kills.items() for _ in range(times)]
-    dice.shuffle(plan)
+def run_chaos(rounds: int, seed: int, typical: float, say) -> list[str]:
+    """Nights in each of which every part is killed; gives what went wrong.
+
+    Args:
+        rounds: How many nights.
+        seed: Of order and moments.
+        typical: How many seconds a night takes here; learned on the way.
+        say: Prints a line.
+    """
+    dice, wrong, killed, ends = random.Random(seed), [], Counter(), Counter()
     with tempfile.TemporaryDirectory(prefix="tenarai-chaos-") as name:
         home = Path(name)
         folder = fill(home / "folder", num_each=6)
         fill(folder, num_each=1, labels="47", first=50, under="misread")
         with serve(home, folder) as (client, _port):
-            typical = 30.0
-            for number in range((len(plan) + 1) // 2):
+            for number in range(1, rounds + 1):
                 save(folder / "digits/3" / f"round {number}.png", picture(1000 + number))
-                run, begun = order(client), time.monotonic()
-                moments = sorted(dice.uniform(0, typical) for _ in range(2))
-                done = []
-                for part, moment in zip(plan[2 * number : 2 * number + 2], moments, strict=False):
+                run, begun, done = order(client), time.monotonic(), []
+                moments = sorted(dice.uniform(0, typical) for _ in VICTIMS)
+                for part, moment in zip(dice.sample(VICTIMS, len(VICTIMS)), moments, strict=True):
                     time.sleep(max(0.0, begun + moment - time.monotonic()))
-                    kill(home, part, dice)
-                    killed[part] += 1
-                    done.append(f"{part} ({time.monotonic() - begun:.0f} s)")
+                    if kill(home, part, dice):
+                        killed[part] += 1
+                        done.append(f"{part} ({time.monotonic() - begun:.0f} s)")
                 ended, attempts = follow(client, run)
                 after = "" if ended == "completed" else follow(client, order(client))[0]
                 if after not in {"", "completed"}:
-                    wrong.append(f"round {number + 1}: {ended}, then {after}")
-                if ended == "completed" and attempts == 1:
-                    typical = 0.7 * typical + 0.3 * (time.monotonic() - begun)
-                say(f"| {number + 1} | {', '.join(done)} | {ended} | {attempts} | {after} |")
-        say(f"\n{dict(killed)}; wrong: {wrong or 'nothing'}")
+                    wrong.append(f"round {number}: {ended}, then {after}")
+                ends[ended] += 1
+                typical = 0.7 * typical + 0.3 * min(180.0, time.monotonic() - begun)
+                say(f"| {number} | {', '.join(done)} | {ended} | {attempts} | {after} |")
+        say(f"\n{dict(killed)}; nights {dict(ends)}; wrong: {wrong or 'nothing'}")
     return wrong
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=20, help="of server and run each, and twice that of the workers")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=30, help="how long a night takes here")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):  # started with `&` by a script, it would not hear Ctrl-C
         signal.signal(number, lambda *_: sys.exit(1))
     print("| round | killed (seconds into the night) | the night | attempts | the next night |")
     print("| ---: | --- | --- | ---: | --- |", flush=True)
-    kills = {"server": given.kills, "run": given.kills, "workers": 2 * given.kills}
-    return int(bool(run_chaos(kills, given.seed, lambda line: print(line, flush=True))))
+    return int(bool(run_chaos(given.rounds, given.seed, given.seconds, lambda line: print(line, flush=True))))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 ADDRESS = "address"  # the file in Prefect's home that names a running server's API
 SECONDS_TO_START = 180
 SILENCE = 120.0  # seconds after which a server that still runs and does not answer is restarted
-STABLE = 120.0  # seconds after which a part has recovered
+STABLE = 30.0  # seconds after which a part has recovered
 DEATHS = 8  # in a row, each within `STABLE` seconds: then there is no use in going on
 LONGEST_PAUSE = 30.0
 

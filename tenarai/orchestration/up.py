@@ -26,7 +26,7 @@ from tenarai.errors import SettingsError, TenaraiError
 from tenarai.locale import _, plural, translate
 from tenarai.orchestration import FILES
 from tenarai.orchestration.server import LOGIN, find_home, read_or_make_login, secure
-from tenarai.settings import Settings
+from tenarai.settings import read_settings
 
 if TYPE_CHECKING:
     from tenarai.orchestration.watchdog import Watchdog
@@ -181,17 +181,17 @@ def find_running() -> dict[str, str]:
 
 def say(text: str, *, bold: bool = False) -> None:
     """Print a line in the person's language."""
-    click.secho(f"{time.strftime('%H:%M')}  {translate(text, Settings().language)}", bold=bold)  # type: ignore[call-arg]
+    click.secho(f"{time.strftime('%H:%M')}  {translate(text, read_settings().language)}", bold=bold)
 
 
 def _environment(home: Path, url: str, database: str, pages: int) -> dict[str, str]:
     env = {
-        **({"TENARAI_REPORTS_URL": f"http://127.0.0.1:{pages}/reports"} if pages else {}),
         **os.environ,
         "DO_NOT_TRACK": "1",
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": f"{url}/api",
         "PROJECT_ROOT": str(Path.cwd()),
+        "TENARAI_REPORTS_URL": read_settings().reports_url or (f"http://127.0.0.1:{pages}/reports" if pages else ""),
     }
     if database:
         env["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database

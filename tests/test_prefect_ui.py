@@ -114,6 +114,8 @@ def open_artifact(page, root, artifact, ui):
     """Open an artifact in the UI V1 (at the top) or V2, and wait for its pictures."""
     page.goto(f"{root}{ui}/artifacts/artifact/{artifact.id}")
     page.get_by_text(re.search(r"^#+ (.+)$", artifact.data, re.MULTILINE)[1].replace("\\", "")).first.wait_for()
+    if "](data:" in artifact.data:
+        page.locator("img[src^='data:']").first.wait_for()
     wait(lambda: page.evaluate("[...document.images].every(image => image.complete)"), 60)
 
 

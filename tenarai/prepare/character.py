@@ -50,14 +50,18 @@ def find_parts(mask: Mask) -> Parts:
     return Parts(labels, stats[1:, :4].astype(np.float64), stats[1:, cv2.CC_STAT_AREA].astype(np.float64))
 
 
-def threshold_ink(ink: Float) -> Parts:
+def threshold_ink(ink: Float, *, near: float = 0.18) -> Parts:
     """Which pixels are ink: those of half the strength of the strongest ink near them, and above the paper's grain.
 
     Compared with what is near, faint pencil is not lost beside a black frame; with hysteresis, so that a stroke's faint
     end is kept.
+
+    Args:
+        ink: (H, W) float32, 0 to 1.
+        near: How far "near" is, as a share of the image's longest side.
     """
     smooth = cv2.GaussianBlur(ink, (0, 0), 0.8)
-    side = 2 * round(0.18 * max(ink.shape)) + 1
+    side = 2 * round(near * max(ink.shape)) + 1
     strongest = cv2.dilate(smooth, square(side, side), borderType=cv2.BORDER_REPLICATE)
     strongest = cv2.blur(strongest, (side, side), borderType=cv2.BORDER_REPLICATE)
     floor = max(MIN_CONTRAST, median(smooth) + 3.0 * measure_grain(ink))

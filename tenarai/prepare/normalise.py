@@ -51,6 +51,7 @@ MIN_SIDE = 8
 RIM = 5  # pixels
 NARROW_AT_RIM, NARROW_ELSEWHERE = 0.75, 0.55  # ink that is less narrow may be an edge
 PAGE_SIDE = 1024  # longest side at which several characters are told apart
+NEAR_OF_MANY = 0.06  # the ink of one character is not compared with that of the next, as a share of the longest side
 WORK = 256  # longest side that the stages work at
 
 
@@ -245,7 +246,7 @@ def cut_characters(picture: NDArray[np.uint8]) -> list[Character]:
     ink = ink_strength(page, dark_ink=has_dark_strokes(page), pen=PEN_OF_MANY)
     cleaned, lines = remove_lines(ink)
     even = even_out_paper(cleaned, full=1.0)
-    parts = threshold_ink(even)
+    parts = threshold_ink(even, near=NEAR_OF_MANY)
     if lines is not None:
         parts = find_parts(heal_crossings(parts.mask, lines, ink))
     even, parts, _doubt = drop_enclosures(parts, even)

@@ -13,8 +13,9 @@ from tenarai.prepare.character import Parts, edge_sharpness, gaps, overlaps
 from tenarai.prepare.ink import Float, Mask
 
 ONE_PIECE = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghklmnopqrstuvwxyz")
-ALIKE = 0.5  # share of its tallest neighbour's height, and of its edges' steepness, that a character has at least
-FAINT = 0.25  # and of its strength
+ALIKE = 0.5  # a part lower than this share of a character is no character beside it
+LOWEST = 0.4  # share of the usual height that a character has at least
+SOFTEST, FAINT = 0.3, 0.25  # shares of the steepness of the main character's edges, and of its strength
 MIN_AREA = 12
 MAX_PARTS = 200  # grain makes thousands
 MORE_THAN_ONE = _("there is more than one character")
@@ -57,14 +58,14 @@ def find_characters(parts: Parts, ink: Float) -> list[Mask]:
         (_hull(parts.boxes, group), group)
         for group in groups
         if group[0] in heads
-        and steepness[group[0]] > ALIKE * steepness[first]
+        and steepness[group[0]] > SOFTEST * steepness[first]
         and strength[group[0]] > FAINT * strength[first]
     ]
     if not fit:
         return []
     heights = sorted(box[3] for box, _ in fit)
     usual = heights[int(0.7 * len(heights))]
-    alike = [(box, group) for box, group in fit if ALIKE * usual < box[3] < 2.2 * usual]
+    alike = [(box, group) for box, group in fit if LOWEST * usual < box[3] < 2.2 * usual]
     return [parts.select(np.isin(np.arange(count - 1), group)) for _, group in _in_reading_order(alike)]
 
 

@@ -72,7 +72,7 @@ ACCIDENTS = [
     (relabel_forty, "36 of 100 files changed their label"),
     (relabel_all, "100 of 100 files changed their label"),
     (overwrite_all, "100 of 100 files were overwritten"),
-    (rename_the_top, "100 of 100 files vanished.*folders that are not read: digits \\(1\\)/"),
+    (rename_the_top, "100 of 100 files vanished.*folders that are not read: digits \\(1\\)/.*renamed"),
     (rename_a_label, "no image is left of the label 4"),
     (empty_all, "100 of 100 files vanished or became unusable"),
 ]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FEW = 5  # fewer images are a day's tidying, whatever they are part of
 MANY, LARGE_SHARE = 20, 0.2
+KINDS = [EventKind(kind) for kind in ("added", "changed", "moved", "relabelled", "gone", "back", "rejected")]
+SHARED = ("file_id", "path", "role", "label", "sha256", "size", "modified", "reason", "owner", "stamp")
 
 
 @dataclass(slots=True)
@@ -71,21 +73,11 @@ class SyncPlan:
     before: tuple[Image, ...]
     num_seen: int
 
-    def result(self, *, num_downloaded: int = 0, num_bytes: int = 0) -> SyncResult:
-        """The plan in numbers."""
+    def result(self, **read: Any) -> SyncResult:
+        """The plan in numbers, with those of what was read."""
         num = Counter(event.kind for event in self.events)
-        return SyncResult(
-            num_seen=self.num_seen,
-            num_added=num[EventKind.ADDED],
-            num_changed=num[EventKind.CHANGED],
-            num_moved=num[EventKind.MOVED],
-            num_relabelled=num[EventKind.RELABELLED],
-            num_gone=num[EventKind.GONE],
-            num_back=num[EventKind.BACK],
-            num_rejected=num[EventKind.REJECTED],
-            num_downloaded=num_downloaded,
-            num_bytes=num_bytes,
-        )
+        numbers: dict[str, Any] = {f"num_{kind}": num[kind] for kind in KINDS}
+        return SyncResult(self.num_seen, **numbers, **read)
 
 
 def plan_sync(
@@ -182,6 +174,10 @@ def check_changes(plan: SyncPlan, source: Source) -> None:
     """
     if not (found := find_accident(plan)):
         return
+    unread = _describe_unread(plan)
+    advice = source.advice() if plan.vanished else _("undo the change in the folder")
+    if unread:
+        advice = _("if a folder was renamed, give it its old name back")
     raise UnusualChangesError(
         _(
             "{changes} in {source} since the last run; this run stopped and changed nothing",
@@ -189,10 +185,10 @@ def check_changes(plan: SyncPlan, source: Source) -> None:
             source=source.name,
         ),
         expected=_("changes to at most half of a small collection and a fifth of a large one"),
-        received=_describe_unread(plan) or source.describe_vanished([image.file_id for image in plan.vanished]),
+        received=unread or source.describe_vanished([image.file_id for image in plan.vanished]),
         fix=_(
             "{advice}. If the change is meant, run once with --accept-changes (in the run form: accept_changes)",
-            advice=source.advice() if plan.vanished else _("undo the change in the folder"),
+            advice=advice,
         ),
     )
 
@@ -263,19 +259,10 @@ def _is_unchanged(file: RemoteFile, before: Image) -> bool:
 def _make_row(file: RemoteFile, before: Image | None, source: str, run: str) -> Image:
     return Image(
         source=source,
-        file_id=file.file_id,
-        path=file.path,
-        role=file.role,
-        label=file.label,
-        sha256=file.sha256,
-        size=file.size,
-        modified=file.modified,
         state=State.REJECTED if file.reason else State.OK,
-        reason=file.reason,
         first_run=before.first_run if before else run,
         last_run=before.last_run if before else run,
-        owner=file.owner,
-        stamp=file.stamp,
+        **{name: getattr(file, name) for name in SHARED},
     )
 
 

@@ -191,7 +191,7 @@ def test_one_sentence_says_what_twice_as_many_images_brought_and_none_where_it_w
     assert "of the same 60 held\\-out images" in busy.artifacts["nightly-report"]
     assert "held-out images" not in text(quiet)
     japanese = build_report(busy_night(), NoPictures(), language="ja")
-    assert "118 枚で学習したときは 95.0 %（95 % 区間 86.3 % 〜 98.3 %）正しく読みました" in text(japanese)
+    assert "118 枚で学習したとき 95.0 %（95 % 区間 86.3 % 〜 98.3 %）、243 枚で学習した今は 98.3 %" in text(japanese)
 
 
 def test_models_are_numbered_in_the_order_in_which_they_were_trained():

@@ -19,7 +19,7 @@ class Tile:
     Attributes:
         sha256, path: The image.
         label: What was written; empty in the inbox.
-        reads: What the model that reads from now on reads; empty where that is not the point.
+        reads: What is read: by the model that reads from now on, or by those that found a doubtful label; else empty.
         note: What is to be said of it.
         tone: `good`, `bad` or empty.
         other_sha256: An image to compare it with, or empty.
@@ -76,7 +76,7 @@ class LabelRow:
 def list_suspects(night: NightReport) -> Section:
     """Labels that a person should check."""
     tiles = tuple(
-        Tile(item.sha256, item.path, item.label, "", _word_suspect(item), other_sha256=item.other_sha256)
+        Tile(item.sha256, item.path, item.label, item.read_as, _word_suspect(item), other_sha256=item.other_sha256)
         for item in night.evaluation.suspects
     )
     return Section(
@@ -92,9 +92,8 @@ def _word_suspect(item: Suspect) -> Message:
     if item.kind == "duplicate":
         return _("nearly the same as {other}", other=item.other_path)
     if item.kind == "outlier":
-        return _("filed under {label}, looks like none of your characters", label=item.label)
-    sure = percent(item.confidence)
-    return _("filed under {label}, looks like {reads} ({sure})", label=item.label, reads=item.read_as, sure=sure)
+        return _("looks like none of your characters")
+    return _("looks like {reads} ({sure})", reads=item.read_as, sure=percent(item.confidence))
 
 
 def list_inbox(night: NightReport) -> Section:

@@ -18,6 +18,7 @@ from tenarai.prepare.order import median, percentile, percentiles
 SMALL = 64  # side at which polarity is estimated
 CLEAR = 3  # one polarity has this many times the energy of the other where there is no doubt
 STROKES = (0.004, 0.008, 0.016, 0.032)  # half the width of a pen, as shares of the image's longest side
+CLEAR_STROKES = 1.5  # what is dark and narrow has this many times the energy of what is light and narrow
 GREY = 8  # channels that differ by at most this show no colour, 0 to 255
 PAPER = 128  # side at which the paper is estimated
 MAX_MISFIT = 0.04  # the light does not fall as a surface does that misses the paper by more than this share
@@ -80,14 +81,17 @@ def has_dark_strokes(picture: NDArray[np.uint8]) -> bool:
     Closings fill what is dark and narrow, openings what is light and narrow, and neither changes the edge of a shadow.
     A pen is narrower than the paper inside a 0, so the smallest width at which one of both is clear decides.
     """
-    grey = np.uint8(_brightness(_sum_channels(picture)))
-    for share in STROKES:
-        kernel = square(*(2 * round(share * max(grey.shape)) + 1,) * 2)
-        dark, light = (
-            float(np.square(cv2.morphologyEx(grey, how, kernel), dtype=np.float32).sum())
+    grey = np.uint8(cv2.GaussianBlur(_brightness(_sum_channels(picture)), (0, 0), 1.5))  # without the grain
+    energies = [
+        [
+            float(np.square(cv2.morphologyEx(grey, how, square(side, side)), dtype=np.float32).sum())
             for how in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT)
-        )
-        if max(dark, light) > CLEAR * min(dark, light):
+        ]
+        for side in (2 * round(share * max(grey.shape)) + 1 for share in STROKES)
+    ]
+    least = 0.1 * max(map(max, energies))  # less is grain, or the gaps between broad strokes
+    for dark, light in energies:
+        if max(dark, light) > max(least, CLEAR_STROKES * min(dark, light)):
             return dark > light
     return has_dark_ink(picture)
 

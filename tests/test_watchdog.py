@@ -61,6 +61,8 @@ def test_a_run_without_a_process_and_heartbeat_has_crashed_and_one_with_a_proces
     dead = run_in(client, Running(), pid=2**22 + 1)
     alive = run_in(client, Running(), pid=process.pid)
     assert look(client, dead, alive) == ["CRASHED", "RUNNING"]
+    assert client.read_flow_run(dead).name.startswith("Crashed · ")
+    assert client.read_flow_run(dead).tags == ["crashed"]
 
 
 def test_a_run_that_completed_is_never_touched(client, monkeypatch):

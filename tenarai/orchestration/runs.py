@@ -100,7 +100,7 @@ def fail_run(error: TenaraiError) -> State[Any]:
     return Failed(message=_describe(error), data=error)
 
 
-def explain_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+def explain_failure(flow: Flow[..., Any] | None, flow_run: FlowRun, state: State[Any]) -> None:
     """Hook of a run that failed or crashed: name it after that, and publish what happened and what to do."""
     language = _language()
     found = getattr(state.data, "result", state.data)  # Prefect wraps what a state holds

@@ -38,6 +38,7 @@ from prefect.utilities.urls import url_for
 from tenarai.catalogue import hold_store
 from tenarai.errors import StoreBusyError, TenaraiError
 from tenarai.locale import _
+from tenarai.orchestration.runs import explain_failure
 from tenarai.settings import read_settings
 from tenarai.store import open_store
 
@@ -200,6 +201,8 @@ def _set(client: SyncPrefectClient, run: FlowRun, state: Any) -> None:
     now = client.read_flow_run(run.id).state
     if now is None or not now.is_final():
         client.set_flow_run_state(run.id, state, force=True)
+        if state.is_crashed():
+            explain_failure(None, run, state)  # which a process that died cannot do
 
 
 def _store_is_free(address: str) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from tenarai.catalogue import open_catalogue
 from tenarai.errors import SettingsError, StoreError, StoreVersionError
-from tenarai.records import Digit, Event, EventKind, Image, Rejection, Role, State
+from tenarai.records import CHARACTER, Digit, Event, EventKind, Image, Rejection, Role, State, Unprepared
 
 SOURCE = "folder:/somewhere"
 
@@ -100,6 +100,30 @@ def test_only_usable_images_without_a_digit_of_this_normaliser_are_unprepared(ca
     catalogue.put_digits([make_digit("a" * 64), make_digit("b" * 64, normaliser=2)])
     assert [due.sha256 for due in catalogue.unprepared(SOURCE, 1)] == ["b" * 64, "c" * 64]
     assert [due.sha256 for due in catalogue.unprepared(SOURCE, 2)] == ["a" * 64, "c" * 64]
+
+
+def test_a_digit_that_was_made_for_another_number_of_characters_is_made_again(catalogue):
+    rows = [
+        make_image("digits/25/a.png", "a" * 64, label="25"),
+        make_image("inbox/b.png", "b" * 64, role=Role.INBOX, label=None),
+    ]
+    catalogue.apply_sync(SOURCE, rows, [])
+    catalogue.put_digits([make_digit("a" * 64), make_digit("b" * 64)])
+    assert catalogue.unprepared(SOURCE, 1, {"25": 1, None: 1}) == []
+    assert catalogue.unprepared(SOURCE, 1, {"25": 2, None: 1}) == [Unprepared("a" * 64, 2)]
+    assert catalogue.unprepared(SOURCE, 1, {"25": 1, "4": 1, None: 0}) == [Unprepared("b" * 64, 0)]
+
+
+def test_what_was_cut_out_of_a_photo_is_prepared_after_it_and_in_its_group(catalogue):
+    photo = make_image("digits/4/row.png", "a" * 64)
+    part = replace(photo, file_id=f"{photo.file_id}{CHARACTER}001@0,0,9,9", sha256="b" * 64, stamp=photo.sha256)
+    catalogue.apply_sync(SOURCE, [photo, part], [])
+    assert catalogue.unprepared(SOURCE, 1) == [Unprepared("a" * 64)]
+    digit = replace(make_digit("a" * 64), group="c" * 64, reason="more than one", parts=2)
+    catalogue.put_digits([digit])
+    assert catalogue.unprepared(SOURCE, 1) == [Unprepared("b" * 64, 0, digit.phash, "c" * 64)]
+    assert catalogue.files_to_cut(SOURCE, 1) == [photo]
+    assert catalogue.rejections(SOURCE, 1) == []
 
 
 def test_digits_come_back_byte_for_byte_however_many_are_asked_for(catalogue):

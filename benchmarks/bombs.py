@@ -209,7 +209,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "BMP, 40,000 × 40,000": lambda: (
         b"BM" + struct.pack("<IIIIiiHHIIIIII", 54, 0, 54, 40, 40000, 40000, 1, 24, 0, 0, 0, 0, 0, 0)
     ),
-    "TGA, 10,500 × 10,500, packed": lambda: tga(*LEGAL),
+    "TGA, 10,496 × 10,500, packed": lambda: tga(10496, 10500),
     "PNM, 60,000 × 60,000": lambda: b"P6 60000 60000 255\n",
     "PNM, 10,500 × 10,500, cut off": lambda: b"P6 10500 10500 255\n" + bytes(1000),
     "JPEG 2000, 60,000 × 60,000": lambda: resized("JPEG2000", b"ihdr", 0, width=60000, height=60000),
@@ -269,12 +269,14 @@ def measure(files: list[Path]) -> tuple[float, float, str]:
 
 
 def report_read(files: list[Path]) -> None:
+    from tenarai.prepare.pdf import MEMORY
+
     with ThreadPoolExecutor(THREADS) as pool:
         ends = list(pool.map(read, files))
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    # of itself as /proc says it: what `getrusage` says begins with the memory of the process that started this one
+    # as /proc says it, and of children no more than they may have: `getrusage` begins with the memory of the parent
     peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    mebibytes = (int(peak[1] if peak else used[0].ru_maxrss) + used[1].ru_maxrss) / 1024
+    mebibytes = (int(peak[1] if peak else used[0].ru_maxrss) + min(used[1].ru_maxrss, MEMORY // 1024)) / 1024
     seconds = sum(one.ru_utime + one.ru_stime for one in used)
     print(f"{mebibytes:.0f}\t{seconds:.1f}\t{ends[-1]}")
 

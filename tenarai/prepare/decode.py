@@ -6,10 +6,11 @@ is refused before any of its pixels are decoded, and threads together hold no mo
 
 from __future__ import annotations
 
+import ctypes
 import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from threading import Condition
 from typing import Any
 
@@ -40,6 +41,10 @@ COST = {"WEBP": 16, "HEIF": 12, "AVIF": 12, "JPEG2000": 20}
 PDF_SIDE = 2048  # pixels at which a page is rendered at most
 PDF_MEMORY = MEMORY * 3 // 4  # held while a page is rendered: one at a time, no large image beside it
 
+LARGE = 50_000_000
+"""Bytes from which on what was decoded into is given back to the system at once: glibc keeps it, thread by thread."""
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", int)
+
 
 class _Memory:
     """Admits decoding by its estimated bytes, so that many large images at once wait for each other."""
@@ -58,6 +63,8 @@ class _Memory:
         try:
             yield
         finally:
+            if amount > LARGE:
+                _trim(0)
             with self._changed:
                 self._free += amount
                 self._changed.notify_all()
@@ -101,7 +108,7 @@ def decode(
                 if image.format == "JPEG" and data.count(b"\xff\xda") * image.width * image.height > MAX_SCANNED:
                     raise ImageError(_("the image is stored in too many scans"))
                 amount = _admit(image, max_pixels, max_side)
-                with _memory.hold(amount):
+                with _memory.hold(amount), closing(image):
                     _seek_fullest_frame(image, max_pixels)
                     return _to_array(image, max_side)
     except ImageError:

@@ -63,7 +63,7 @@ def test_a_pdf_is_its_first_page():
 def test_a_pdf_that_takes_too_long_is_refused_and_the_next_one_is_read(monkeypatch):
     monkeypatch.setattr(pdf, "SECONDS", 2)
     with pytest.raises(ImageError, match="the PDF takes too long"):
-        decode(bombs.pdf_forms(9, 10))
+        decode(bombs.pdf_pattern())
     monkeypatch.undo()
     buffer = io.BytesIO()
     Image.fromarray(colour(picture(5, side=160))).save(buffer, "PDF")

@@ -39,7 +39,7 @@ CHARACTER, PAGE = f"{CELL}c", f"{CELL}p"
 
 
 class State(StrEnum):
-    """Where a catalogue row stands. Rows are never deleted."""
+    """Where a catalogue row stands. Only `tenarai forget` deletes rows."""
 
     OK = "ok"
     REJECTED = "rejected"

@@ -20,6 +20,7 @@ from tenarai.errors import StoreError
 from tenarai.locale import Message, _, dump, load
 from tenarai.records import (
     ANSWERS,
+    BOX,
     CELL,
     CHARACTER,
     PAGE,
@@ -221,7 +222,7 @@ class Catalogue:
                 by_number[number].append(label)
         is_part = images.c.file_id.contains(CHARACTER) | images.c.file_id.contains(PAGE)
         shown = case(
-            (images.c.file_id.contains(CHARACTER), 0),
+            (images.c.file_id.contains(CHARACTER) | images.c.file_id.contains(BOX), 0),
             *((images.c.label.in_(labels), number) for number, labels in by_number.items()),
             else_=(characters or {}).get(None, 1),
         )

@@ -16,6 +16,7 @@ from tenarai.records.evaluation import (
 )
 from tenarai.records.images import (
     ANSWERS,
+    BOX,
     CELL,
     CHARACTER,
     PAGE,
@@ -38,6 +39,7 @@ from tenarai.records.night import CAUSES, Decision, FreezeResult, Look, NightRep
 
 __all__ = [
     "ANSWERS",
+    "BOX",
     "CAUSES",
     "CELL",
     "CHARACTER",

@@ -35,7 +35,7 @@ class Role(StrEnum):
 CELL = "//"
 """Stands between a file's id and the place of what was cut out of it: `r3c7` on a practice sheet, `p002` for a page,
 `c004@` and a box in thousandths for a character. No source has such an id: a path has no empty part, Drive no slash."""
-CHARACTER, PAGE = f"{CELL}c", f"{CELL}p"
+CHARACTER, PAGE, BOX = f"{CELL}c", f"{CELL}p", f"{CELL}r"
 
 
 class State(StrEnum):

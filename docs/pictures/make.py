@@ -144,6 +144,7 @@ def can_open(page: Page, address: str) -> bool:
 
 def show_run(browser: Browser, home: Path) -> None:
     """The page of a run in the Prefect UI while it trains."""
+    (home / "up").mkdir()
     with serve(home / "up", home / SAMPLE) as (client, port):
         root, login = f"http://127.0.0.1:{port}", (home / "up/prefect/login").read_text().strip()
         begun = start(client, training={"recipe": "cnn", "folds": 5})

@@ -18,8 +18,8 @@ help:           ## this list
 nightly: $(READY)  ## one night, here and now; ARGS="--source folder:…" for your own images
 	@$(BIN)/tenarai nightly $(ARGS)
 
-test: $(DEV)  ## all tests that are not slow, in two processes
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+test: $(DEV)  ## all tests that are not slow, in three processes
+	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 test-slow: $(DEV)  ## the slow ones: server, workers, a night through the API
 	@$(BIN)/python -m pytest -m slow $(ARGS)

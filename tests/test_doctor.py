@@ -83,7 +83,7 @@ def test_a_person_may_have_reports_on_drive(server, tmp_path):
     _, shown = look(drive_settings(server, tmp_path, server.people.authorised_user(READ)))
     assert "reports stay in the store" in shown
     _, shown = look(drive_settings(server, tmp_path, drive_reports="off"))
-    assert "TENARAI_DRIVE_REPORTS is off" in shown
+    assert "as TENARAI_DRIVE_REPORTS says" in shown
 
 
 def test_it_says_when_a_permission_ends_if_its_app_is_in_testing(server, tmp_path):

@@ -173,7 +173,7 @@ class Page:
         if run == "latest":
             run = store.read("reports", "latest").decode().strip()
         if name not in KINDS or not RUN.fullmatch(run):
-            raise StoreError(_("there is no such report"))
+            raise StoreError(_("there is no such report"), fix=_("open reports/latest/report.html"))
         return store.read("reports", run, name)
 
     async def _ask(self, request: Request) -> Response | None:

@@ -155,7 +155,7 @@ def _check_clock(api_root: str) -> Finding:
 
 def _check_reports(settings: Settings, drive: Drive) -> Finding:
     if not wants_reports(settings.source, settings):
-        return Finding("note", _("reports are not sent to Drive: TENARAI_DRIVE_REPORTS is off"))
+        return Finding("note", _("reports are not sent to Drive, as TENARAI_DRIVE_REPORTS says"))
     try:
         place = find_destination(settings.source, settings, drive)
     except TenaraiError as error:

@@ -60,11 +60,11 @@ def _run(data: bytes, number: int, side: int) -> bytes:
     try:
         done = subprocess.run(command, input=data, capture_output=True, timeout=3 * SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
-        raise ImageError(_("the PDF takes too long to show")) from error
+        raise ImageError(_("the PDF takes too long to show: save its pages as pictures")) from error
     if done.returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
-        raise ImageError(_("the PDF takes too long to show"))
+        raise ImageError(_("the PDF takes too long to show: save its pages as pictures"))
     if done.returncode < 0 or b"MemoryError" in done.stderr:
-        raise ImageError(_("the PDF needs too much memory to show"))
+        raise ImageError(_("the PDF needs too much memory to show: save its pages as pictures"))
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise ImageError(_("the PDF has no page that can be shown"), received=reason)

@@ -2,7 +2,9 @@
 
 import io
 import struct
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -11,7 +13,16 @@ from PIL import Image
 
 from benchmarks import bombs
 from tenarai.errors import ImageError
-from tenarai.prepare import NEAR_DUPLICATE_BITS, decode, find_near, normalise, pdf, perceptual_hash, squeeze
+from tenarai.prepare import (
+    NEAR_DUPLICATE_BITS,
+    count_pages,
+    decode,
+    find_near,
+    normalise,
+    pdf,
+    perceptual_hash,
+    squeeze,
+)
 from tenarai.prepare.decode import _Memory
 from tenarai.prepare.ink import find_shadow, has_dark_ink, ink_strength
 from tenarai.prepare.lines import find_slant, remove_lines, shear
@@ -109,6 +120,22 @@ def test_large_images_wait_for_each_other():
         assert not held
     waiting.join(5)
     assert held
+
+
+def test_one_pdf_is_open_at_a_time_also_while_its_pages_are_counted(monkeypatch):
+    num_open, most = [0], [0]
+
+    def run(*_given):
+        num_open[0] += 1
+        most[0] = max(most[0], num_open[0])
+        time.sleep(0.02)
+        num_open[0] -= 1
+        return b"1"
+
+    monkeypatch.setattr(pdf, "_run", run)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(count_pages, [b"%PDF-1.7"] * 8)) == [1] * 8
+    assert most == [1]
 
 
 def test_a_kind_that_needs_more_memory_than_there_is_is_refused_by_its_header():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from tenarai.errors import ImageError
 from tenarai.evaluate.predictions import load_champion, load_model_by_id, to_predictions
 from tenarai.locale import _
 from tenarai.model.bundle import LoadedModel
-from tenarai.prepare import Character, are_one_piece, read_characters
+from tenarai.prepare import THREADS, Character, are_one_piece, read_characters
 from tenarai.records import Prediction
 from tenarai.settings import Settings
 from tenarai.store import find_store
@@ -87,7 +86,7 @@ def read_files(files: Sequence[Path], settings: Settings, *, model: str | None =
     """
     store = find_store(settings.store)
     loaded = load_model_by_id(store, model) if model else load_champion(store)
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         for start in range(0, len(files), BATCH):
             yield from _read_batch(files[start : start + BATCH], settings, loaded, pool)
 
@@ -112,7 +111,9 @@ def _prepare(settings: Settings, one_piece: bool, file: Path) -> list[Character]
     """The characters in a file, or why there are none."""
     limits = {"max_bytes": settings.max_image_bytes, "max_pixels": settings.max_image_pixels}
     try:
-        return read_characters(file.read_bytes(), one_piece=one_piece, **limits)
+        with file.open("rb") as stream:
+            data = stream.read(settings.max_image_bytes + 1)  # of a larger one no more than shows that it is
+        return read_characters(data, one_piece=one_piece, **limits)
     except OSError as error:
         return error.strerror or str(error)
     except ImageError as error:

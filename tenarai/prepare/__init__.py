@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tenarai.prepare.decode import MAX_BYTES, MAX_PIXELS, decode
+from tenarai.prepare.decode import MAX_BYTES, MAX_PIXELS, THREADS, count_pages, decode
 from tenarai.prepare.images import NEAR_DUPLICATE_BITS, find_near, perceptual_hash, prepare_images
 from tenarai.prepare.ink import has_dark_ink
 from tenarai.prepare.layout import squeeze
@@ -18,7 +18,6 @@ from tenarai.prepare.normalise import (
     read_characters,
     run_stages,
 )
-from tenarai.prepare.pdf import count_pages
 from tenarai.prepare.several import MORE_THAN_ONE, are_one_piece
 
 __all__ = [
@@ -26,6 +25,7 @@ __all__ = [
     "NEAR_DUPLICATE_BITS",
     "NORMALISER_VERSION",
     "PAGE_SIDE",
+    "THREADS",
     "Character",
     "are_one_piece",
     "count_pages",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import io
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -21,7 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tenarai.errors import ImageError
 from tenarai.locale import _
-from tenarai.prepare.pdf import is_pdf, render_page
+from tenarai.prepare import pdf
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF", "JPEG2000", "PPM", "TGA")
 MAX_SIDE = 512
@@ -39,7 +40,8 @@ MEMORY = 900_000_000
 COST = {"WEBP": 16, "HEIF": 12, "AVIF": 12, "JPEG2000": 20}
 """Bytes a pixel that decoders with buffers of their own hold at their peak."""
 PDF_SIDE = 2048  # pixels at which a page is rendered at most
-PDF_MEMORY = MEMORY * 3 // 4  # held while a page is rendered: one at a time, no large image beside it
+PDF_MEMORY = MEMORY * 3 // 4  # held while a PDF is open: one at a time, no large image beside it
+THREADS = min(8, os.cpu_count() or 1)  # that decode at once: each also holds a file of up to 40 MB
 
 LARGE = 50_000_000
 """Bytes from which on what was decoded into is given back to the system at once: glibc keeps it, thread by thread."""
@@ -98,7 +100,7 @@ def decode(
         raise ImageError(
             _("the file is too large"), expected=_("at most {n:,} bytes", n=max_bytes), received=f"{len(data):,}"
         )
-    if is_pdf(data):
+    if pdf.is_pdf(data):
         return _decode_page(data, max_side, page)
     _register_heif()
     try:
@@ -124,10 +126,22 @@ def decode(
         raise ImageError(_explain(error)) from error
 
 
+def count_pages(data: bytes) -> int:
+    """Number of pages of a PDF; 1 for all else.
+
+    Raises:
+        ImageError: It cannot be opened, or has more than 100.
+    """
+    if not pdf.is_pdf(data):
+        return 1
+    with _memory.hold(PDF_MEMORY):
+        return pdf.count_pages(data)
+
+
 def _decode_page(data: bytes, max_side: int, page: int) -> NDArray[np.uint8]:
     """A page of a PDF, counted from 0."""
     with _memory.hold(PDF_MEMORY):
-        rendered = render_page(data, page, min(PDF_SIDE, max(2 * max_side, 1)))
+        rendered = pdf.render_page(data, page, min(PDF_SIDE, max(2 * max_side, 1)))
     factor = max_side / max(rendered.shape[:2])
     size = (max(1, round(rendered.shape[1] * factor)), max(1, round(rendered.shape[0] * factor)))
     return np.asarray(cv2.resize(rendered, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -7,7 +7,6 @@ of the writing does. The same character written twice differs in about half of t
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,9 +20,8 @@ from numpy.typing import NDArray
 
 from tenarai.errors import ImageError
 from tenarai.locale import _
-from tenarai.prepare.decode import decode
+from tenarai.prepare.decode import THREADS, count_pages, decode
 from tenarai.prepare.normalise import NORMALISER_VERSION, PAGE_SIDE, cut_characters, run_stages
-from tenarai.prepare.pdf import count_pages
 from tenarai.prepare.several import MORE_THAN_ONE, are_one_piece, count_characters
 from tenarai.records import Digit, PrepareResult, Unprepared
 from tenarai.settings import Settings
@@ -69,7 +67,7 @@ def prepare_images(
     groups = Groups(catalogue.groups(NORMALISER_VERSION))
     prepare = partial(_prepare, store, settings)
     num_rejected, last_said = 0, time.monotonic()
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # decoders and OpenCV release Python's lock
+    with ThreadPoolExecutor(THREADS) as pool:  # decoders and OpenCV release Python's lock
         for start in range(0, len(todo), BATCH):
             digits = groups.join(list(pool.map(prepare, todo[start : start + BATCH])))
             catalogue.put_digits(digits)

@@ -25,12 +25,12 @@ def is_pdf(data: bytes) -> bool:
 
 
 def count_pages(data: bytes) -> int:
-    """Number of pages of a PDF; 1 for all else.
+    """Number of pages of a PDF.
 
     Raises:
         ImageError: It cannot be opened, or has more than 100.
     """
-    num = int(_run(data, -1, 0)) if is_pdf(data) else 1
+    num = int(_run(data, -1, 0))
     if num > MAX_PAGES:
         raise ImageError(_("the PDF has {n} pages, more than {limit}: split it", n=num, limit=MAX_PAGES))
     return num

@@ -22,12 +22,12 @@ from typing import Any
 
 from tests import services
 from tests.collections_of_digits import fill, picture, save
-from tests.machines import Site, running_site, shorten
+from tests.machines import Site, running_site, watching
 
 TRAINING = {"recipe": "mlp", "max_epochs": 3, "folds": 2}
 VICTIMS = ("night", "training", "cpu worker", "gpu worker", "server", "database")
 LONGEST_NIGHT = 420
-LONGEST_SLOT = 600  # two minutes without a heartbeat, and five until Prefect gives up what no worker ends
+LONGEST_SLOT = 600  # two minutes without a heartbeat, one until the watchdog ends what no worker does, and a reserve
 
 
 @dataclass
@@ -218,8 +218,10 @@ def run_chaos(kills: int, seed: int, say: Callable[[str], None]) -> list[Round]:
             "TENARAI_STORE": str(home / "store"),
             "TENARAI_CATALOGUE": catalogue,
         }
-        with running_site(home / "machines", server=server, cpu=cpu, gpu={}, apart=False) as site:
-            shorten("never began", 90)  # of ten minutes, or fifty kills would take a day
+        with (
+            running_site(home / "machines", server=server, cpu=cpu, gpu={}, apart=False) as site,
+            watching(STARTING=90),  # of ten minutes, or fifty kills would take a day
+        ):
             return Chaos(home, site, database, catalogue, seed).run(kills, say)
 
 

@@ -1,4 +1,4 @@
-"""A server and two workers, each in a home and a copy of the project of its own, as on machines apart; for tests."""
+"""A server, two workers and a watchdog, each in a home and a copy of the project of its own, as if on four machines."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
+from contextvars import copy_context
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.services import end, free_port, kill, wait
 
@@ -89,7 +93,7 @@ def _read(pid: int, what: str) -> bytes:
 
 
 class Site:
-    """A server (its background services in the same process or apart), a CPU worker and a worker of the GPU pool."""
+    """A server (its background services in the same process or apart), a worker of each pool, and a watchdog."""
 
     def __init__(self, folder: Path, *, server: dict[str, str], cpu: dict[str, str], gpu: dict[str, str], apart: bool):
         self.port = free_port()
@@ -114,6 +118,8 @@ class Site:
             command = [*PREFECT, "worker", "start", "--pool", pool, "--type", "process", "--name", pool]
             quick = {"PREFECT_WORKER_QUERY_SECONDS": "2", "TF_CPP_MIN_LOG_LEVEL": "3"}
             self.machines[pool] = Machine(folder / pool, command, {**quick, **client, **env})
+        command = [sys.executable, "-m", "tenarai.cli.main", "watch"]
+        self.machines["watchdog"] = Machine(folder / "watchdog", command, client)
 
     def start(self) -> None:
         if self.server.env["PREFECT_SERVER_DATABASE_MIGRATE_ON_START"] == "False":
@@ -158,11 +164,20 @@ def running_site(folder: Path, **given: Any) -> Iterator[Site]:
         site.stop()
 
 
-def shorten(name: str, seconds: float) -> None:
-    """Let the automation in whose name this stands act after so many seconds, until automations are applied again."""
-    from tenarai.orchestration.deploy import apply_automations, read_automations
+@contextlib.contextmanager
+def watching(**seconds: float) -> Iterator[None]:
+    """Another watchdog over the site, in this process, with some of its limits shortened to so many seconds."""
+    from tenarai.orchestration import watchdog
 
-    (one,) = [automation for automation in read_automations() if name in automation.name]
-    apply_automations(
-        [one.model_copy(update={"trigger": one.trigger.model_copy(update={"within": timedelta(seconds=seconds)})})]
-    )
+    stopping = threading.Event()
+    dog = watchdog.Watchdog(lambda line: None, is_here=False)
+    thread = threading.Thread(target=copy_context().run, args=(dog.run, stopping))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, limit in seconds.items():
+            patch.setattr(watchdog, name, timedelta(seconds=limit))
+        thread.start()
+        try:
+            yield
+        finally:
+            stopping.set()
+            thread.join()

@@ -62,7 +62,7 @@ def test_the_units_start_what_exists():
     programs = {
         Path(word).name for unit in UNITS for word in re.findall(r"^ExecStart\w*=(\S+)", unit.read_text(), re.M)
     }
-    assert programs == {"prefect", "wait-for-server"}
+    assert programs == {"prefect", "python", "tenarai", "wait-for-server"}
     assert (PLACE / "systemd/wait-for-server").stat().st_mode & 0o111
     assert subprocess.run(["sh", "-n", str(PLACE / "systemd/wait-for-server")]).returncode == 0
 

@@ -1,4 +1,4 @@
-"""prefect.yaml, prefect.toml and the automations: Prefect ignores unknown keys silently, so they are checked here."""
+"""prefect.yaml and prefect.toml: Prefect ignores unknown keys silently, so they are checked here."""
 
 import inspect
 import tomllib
@@ -11,8 +11,8 @@ from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.flows import load_flow_from_entrypoint
 
 from tenarai.errors import SettingsError
-from tenarai.orchestration import FILES
-from tenarai.orchestration.deploy import apply_automations, deploy, read_automations, read_spec
+from tenarai.orchestration import FILES, watchdog
+from tenarai.orchestration.deploy import deploy, read_spec
 from tenarai.orchestration.pools import CPU_POOL, GPU_DEPLOYMENT, GPU_POOL
 from tenarai.orchestration.runs import enter_project
 from tenarai.orchestration.server import no_answer
@@ -142,51 +142,32 @@ def test_deploying_again_makes_nothing_twice_and_keeps_what_a_person_changed(pre
         clock = schedule.schedule.model_copy(update={"cron": "15 6 * * *"})
         client.update_deployment_schedule(nightly(client).id, schedule.id, active=False, schedule=clock)
         client.update_deployment(nightly(client).id, DeploymentUpdate(parameters={"force": True}))
-        for automation in read_automations():
-            client.pause_automation(client.read_automations_by_name(automation.name)[0].id)
         deploy()
         (schedule,) = nightly(client).schedules
         assert (schedule.schedule.cron, schedule.active) == ("15 6 * * *", False)
         assert nightly(client).parameters == {"force": True}
-        for automation in read_automations():
-            assert [known.enabled for known in client.read_automations_by_name(automation.name)] == [False]
 
         deploy(reset=True)
         (schedule,) = nightly(client).schedules
         assert (schedule.schedule.cron, schedule.active) == ("30 4 * * *", True)
         assert nightly(client).parameters == {}
-        for automation in read_automations():
-            assert [known.enabled for known in client.read_automations_by_name(automation.name)] == [True]
         names = [deployment.name for deployment in client.read_deployments()]
         assert all(names.count(one["name"]) == 1 for one in SPEC["deployments"])
         assert {client.read_work_pool(pool).type for pool in (CPU_POOL, GPU_POOL)} == {"process"}
 
 
-def test_the_automations_are_ones_that_prefect_takes_and_have_names_of_their_own(prefect):
-    apply_automations()
-    automations = read_automations()
-    assert len({automation.name for automation in automations}) == len(automations)
-    for automation in automations:
-        assert automation.description
-        assert automation.trigger.posture == "Proactive"  # each waits for something that does not come
-        assert set(automation.trigger.for_each) == {"prefect.resource.id"}
-
-
-def test_a_run_is_given_more_time_by_the_automation_than_by_itself():
-    hung = next(one for one in read_automations() if "hang" in one.name)
+def test_a_run_is_given_more_time_by_the_watchdog_than_by_itself():
     for deployment in SPEC["deployments"]:
-        assert flow_of(deployment).timeout_seconds < hung.trigger.within.total_seconds()
+        assert timedelta(seconds=flow_of(deployment).timeout_seconds) < watchdog.LONGEST_RUN
 
 
 def test_a_run_is_given_up_as_never_begun_when_its_slot_is_given_up():
-    stuck = next(one for one in read_automations() if "never began" in one.name)
     limits = [one["concurrency_limit"] for one in SPEC["deployments"] if "concurrency_limit" in one]
-    assert {limit["grace_period_seconds"] for limit in limits} == {stuck.trigger.within.total_seconds()}
+    assert {limit["grace_period_seconds"] for limit in limits} == {watchdog.STARTING.total_seconds()}
 
 
 def test_a_dead_run_is_noticed_after_missing_several_heartbeats():
-    dead = next(one for one in read_automations() if "heartbeat" in one.name)
-    assert dead.trigger.within >= 3 * timedelta(seconds=SETTINGS["flows"]["heartbeat_frequency"])
+    assert 3 * timedelta(seconds=SETTINGS["flows"]["heartbeat_frequency"]) <= watchdog.HEARTBEATS
 
 
 def test_a_server_that_times_out_without_a_text_is_still_reported():

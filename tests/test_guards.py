@@ -3,10 +3,10 @@
 import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 from uuid import uuid4
 
 import pytest
-from jinja2 import Environment
 
 from tenarai.errors import SourceError, StoreError, UnusualChangesError
 from tenarai.sync.names import Labels
@@ -202,19 +202,17 @@ def test_every_odd_name_at_the_top_is_named_once_with_what_to_do(tmp_path):
 # ---- what people hear of a stopped night
 
 
-def test_the_failure_notice_of_a_stopped_night_names_what_happened_and_the_setting(desk):
-    from tenarai.orchestration.notices import _failure_notice
-    from tenarai.orchestration.runs import fail_run
+def test_the_failure_notice_of_a_stopped_night_names_what_happened_and_the_setting(desk, monkeypatch):
+    from tenarai.orchestration import runs
 
     delete_most(desk)
     with pytest.raises(UnusualChangesError) as stop:
         desk.night()
-    state = fail_run(stop.value)
-    (action,) = _failure_notice(uuid4()).actions
-    environment = Environment()
-    environment.filters["ui_url"] = lambda run: "http://localhost:4200"
-    run = {"name": "Failed · 25 Nov", "state": {"name": state.name, "message": state.message}}
-    body = environment.from_string(action.body).render(flow_run=run)
+    told = []
+    monkeypatch.setattr(runs, "get_client", MagicMock())
+    monkeypatch.setattr(runs, "announce_failure", lambda run, text, language: told.append(text))
+    runs.explain_failure(None, SimpleNamespace(id=uuid4(), name="quiet-otter", tags=[]), runs.fail_run(stop.value))
+    (body,) = told
     assert "95 of 100 files vanished" in body
     assert "--accept-changes" in body
     assert "accept_changes" in body

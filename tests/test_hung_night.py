@@ -1,4 +1,4 @@
-"""Nights that hang: Prefect's automations end them, with their processes, and the next night completes."""
+"""Nights that hang: the watchdog of `tenarai watch` ends them, with their processes, and the next one completes."""
 
 import json
 import os
@@ -10,10 +10,10 @@ from contextlib import contextmanager
 import pytest
 
 from tenarai.errors import StoreBusyError
-from tenarai.orchestration.deploy import apply_automations
+from tenarai.orchestration.watchdog import ATTEMPTS
 from tenarai.store import find_store
 from tests.collections_of_digits import fill, picture, save
-from tests.machines import running_site, shorten
+from tests.machines import running_site, watching
 from tests.serving import finish, start, wait
 from tests.stand_in.people import People
 
@@ -81,40 +81,40 @@ def is_held(folder):
 
 def test_a_night_that_waits_for_ever_is_ended_and_the_next_one_completes(site):
     running, folder = site
-    shorten("end runs that hang", 20)
-    hung = night(source="drive:1WhoNeverAnswers")
+    with watching(LONGEST_RUN=20):
+        hung = night(source="drive:1WhoNeverAnswers")
     assert hung.state.is_cancelled(), hung.state
     wait(lambda: not running.machines["cpu"].runs(), 60)
-    apply_automations()
     save(folder / "digits/3/after silence.png", picture(1000))
     assert night().state.is_completed()
 
 
-def test_a_night_whose_process_is_frozen_is_ended_and_the_next_one_completes(site):
+def start_again(client):
+    """The run that the watchdog started in place of the one that lost its process; until it ends."""
+    again = wait(lambda: [run for run in client.read_flow_runs() if ATTEMPTS[0] in run.tags], 120)
+    return finish(client, max(again, key=lambda run: run.created))
+
+
+def test_a_night_whose_process_is_frozen_is_ended_and_started_again(site):
     from prefect.client.orchestration import get_client
 
     running, folder = site
-    shorten("without a heartbeat", 40)
     save(folder / "digits/3/after frost.png", picture(1001))
-    with get_client(sync_client=True) as client:
+    with get_client(sync_client=True) as client, watching(HEARTBEATS=40):
         begun = start(client, training=QUICK)
         for pid in wait(lambda: is_held(folder) and running.machines["cpu"].runs(), 120):
             os.kill(pid, signal.SIGSTOP)
         frozen = finish(client, begun)
-    assert frozen.state.is_cancelled(), frozen.state
-    wait(lambda: not running.machines["cpu"].runs(), 60)
-    apply_automations()
-    assert night().state.is_completed()
+        assert frozen.state.is_cancelled(), frozen.state
+        assert start_again(client).state.is_completed()
 
 
-def test_a_night_whose_worker_died_with_it_is_ended_and_the_next_one_completes(site):
+def test_a_night_whose_worker_died_with_it_is_ended_and_started_again(site):
     from prefect.client.orchestration import get_client
 
     running, _ = site
     machine = running.machines["cpu"]
-    shorten("without a heartbeat", 40)
-    shorten("no worker ends", 40)
-    with get_client(sync_client=True) as client:
+    with get_client(sync_client=True) as client, watching(HEARTBEATS=40, CANCELLING=40):
         begun = start(client, training=QUICK)
         wait(lambda: is_at_work(client, begun), 120)
         machine.kill()
@@ -122,6 +122,5 @@ def test_a_night_whose_worker_died_with_it_is_ended_and_the_next_one_completes(s
             os.kill(pid, signal.SIGKILL)
         machine.start()
         dead = finish(client, begun)
-    assert "its worker have died" in dead.state.message, dead.state
-    apply_automations()
-    assert night().state.is_completed()
+        assert "its worker died" in dead.state.message, dead.state
+        assert start_again(client).state.is_completed()

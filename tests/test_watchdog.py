@@ -1,20 +1,20 @@
-"""The watchdog of `tenarai up`: which runs it ends, and which nights it starts again."""
+"""The watchdog of `tenarai up` and `tenarai watch`: which runs it ends, and which nights it starts again."""
 
 import os
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+import threading
+import time
+from datetime import timedelta
 
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.states import Cancelling, Completed, Crashed, Pending, Running
+from prefect.states import Cancelled, Cancelling, Completed, Crashed, Pending, Running
 
 from tenarai.orchestration import watchdog
-from tenarai.orchestration.watchdog import ATTEMPTS, Watchdog
-
-LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
+from tenarai.orchestration.watchdog import ATTEMPTS, SILENT, Watchdog
 
 
 @flow(name="nightly")
@@ -52,8 +52,8 @@ def run_in(client, state, *, pid="", tags=(), deployment=None):
     return run.id
 
 
-def look(client, *runs):
-    Watchdog(lambda line: None).look(client)
+def look(client, *runs, is_here=True):
+    Watchdog(lambda line: None, is_here=is_here).look(client)
     return [client.read_flow_run(run).state.type.value for run in runs]
 
 
@@ -92,16 +92,57 @@ def test_a_cancelled_run_whose_worker_does_not_answer_is_ended_with_its_process(
     assert process.wait(10) == -signal.SIGKILL
 
 
-def test_a_frozen_process_is_killed_after_two_minutes(client, process, monkeypatch):
+def test_a_frozen_process_is_cancelled_and_killed_if_its_worker_does_not_end_it(client, process, monkeypatch):
     run = run_in(client, Running(), pid=process.pid)
     os.kill(process.pid, signal.SIGSTOP)
-    dog = Watchdog(lambda line: None)
-    dog.look(client)
+    assert look(client, run) == ["RUNNING"]
+    monkeypatch.setattr(watchdog, "HEARTBEATS", timedelta(0))
+    assert look(client, run) == ["CANCELLING"]
     assert process.poll() is None
-    monkeypatch.setattr(watchdog, "PATIENCE", timedelta(0))
-    dog.look(client)
+    monkeypatch.setattr(watchdog, "CANCELLING", timedelta(0))
+    assert look(client, run) == ["CRASHED"]
     assert process.wait(10) == -signal.SIGKILL
-    assert client.read_flow_run(run).state.is_running()  # its worker reports how it ended
+
+
+def test_a_run_elsewhere_that_sends_no_heartbeat_is_cancelled_and_crashed_if_no_worker_ends_it(client, monkeypatch):
+    silent, cancelled = run_in(client, Running(), pid=1), run_in(client, Cancelling(message="a person's wish"))
+    assert look(client, silent, is_here=False) == ["RUNNING"]  # it may just have begun
+    monkeypatch.setattr(watchdog, "HEARTBEATS", timedelta(0))
+    assert look(client, silent, is_here=False) == ["CANCELLING"]
+    monkeypatch.setattr(watchdog, "CANCELLING", timedelta(0))
+    assert look(client, silent, cancelled, is_here=False) == ["CRASHED", "CANCELLED"]
+
+
+def test_a_run_elsewhere_is_not_silent_because_the_server_was_away(client, monkeypatch):
+    run = run_in(client, Running())
+    monkeypatch.setattr(watchdog, "HEARTBEATS", timedelta(milliseconds=500))
+    time.sleep(0.6)
+    assert look(client, run, is_here=False) == ["RUNNING"]  # this watchdog has reached the server just now
+
+
+def test_a_run_elsewhere_that_sends_heartbeats_lives_until_it_takes_too_long(client, monkeypatch):
+    run = run_in(client, Running())
+    monkeypatch.setattr(watchdog, "HEARTBEATS", timedelta(0))
+    monkeypatch.setattr(watchdog, "_sent_heartbeat", lambda *_: True)
+    assert look(client, run, is_here=False) == ["RUNNING"]
+    monkeypatch.setattr(watchdog, "LONGEST_RUN", timedelta(0))
+    assert look(client, run, is_here=False) == ["CANCELLING"]
+
+
+def test_a_look_that_fails_is_followed_by_another(client, monkeypatch, caplog):
+    stopping, looks = threading.Event(), []
+
+    def look(dog, client):
+        looks.append(client)
+        if len(looks) == 1:
+            raise ValueError("a bug")
+        stopping.set()
+
+    monkeypatch.setattr(watchdog, "SECONDS", 0.01)
+    monkeypatch.setattr(Watchdog, "look", look)
+    Watchdog(lambda line: None).run(stopping)
+    assert len(looks) == 2
+    assert "a bug" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -109,15 +150,29 @@ def test_a_frozen_process_is_killed_after_two_minutes(client, process, monkeypat
     [((), ATTEMPTS[:1]), (ATTEMPTS[:1], ATTEMPTS), (ATTEMPTS, None)],
     ids=["first", "second", "third"],
 )
-def test_a_night_that_lost_its_process_is_started_again_twice_at_most(client, tags, again):
+@pytest.mark.parametrize(
+    "end",
+    [(Crashed(message="-9"),), (Cancelling(message=SILENT), Cancelled(message="cancelled successfully"))],
+    ids=["crashed", "frozen"],
+)
+def test_a_night_that_lost_its_process_is_started_again_twice_at_most(client, end, tags, again):
     deployment = client.create_deployment(client.create_flow(nightly), "nightly", entrypoint="flows.nightly.nightly")
-    lost = run_in(client, Crashed(), deployment=deployment, tags=tags)
     lines = []
     dog = Watchdog(lines.append)
-    dog._since = LONG_AGO
-    client.set_flow_run_state(lost, Crashed(message="-9"), force=True)
+    lost = run_in(client, Running(), deployment=deployment, tags=tags)
+    for state in end:
+        client.set_flow_run_state(lost, state, force=True)
     for _ in range(2):
         dog.look(client)
     started = [set(run.tags) for run in client.read_flow_runs() if run.state.is_scheduled()]
     assert started == ([set(again)] if again else [])
     assert sum("starting it again" in line for line in lines) == len(started)
+
+
+def test_a_night_that_a_person_cancelled_or_that_ended_before_the_watchdog_began_is_not_started_again(client):
+    deployment = client.create_deployment(client.create_flow(nightly), "nightly", entrypoint="flows.nightly.nightly")
+    run_in(client, Crashed(), deployment=deployment)
+    dog = Watchdog(lambda line: None)
+    run_in(client, Cancelled(message="a person's wish"), deployment=deployment)
+    dog.look(client)
+    assert not [run for run in client.read_flow_runs() if run.state.is_scheduled()]

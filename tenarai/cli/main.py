@@ -20,7 +20,7 @@ from tenarai.cli.labels import confirm_label, label
 from tenarai.cli.models import export, models, promote, rollback, why
 from tenarai.cli.nights import nightly, read, sheet
 from tenarai.cli.options import read_language, say
-from tenarai.cli.setup import check, connect, deploy, doctor, forget, notify, up
+from tenarai.cli.setup import check, connect, deploy, doctor, forget, notify, up, watch
 from tenarai.cli.studies import study
 from tenarai.errors import TenaraiError
 from tenarai.locale import DOMAIN, FOLDER, Message, _, translate
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SECTIONS = {
     _("Every day"): (nightly, read, label, sheet, confirm_label),
-    _("Set up"): (connect, doctor, check, forget, up, deploy, notify),
+    _("Set up"): (connect, doctor, check, forget, up, deploy, watch, notify),
     _("Models"): (models, why, rollback, promote, export),
     _("Experiments"): (study,),
 }

@@ -1,4 +1,4 @@
-"""Set up: `connect`, `doctor`, `check`, `forget`, `up`, `deploy`, `notify`."""
+"""Set up: `connect`, `doctor`, `check`, `forget`, `up`, `deploy`, `watch`, `notify`."""
 
 from __future__ import annotations
 
@@ -153,14 +153,26 @@ def up(port: int, now: bool, database: str, reset: bool) -> None:
 @click.option("--template", type=click.Path(exists=True, path_type=Path), help="Base job template of the pools, JSON.")
 @click.option("--reset", is_flag=True, help="Undo changes of schedules and parameters in the UI.")
 def deploy(pools: str, template: Path | None, reset: bool) -> None:
-    """Set up pools, deployments and automations on a server.
+    """Set up pools and deployments on a server.
 
     On the Prefect server that PREFECT_API_URL names; doing it again changes nothing.
     """
     from tenarai.orchestration.deploy import deploy as deploy_all
 
     deploy_all(pool_type=pools, template=template, reset=reset)
-    say(_("pools, deployments and automations are set up. Start a worker for each pool, or run `tenarai doctor`"))
+    say(_("pools and deployments are set up. Start `tenarai watch` and a worker for each pool; see `tenarai doctor`"))
+
+
+@click.command()
+def watch() -> None:
+    """Look after the runs of a server, until Ctrl-C.
+
+    On the Prefect server that PREFECT_API_URL names: runs without heartbeats are ended, and a night that lost its
+    process is started again. `tenarai up` does this by itself.
+    """
+    from tenarai.orchestration.watchdog import watch as watch_runs
+
+    watch_runs(say)
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""`tenarai deploy`: pools, deployments and automations on the Prefect server that `PREFECT_API_URL` names.
+"""`tenarai deploy`: pools and deployments on the Prefect server that `PREFECT_API_URL` names.
 
 Deploying again updates code and descriptions, and keeps what a person changed in the UI: schedules, default parameters
 and switches. `--reset` puts those back, too.
@@ -7,7 +7,7 @@ and switches. `--reset` puts those back, too.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyOptions
 from prefect.client.schemas.schedules import CronSchedule
-from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.utilities.asyncutils import run_coro_as_sync
@@ -33,33 +32,40 @@ from tenarai.settings import Settings
 
 
 def deploy(
-    *, pool_type: str = "process", template: Path | None = None, reset: bool = False, automations: bool = True
+    *,
+    pool_type: str = "process",
+    template: Path | None = None,
+    reset: bool = False,
+    reach: Callable[[], object] = reach_server,
 ) -> None:
-    """Make or update pools, deployments and automations.
+    """Make or update pools and deployments.
 
     Args:
         pool_type: What the workers start runs in: process, docker or kubernetes.
         template: Base job template of both pools, a JSON file. Default: Prefect's own.
         reset: Whether schedules, default parameters and switches are put back, too.
-        automations: Whether automations look after the runs; `tenarai up` has its watchdog instead.
+        reach: Called before the server is needed, such as to wait for one that starts; the slow imports come first.
 
     Raises:
         TenaraiError: No server answers, or it refuses something.
     """
-    reach_server()
-    jobs = json.loads(template.read_text(encoding="utf-8")) if template else _default_template(pool_type)
     spec = read_spec()
+    flows: list[Flow[..., Any]] = [load_flow_from_entrypoint(one["entrypoint"]) for one in spec["deployments"]]
+    jobs = json.loads(template.read_text(encoding="utf-8")) if template else _default_template(pool_type)
+    reach()
     with get_client(sync_client=True) as client:
         try:
             for pool in (CPU_POOL, GPU_POOL):
                 wanted = WorkPoolCreate(name=pool, type=pool_type, base_job_template=jobs)
                 client.create_work_pool(wanted, overwrite=True)
-            for deployment in spec["deployments"]:
-                _deploy(client, deployment, spec["pull"], reset=reset)
+            for flow, deployment in zip(flows, spec["deployments"], strict=True):
+                _deploy(client, flow, deployment, spec["pull"], reset=reset)
         except (HTTPError, PrefectHTTPStatusError) as error:
-            raise _refused(_("the Prefect server refused a deployment"), error) from error
-    if automations:
-        apply_automations(reset=reset)
+            raise TenaraiError(
+                _("the Prefect server refused a deployment"),
+                received=str(error),
+                fix=_("check PREFECT_API_URL, and that Prefect's versions are equal"),
+            ) from error
 
 
 def read_spec() -> dict[str, Any]:
@@ -68,8 +74,9 @@ def read_spec() -> dict[str, Any]:
     return found
 
 
-def _deploy(client: SyncPrefectClient, spec: dict[str, Any], pull: list[dict[str, Any]], *, reset: bool) -> None:
-    flow: Flow[..., Any] = load_flow_from_entrypoint(spec["entrypoint"])
+def _deploy(
+    client: SyncPrefectClient, flow: Flow[..., Any], spec: dict[str, Any], pull: list[dict[str, Any]], *, reset: bool
+) -> None:
     limit = spec.get("concurrency_limit", {})
     always: dict[str, Any] = {
         "version": version("tenarai"),
@@ -120,45 +127,3 @@ def _default_template(pool_type: str) -> dict[str, Any]:
 
     found: dict[str, Any] | None = run_coro_as_sync(find_template(pool_type))
     return found or {}
-
-
-def apply_automations(automations: Sequence[AutomationCore] = (), *, reset: bool = False) -> None:
-    """Make each automation, or update the one of its name; those switched off in the UI stay off.
-
-    Args:
-        automations: Default: those of automations.yaml. `triggers:` in prefect.yaml would be tidier, but can only start
-            a deployment, never change a run's state.
-        reset: Whether the switches are put back, too.
-
-    Raises:
-        TenaraiError: The server does not answer, or refuses one.
-    """
-    with get_client(sync_client=True) as client:
-        try:
-            for automation in automations or read_automations():
-                known = client.read_automations_by_name(automation.name)
-                if not known:
-                    client.create_automation(automation)
-                elif reset or _differs(known[0], automation):  # else keep what it has counted so far
-                    enabled = automation.enabled if reset else known[0].enabled
-                    client.update_automation(known[0].id, automation.model_copy(update={"enabled": enabled}))
-        except (HTTPError, PrefectHTTPStatusError) as error:
-            raise _refused(_("the Prefect server refused an automation"), error) from error
-
-
-def _differs(known: AutomationCore, wanted: AutomationCore) -> bool:
-    of_the_server: Any = {"id": True, "enabled": True, "trigger": {"id"}}
-    mine = type(wanted).model_validate(known.model_dump(mode="json"))
-    return mine.model_dump(exclude=of_the_server) != wanted.model_dump(exclude=of_the_server)
-
-
-def read_automations() -> list[AutomationCore]:
-    """The automations of automations.yaml, as Prefect's own records."""
-    found = yaml.safe_load((FILES / "automations.yaml").read_text(encoding="utf-8"))
-    return [AutomationCore.model_validate(one) for one in found]
-
-
-def _refused(what: str, error: Exception) -> TenaraiError:
-    return TenaraiError(
-        what, received=str(error), fix=_("check PREFECT_API_URL, and that Prefect's versions are equal")
-    )

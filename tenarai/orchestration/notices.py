@@ -1,7 +1,7 @@
 """Notices: `tenarai notify URL…` keeps the addresses, and nights send word to them.
 
-A night sends its own notices, with the summary picture. That a night failed is reported by the server's automation,
-since a night that died cannot send anything. Every address that Apprise knows will do: ntfy, Telegram, mail, Slack, ….
+A night sends its own notices, with the summary picture; the worker or the watchdog sends that of a night that died.
+Every address that Apprise knows will do: ntfy, Telegram, mail, Slack, ….
 """
 
 from __future__ import annotations
@@ -13,29 +13,26 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from uuid import UUID
 
 from apprise import Apprise
 from httpx import HTTPError
 from prefect.blocks.notifications import SlackWebhook
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
 from prefect.events import emit_event
-from prefect.events.actions import SendNotification
-from prefect.events.schemas.automations import AutomationCore, CompoundTrigger, EventTrigger
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.runtime import flow_run
+from prefect.utilities.urls import url_for
 from prefect.variables import Variable
 
 from tenarai.errors import SettingsError
 from tenarai.locale import _, translate
 from tenarai.orchestration import KINDS
-from tenarai.orchestration.deploy import apply_automations
 from tenarai.records import NightReport
 
 log = logging.getLogger("tenarai.night")
 BLOCK = "tenarai-notices"
 VARIABLE = "tenarai_notices"
-AUTOMATION = "tenarai notice: failed"
 WEEK = timedelta(days=7)
 
 
@@ -80,13 +77,31 @@ def announce_expiry(credentials: str, now: datetime, language: str) -> None:
         announce("token", translate(subject, language), translate(advice, language))
 
 
+def announce_failure(run: FlowRun, text: str, language: str) -> None:
+    """Send the notice of a night that failed or crashed. A person starts the other flows, and sees how they end.
+
+    Args:
+        run: The run of any flow.
+        text: What happened, and what to do.
+        language: en or ja.
+    """
+    with get_client(sync_client=True) as client:
+        flow = client.read_flow(run.flow_id)
+    if flow.name == "nightly":
+        _send("failed", translate(_("the night failed"), language), f"{text}\n{url_for(run)}")
+
+
 def announce(kind: str, subject: str, body: str, picture: bytes = b"") -> None:
+    """Send a notice of the current run; outside a run there is no server that knows where to send it."""
+    if flow_run.id:
+        _send(kind, subject, body, picture)
+
+
+def _send(kind: str, subject: str, body: str, picture: bytes = b"") -> None:
     """Send the event `tenarai.<kind>`, for automations of your own, and a notice if it was asked for.
 
-    Outside a run there is no server that knows where to send it. A notice that does not arrive never fails a night.
+    A notice that does not arrive never fails a night.
     """
-    if not flow_run.id:
-        return
     subject = f"Tenarai: {subject}"
     resource = {"prefect.resource.id": "tenarai.nightly", "prefect.resource.name": "Tenarai"}
     emit_event(f"tenarai.{kind}", resource=resource, payload={"subject": subject, "body": body})
@@ -146,12 +161,9 @@ def set_up_notices(addresses: Sequence[str], kinds: Collection[str]) -> None:
                 expected=_("an address of Apprise, such as ntfy://my-topic or mailto://user:password@example.org"),
                 fix=_("look it up at https://appriseit.com/services"),
             )
-    remove_notices()
     # Prefect's server has no block for Apprise in general, but its Slack block passes any address on to Apprise
-    block_id = UUID(str(SlackWebhook(url=" ".join(map(as_text, addresses))).save(BLOCK, overwrite=True)))
+    SlackWebhook(url=" ".join(map(as_text, addresses))).save(BLOCK, overwrite=True)
     Variable.set(VARIABLE, [kind for kind in KINDS if kind in kinds], overwrite=True)
-    if "failed" in kinds:
-        apply_automations([_failure_notice(block_id)])
 
 
 def as_text(address: str) -> str:
@@ -162,9 +174,6 @@ def as_text(address: str) -> str:
 def remove_notices() -> None:
     """Send no notices any more."""
     Variable.unset(VARIABLE)
-    with get_client(sync_client=True) as client:
-        for known in client.read_automations_by_name(AUTOMATION):
-            client.delete_automation(known.id)
 
 
 def try_notices(language: str) -> bool:
@@ -182,28 +191,3 @@ def _apprise() -> Apprise:
     except (ValueError, HTTPError, PrefectHTTPStatusError) as error:
         log.warning("%s", error)
     return sender
-
-
-def _failure_notice(block_id: UUID) -> AutomationCore:
-    """For a night that failed, or that an automation ended; a person who cancels one knows it."""
-    mine = {"prefect.resource.role": "flow", "prefect.resource.name": "nightly"}
-    failed = ["prefect.flow-run.Failed", "prefect.flow-run.Crashed", "prefect.flow-run.TimedOut"]
-    by_automation = {"prefect.state-message": "Cancelled by Automation*"}
-    triggers = [_trigger(failed, mine, {}), _trigger(["prefect.flow-run.Cancelling"], mine, by_automation)]
-    return AutomationCore(
-        name=AUTOMATION,
-        description="Made by `tenarai notify`.",
-        trigger=CompoundTrigger(require="any", triggers=triggers, within=None),
-        actions=[
-            SendNotification(
-                block_document_id=block_id,
-                subject="Tenarai: {{ flow_run.state.name }}",
-                body="{{ flow_run.name }}: {{ flow_run.state.message }}\n{{ flow_run|ui_url }}",
-            )
-        ],
-    )
-
-
-def _trigger(events: list[str], related: dict[str, str], match: dict[str, str]) -> EventTrigger:
-    spec = {"expect": events, "match": match, "match_related": related, "posture": "Reactive", "threshold": 1}
-    return EventTrigger.model_validate({**spec, "within": 0})

@@ -24,6 +24,7 @@ from prefect.states import Cancelling
 from tenarai.errors import TrainingError
 from tenarai.locale import _
 from tenarai.orchestration.artifacts import SECONDS_BETWEEN_LINES, LiveArtifact, read_artifact
+from tenarai.orchestration.watchdog import lost_its_process
 
 log = logging.getLogger("tenarai.night")
 CPU_POOL = "cpu"
@@ -70,14 +71,15 @@ def train_on_gpu_pool(model: str, parameters: dict[str, Any]) -> Order:
     """
     note = ""
     for attempt in range(1, ATTEMPTS + 1):
-        state = _wait_for(_order(model, parameters, attempt))
+        run_id = _order(model, parameters, attempt)
+        state = _wait_for(run_id)
         if state is not None and state.is_completed():
             return Order(True, note)
         if state is None or not state.is_final():
             return Order(
                 False, _("no GPU worker started {model} within {n} minutes", model=model, n=START_SECONDS // 60)
             )
-        if not _worker_died(state):
+        if not _worker_died(run_id, state):
             raise TrainingError(
                 _("the GPU worker could not train {model}", model=model),
                 received=f"{state.name}: {state.message}",
@@ -85,11 +87,6 @@ def train_on_gpu_pool(model: str, parameters: dict[str, Any]) -> Order:
             )
         note = _("the GPU worker died while it trained {model}", model=model)
     return Order(False, note)
-
-
-def _worker_died(state: State[Any]) -> bool:
-    """Whether a run ended because its process or its worker did, as the worker or an automation found out."""
-    return state.is_crashed() or (state.is_cancelled() and "Automation" in (state.message or ""))
 
 
 def _order(model: str, parameters: dict[str, Any], attempt: int) -> UUID:
@@ -136,6 +133,11 @@ def _wait_for(run_id: UUID) -> State[Any] | None:
         received=(state and state.name) or "",
         fix=_("lower the largest number of epochs, or give the worker a faster machine"),
     )
+
+
+def _worker_died(run_id: UUID, state: State[Any]) -> bool:
+    with get_client(sync_client=True) as client:
+        return lost_its_process(client, run_id, state)
 
 
 def _read_state(run_id: UUID) -> State[Any] | None:

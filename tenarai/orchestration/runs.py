@@ -24,6 +24,7 @@ from pydantic import SecretStr
 
 from tenarai.errors import CredentialsError, SettingsError, TenaraiError
 from tenarai.locale import _, translate
+from tenarai.orchestration.notices import announce_failure
 from tenarai.report.markdown import escape
 from tenarai.settings import Settings, read_settings
 
@@ -101,7 +102,10 @@ def fail_run(error: TenaraiError) -> State[Any]:
 
 
 def explain_failure(flow: Flow[..., Any] | None, flow_run: FlowRun, state: State[Any]) -> None:
-    """Hook of a run that failed or crashed: name it after that, and publish what happened and what to do."""
+    """Hook of a run that failed or crashed: name it after that, and publish what happened and what to do.
+
+    The watchdog calls it for a run that died, since its worker may have died, too.
+    """
     language = _language()
     found = getattr(state.data, "result", state.data)  # Prefect wraps what a state holds
     error = found if isinstance(found, TenaraiError) else None
@@ -117,22 +121,19 @@ def explain_failure(flow: Flow[..., Any] | None, flow_run: FlowRun, state: State
         _("Received"): error.received if error else "",
         _("What to do"): fix,
     }
-    parts = [
-        f"## {translate(title, language)}\n\n{escape(translate(text, language))}"
-        for title, text in sections.items()
-        if text
-    ]
+    said = {translate(title, language): translate(text, language) for title, text in sections.items() if text}
     with get_client(sync_client=True) as client:
         client.create_artifact(
             ArtifactCreate(
                 key="what-to-do",
                 type="markdown",
                 description=escape(translate(fix, language)),  # a card in the list shows this much
-                data="\n\n".join(parts),
+                data="\n\n".join(f"## {title}\n\n{escape(text)}" for title, text in said.items()),
                 flow_run_id=flow_run.id,
             )
         )
     _name(flow_run.id, flow_run.name, flow_run.tags, STATES.get(state.name or "", state.name or ""), datetime.now())
+    announce_failure(flow_run, "\n".join(said.values()), language)
 
 
 def _name(run: UUID, name: str, tags: Iterable[str], title: str, moment: datetime) -> None:

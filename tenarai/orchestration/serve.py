@@ -1,4 +1,4 @@
-"""Prefect's own command, with two changes to its SQLite: `tenarai up` starts its server with this module.
+"""Prefect's own command, with two changes to its SQLite. `tenarai up` and the unit of systemd start the server with it.
 
 * Transactions take the write lock when they begin, and so wait their turn. Prefect begins them deferred: one that
   reads, and writes after another one has written, fails at once with "database is locked", whatever the busy timeout

@@ -76,10 +76,13 @@ def _unusable(file: Path, received: str) -> SettingsError:
     )
 
 
-def reach_server() -> None:
+def reach_server() -> str:
     """Make sure that a server is named, answers, and accepts the password.
 
     Without an address Prefect would start a server for this command alone, and lose what is set up there.
+
+    Returns:
+        Its address.
 
     Raises:
         SettingsError: No server is named.
@@ -102,6 +105,7 @@ def reach_server() -> None:
             client.read_work_pools(limit=1)
         except (HTTPError, PrefectHTTPStatusError) as error:
             raise no_answer(url, error) from error
+    return url
 
 
 def no_answer(url: str, error: Exception) -> TenaraiError:

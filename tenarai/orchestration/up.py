@@ -17,6 +17,7 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,9 +146,7 @@ def run_up(*, port: int, start_now: bool = False, database: str = "", reset: boo
             from tenarai.orchestration.deploy import deploy  # while the server starts, too
             from tenarai.orchestration.watchdog import Watchdog
 
-            _wait_for(f"{url}/api", server)
-            say(_("making pools and deployments …"))
-            deploy(reset=reset, automations=False)
+            deploy(reset=reset, reach=partial(_wait_for, f"{url}/api", server))
             workers.start()
             address = home / ADDRESS
             stack.callback(address.unlink, missing_ok=True)

@@ -214,6 +214,17 @@ def test_characters_that_cannot_be_told_apart_are_refused_once_and_never_trained
     assert folder.night().num_cut == 0
 
 
+def test_a_six_in_two_pieces_is_one_sample_and_unsure_and_two_digits_in_a_column_are_two(folder):
+    page = np.full((220, 200), 235, np.uint8)
+    cv2.line(page, (74, 88), (66, 104), 40, 12, cv2.LINE_AA)
+    cv2.circle(page, (82, 142), 16, 40, 12, cv2.LINE_AA)
+    folder.put("digits/6/pieces.png", page)
+    folder.put("digits/4/two.png", write(*([number] for number in numbers_of("4", 2))))
+    folder.night()
+    assert folder.paths() == ["digits/4/two.png (character 1)", "digits/4/two.png (character 2)", "digits/6/pieces.png"]
+    assert folder.catalogue.digits(NORMALISER_VERSION)[folder.samples()[-1].sha256].doubt == MORE
+
+
 def test_a_night_that_was_killed_between_preparing_and_cutting_is_completed(folder, row):
     folder.put("digits/4/row.png", row)
     open_source(folder.settings).sync(folder.store, folder.catalogue, "r0")

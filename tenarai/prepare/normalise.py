@@ -42,7 +42,7 @@ from tenarai.prepare.ink import (
 from tenarai.prepare.layout import lay_out
 from tenarai.prepare.lines import heal_crossings, remove_lines
 from tenarai.prepare.order import percentile
-from tenarai.prepare.several import MORE_THAN_ONE, find_characters
+from tenarai.prepare.several import MORE_THAN_ONE, find_characters, is_broken
 from tenarai.prepare.surroundings import crop_page, drop_enclosures, drop_underlines
 
 NORMALISER_VERSION = 3
@@ -159,6 +159,8 @@ def _look(page: NDArray[np.uint8], dark_ink: bool, one_piece: bool) -> Stages | 
         chosen = np.logical_or.reduce([chosen, *characters]) & mask
     elif len(characters) > 1:
         doubt = MORE_THAN_ONE
+    if one_piece and is_broken(characters, chosen):  # unsure, and not to be cut
+        characters = []
     num = max(1, len(characters))
     return Stages(page, dark_ink, ink, cleaned, mask, chosen, lay_out(within, chosen), doubt, num)
 

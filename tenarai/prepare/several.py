@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import cv2
 import numpy as np
@@ -67,6 +67,19 @@ def find_characters(parts: Parts, ink: Float) -> list[Mask]:
     usual = heights[int(0.7 * len(heights))]
     alike = [(box, group) for box, group in fit if LOWEST * usual < box[3] < 2.2 * usual]
     return [parts.select(np.isin(np.arange(count - 1), group)) for _, group in _in_reading_order(alike)]
+
+
+def is_broken(characters: Sequence[Mask], chosen: Mask) -> bool:
+    """Whether what looks like two characters, one above the other, is one with a gap: so near that both were chosen.
+
+    Args:
+        characters: From `find_characters`.
+        chosen: (H, W) bool, the main character, from `choose_character`.
+    """
+    if len(characters) != 2 or not all((mask & chosen).any() for mask in characters):
+        return False
+    first, second = (np.array(cv2.boundingRect(mask.view(np.uint8)), dtype=np.float64) for mask in characters)
+    return bool(overlaps(first, second)[0] > 0.5 * min(first[2], second[2]))
 
 
 def _group(order: list[int], boxes: Box) -> list[list[int]]:

@@ -82,6 +82,11 @@ def test_every_setting_that_a_text_names_exists():
             assert setting.lower() in Settings.model_fields, (name, setting)
 
 
+def test_every_setting_is_in_the_docs():
+    text = (PROJECT / "docs/commands.md").read_text(encoding="utf-8")
+    assert not [name for name in Settings.model_fields if f"`TENARAI_{name.upper()}`" not in text]
+
+
 def test_every_dependency_is_locked_with_hashes_once_and_no_registry_is_named():
     locks = [(PROJECT / name).read_text() for name in ("requirements.lock", "requirements-dev.lock")]
     running, on_top = ({*re.findall(r"^([a-z0-9-]+)==\S+", lock, re.M)} for lock in locks)

@@ -88,6 +88,7 @@ def test_after_a_power_cut_at_any_moment_the_next_night_completes(collection, tm
     monkeypatch.undo()
     moments = [(what, copy) for what, copy in camera.copies if copy]
     assert len(moments) > 30
+    print(f"{len(moments)} moments of two nights")  # pytest -rP
     for number, (what, copy) in enumerate(moments):
         before = history(open_store(str(copy)))
         reported = sorted(path.parent.name for path in copy.glob("reports/*/report.json"))

@@ -12,14 +12,14 @@ from sklearn.datasets import load_digits
 
 from tenarai.model.bundle import load_base
 from tenarai.prepare import NORMALISER_VERSION, normalise
-from tenarai.sample import draw, draw_page
+from tenarai.sample import draw
 
 
 def main() -> None:
     bunch, digits = load_digits(), []
     for number, image in enumerate(bunch.images):
         rng = np.random.default_rng([7, number])
-        digits.append(normalise(draw(image, draw_page(number, rng), rng)))
+        digits.append(normalise(draw(image, number, rng)))
     base = load_base(normaliser=NORMALISER_VERSION)
     probabilities = base.predict(np.stack(digits))
     right, sure = probabilities.argmax(axis=1) == bunch.target, probabilities.max(axis=1) >= base.info.unsure_below

@@ -32,7 +32,7 @@ from tenarai.evaluate.promotions import history, read_looks
 from tenarai.model.bundle import load_info
 from tenarai.prepare import count_pages, decode, normalise
 from tenarai.prepare.pdf import render_page
-from tenarai.sample import draw, draw_page
+from tenarai.sample import draw
 from tenarai.settings import Settings
 from tenarai.sheets.cut import cut_cells
 from tenarai.sheets.find import find_sheet
@@ -83,7 +83,7 @@ def save(picture: np.ndarray, kind: str) -> bytes:
 def pictures(rng: np.random.Generator) -> Iterator[tuple[list[bytes], Run]]:
     pillow_heif.register_heif_opener()
     digits = load_digits().images
-    seeds = [save(draw(digits[n], draw_page(n, rng), rng), kind) for n, kind in enumerate(FORMATS * 3)]
+    seeds = [save(draw(digits[n], n, rng), kind) for n, kind in enumerate(FORMATS * 3)]
     yield seeds, lambda data: normalise(decode(data, max_pixels=4_000_000))
 
 
@@ -100,7 +100,7 @@ def sheets(rng: np.random.Generator) -> Iterator[tuple[list[bytes], Run]]:
 
 @contextmanager
 def pdf(rng: np.random.Generator) -> Iterator[tuple[list[bytes], Run]]:
-    page = draw(load_digits().images[4], draw_page(1, rng), rng)
+    page = draw(load_digits().images[4], 1, rng)
     seeds = [draw_sheet_now(Settings(), labels=["4"]), save(page, "PDF")]
     yield seeds, lambda data: (count_pages(data), decode(data))
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from benchmarks.base.score import Writer, load_writers
 from tenarai.dataset import TrainingSet
-from tenarai.model.recipes import EPOCHS_WITHOUT_SPLIT, Rows, TransferFitter
+from tenarai.model import EPOCHS_WITHOUT_SPLIT
+from tenarai.model.recipes import Rows, TransferFitter
 from tenarai.prepare import NORMALISER_VERSION
 
 WAYS = ("fresh from the base", "from the champion on", "averaged with the champion")

@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.base.score import load_writers
+from tenarai.model import EPOCHS_WITHOUT_SPLIT
 from tenarai.model.augment import GENTLE, augment, one_hot
 from tenarai.model.bundle import load_base
 from tenarai.model.networks import HEAD, take_convolutions
-from tenarai.model.recipes import EPOCHS_WITHOUT_SPLIT, TransferFitter, balance
+from tenarai.model.recipes import TransferFitter, balance
 from tenarai.prepare import NORMALISER_VERSION, normalise
 
 Floats = NDArray[np.float32]

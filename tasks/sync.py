@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from functools import reduce
 from typing import Any
 
 from prefect import task
@@ -12,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from tenarai.catalogue.repair import fetch_again, find_bad_originals
 from tenarai.errors import TenaraiError
 from tenarai.evaluate.predictions import known_labels
-from tenarai.locale import Message, _, plural
+from tenarai.locale import Message, _, join, plural
 from tenarai.night import Night
 from tenarai.records import SyncResult
 from tenarai.sync import open_source
@@ -61,6 +60,5 @@ def _summarise(result: SyncResult) -> Message:
         (result.num_back, _("{n} back", n=result.num_back)),
         (result.num_rejected, _("{n} rejected", n=result.num_rejected)),
     ]
-    changes = [text for number, text in counts if number] or [_("nothing new")]
-    joined = reduce(lambda first, rest: _("{first}, {rest}", first=first, rest=rest), changes)
-    return plural("{n} file: {changes}", "{n} files: {changes}", result.num_seen, changes=joined)
+    changes = join([text for number, text in counts if number] or [_("nothing new")])
+    return plural("{n} file: {changes}", "{n} files: {changes}", result.num_seen, changes=changes)

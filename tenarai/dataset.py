@@ -13,7 +13,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any
 
@@ -34,7 +34,7 @@ COLUMNS = ("targets", "splits", "groups", "sha256")
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """The images that a model is trained on, and those of the regression set, which it only reads.
+    """The images that a model is trained on.
 
     Attributes:
         pixels: (N, 28, 28) uint8, ink 255 on paper 0.
@@ -42,7 +42,6 @@ class TrainingSet:
         groups: (N,) str, near-duplicate groups; a group never lies in two folds.
         labels: Class names.
         normaliser: Version of the normaliser that made the pixels.
-        regression: (M, 28, 28) uint8, the regression set. Default: none.
         snapshot: Id of the snapshot. Default: none.
     """
 
@@ -51,7 +50,6 @@ class TrainingSet:
     groups: NDArray[np.str_]
     labels: tuple[str, ...]
     normaliser: int
-    regression: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 28, 28), np.uint8))
     snapshot: str = ""
 
 
@@ -95,9 +93,8 @@ class Snapshot(Manifest):
     def training_set(self) -> TrainingSet:
         """Copies of what training needs, so that the snapshot's own arrays can be freed."""
         rows, info = self.rows(TRAIN), self.info
-        regression = self.pixels[self.rows(REGRESSION)]
         return TrainingSet(
-            self.pixels[rows], self.targets[rows], self.groups[rows], info.labels, info.normaliser, regression, info.id
+            self.pixels[rows], self.targets[rows], self.groups[rows], info.labels, info.normaliser, info.id
         )
 
 

@@ -19,6 +19,9 @@ Every message says what happened, what was expected, what was received, and how 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from tenarai.locale import _, translate
 
 
@@ -108,3 +111,21 @@ class NormaliserMismatch(ModelError):
 
 class TrainingError(TenaraiError):
     """The training was stopped or gave no usable model."""
+
+
+@contextmanager
+def writing(path: object, *, fix: str) -> Iterator[None]:
+    """Report what goes wrong while a file is written that a person asked for.
+
+    Args:
+        path: Where to.
+        fix: What to do about it.
+
+    Raises:
+        SettingsError: It cannot be written there.
+    """
+    try:
+        yield
+    except OSError as error:
+        what, why = _("{path} cannot be written", path=path), error.strerror or str(error)
+        raise SettingsError(what, received=why, fix=fix) from error

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,30 +22,6 @@ from tenarai.locale import _
 
 NUM_LABELLED = 20  # for each of the ten digits
 NUM_INBOX = 6
-
-
-@dataclass(frozen=True)
-class Page:
-    """How one digit is put on paper.
-
-    Attributes:
-        side: Height of the picture in pixels; `ratio` its width by its height.
-        ink, paper: RGB, 0 to 255.
-        place: Where the middle of the digit lies, as shares of the picture's height and width.
-        size: Height of the digit as a share of the picture's.
-        light: How much darker the darkest corner is, 0 to 1; `angle` where it lies, in radians.
-        grain: Standard deviation of the paper's grain, in grey levels.
-    """
-
-    side: int
-    ratio: float
-    ink: tuple[float, float, float]
-    paper: tuple[float, float, float]
-    place: tuple[float, float]
-    size: float
-    light: float
-    angle: float
-    grain: float
 
 
 def make_sample(folder: Path, *, seed: int = 0) -> None:
@@ -107,7 +82,7 @@ def _name(count: int) -> str:
 
 def _save(folder: Path, name: str, digit: NDArray[np.float64], count: int, rng: np.random.Generator) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    picture = draw(digit, draw_page(count, rng), rng)
+    picture = draw(digit, count, rng)
     if folder.name == "5" and count == 3:
         (folder / f"{name}.heic").write_bytes(_encode(picture, "HEIF"))
     elif folder.name == "7" and count == 4:
@@ -119,56 +94,39 @@ def _save(folder: Path, name: str, digit: NDArray[np.float64], count: int, rng: 
         (folder / f"{name}.jpg").write_bytes(_encode(picture, "JPEG"))
 
 
-def draw_page(count: int, rng: np.random.Generator) -> Page:
-    """Pen, paper and light for the `count`-th picture: mostly pen on paper; every sixth light on dark, as in dark mode.
+def draw(digit: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw an 8 × 8 count of ink as pen on paper; pen, paper, light, size and place vary.
 
     Args:
-        count: Number of the picture; decides between paper and dark mode.
+        digit: (8, 8) float64, 0 to 16.
+        count: Number of the picture; every sixth is light on dark, as in dark mode.
         rng: Source of all else.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
     """
     dark_mode = count % 6 == 5
     paper = rng.uniform(18, 45) if dark_mode else rng.uniform(205, 250)
     tint = rng.uniform(-9, 9, 3)
     blue_pen = rng.random() < 0.4
-    ink = rng.uniform(205, 250, 3) if dark_mode else np.array([35, 45, 135]) if blue_pen else rng.uniform(15, 70, 3)
-    return Page(
-        side=int(rng.choice([96, 140, 220, 360, 520])),
-        ratio=float(rng.uniform(0.8, 1.35)),
-        ink=tuple(float(v) for v in ink),  # type: ignore[arg-type]
-        paper=tuple(float(v) for v in np.clip(paper + tint, 0, 255)),  # type: ignore[arg-type]
-        place=(float(rng.uniform(0.4, 0.6)), float(rng.uniform(0.38, 0.62))),
-        size=float(rng.uniform(0.4, 0.66)),
-        light=0.0 if dark_mode else float(rng.uniform(0, 0.45)),
-        angle=float(rng.uniform(0, 2 * np.pi)),
-        grain=float(rng.uniform(0.5, 3.5)),
-    )
-
-
-def draw(digit: NDArray[np.float64], page: Page, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Draw an 8 × 8 count of ink as pen on paper.
-
-    Args:
-        digit: (8, 8) float64, 0 to 16.
-        page: Pen, paper and light.
-        rng: Source of the paper's grain.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
-    """
-    high, wide = page.side, round(page.side * page.ratio)
-    ink = cv2.resize(
-        _smooth(digit), (round(page.size * high * 0.86), round(page.size * high)), interpolation=cv2.INTER_AREA
-    )
-    top = int(np.clip(page.place[0] * high - ink.shape[0] / 2, 2, high - ink.shape[0] - 2))
-    left = int(np.clip(page.place[1] * wide - ink.shape[1] / 2, 2, max(2, wide - ink.shape[1] - 2)))
+    pen = rng.uniform(205, 250, 3) if dark_mode else np.array([35, 45, 135]) if blue_pen else rng.uniform(15, 70, 3)
+    high = int(rng.choice([96, 140, 220, 360, 520]))
+    wide = round(high * rng.uniform(0.8, 1.35))
+    middle = rng.uniform(0.4, 0.6) * high, rng.uniform(0.38, 0.62) * wide
+    size = rng.uniform(0.4, 0.66) * high
+    shade, angle = 0.0 if dark_mode else rng.uniform(0, 0.45), rng.uniform(0, 2 * np.pi)
+    grain = rng.uniform(0.5, 3.5)  # of the paper, standard deviation in grey levels
+    ink = cv2.resize(_smooth(digit), (round(size * 0.86), round(size)), interpolation=cv2.INTER_AREA)
+    top = int(np.clip(middle[0] - ink.shape[0] / 2, 2, high - ink.shape[0] - 2))
+    left = int(np.clip(middle[1] - ink.shape[1] / 2, 2, max(2, wide - ink.shape[1] - 2)))
     cover = np.zeros((high, max(wide, left + ink.shape[1] + 2)), dtype=np.float32)
     cover[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
     y, x = np.mgrid[0 : cover.shape[0], 0 : cover.shape[1]].astype(np.float32)
-    slope = np.cos(page.angle) * x / cover.shape[1] + np.sin(page.angle) * y / cover.shape[0]
+    slope = np.cos(angle) * x / cover.shape[1] + np.sin(angle) * y / cover.shape[0]
     slope = (slope - slope.min()) / max(float(np.ptp(slope)), 1e-6)
-    light = 1 - page.light * np.expand_dims(slope, -1)
-    picture = (np.array(page.paper) * (1 - cover[..., None]) + np.array(page.ink) * cover[..., None]) * light
-    picture = picture + np.expand_dims(rng.normal(0, page.grain, cover.shape), -1)
+    light = 1 - shade * np.expand_dims(slope, -1)
+    picture = (np.clip(paper + tint, 0, 255) * (1 - cover[..., None]) + pen * cover[..., None]) * light
+    picture = picture + np.expand_dims(rng.normal(0, grain, cover.shape), -1)
     return np.asarray(np.clip(picture, 0, 255), dtype=np.uint8)
 
 
@@ -199,8 +157,7 @@ def _add_unusable(folder: Path, rng: np.random.Generator) -> None:
     """The four kinds of file that every real folder has sooner or later."""
     (folder / "1" / "empty.png").write_bytes(b"")
     (folder / "2" / "notes.png").write_text("Shopping: rice, tea, a better pen.\n", encoding="utf-8")
-    page = draw_page(0, rng)
-    blank = draw(np.zeros((8, 8)), page, rng)
+    blank = draw(np.zeros((8, 8)), 0, rng)
     whole = _encode(rng.integers(0, 255, (240, 240, 3), dtype=np.uint8), "JPEG")
     (folder / "3" / "broken-upload.jpg").write_bytes(whole[: len(whole) // 3])
     (folder / "8" / "blank-page.jpg").write_bytes(_encode(blank, "JPEG"))

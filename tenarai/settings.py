@@ -220,7 +220,7 @@ class StudySettings(_Form):
         "images are worth; switches: what normaliser and augmentation are worth.",
     )
     epochs: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(
-        (5, 40), min_length=1, max_length=8, title="Epochs", description="Fixed numbers of epochs to compare."
+        (5, 40), min_length=1, title="Epochs", description="Fixed numbers of epochs to compare."
     )
     recipes: tuple[Literal["mlp", "cnn", "transfer"], ...] = Field(
         ("mlp", "cnn", "transfer"), min_length=1, title="Recipes", description="What is trained."

@@ -139,12 +139,12 @@ def busy_night(**given):
             "doubling": Doubling(118, 243, Score.of(57, 60), Score.of(59, 60)),
             "fresh": Score.of(21, 23),
             "regression": (
-                _hard(1, "7", "7", "still misread", CaseStory("relapsed", "20261122-020000-0000", "m-c", 1, 5)),
-                _hard(2, "9", "2", "fixed", CaseStory("fixed", RUN, "m-e", 5, 5)),
-                _hard(3, "5", "3", "fixed", CaseStory("fixed", RUN, "m-e", 4, 5)),
-                _hard(4, "9", "9", "still misread", CaseStory("open", "20261119-020000-0000", "m-a", 0, 5)),
+                _hard(1, "7", "7", "still misread", CaseStory("relapsed", "20261122-020000-0000", "m-c")),
+                _hard(2, "9", "2", "fixed", CaseStory("fixed", RUN, "m-e")),
+                _hard(3, "5", "3", "fixed", CaseStory("fixed", RUN, "m-e")),
+                _hard(4, "9", "9", "still misread", CaseStory("open", "20261119-020000-0000", "m-a")),
                 *(
-                    _hard(n, _label(n), _label(n), "read", CaseStory("fixed", "20261120-020000-0000", "m-a", 5, 5))
+                    _hard(n, _label(n), _label(n), "read", CaseStory("fixed", "20261120-020000-0000", "m-a"))
                     for n in range(5, 15)
                 ),
             ),

@@ -17,7 +17,7 @@ from tenarai.dataset import TrainingSet
 from tenarai.errors import ModelError, SettingsError
 from tenarai.model import export
 from tenarai.model.bundle import TOLERANCE, LoadedModel, load_base
-from tenarai.model.export import FORMATS, export_model
+from tenarai.model.export import export_model
 from tenarai.model.networks import build_cnn, build_head, build_mlp, build_transfer, take_convolutions
 from tenarai.model.track import EpochLog, MLflowRun, TensorBoardLog, open_trackers
 from tenarai.model.train import train_model
@@ -25,6 +25,8 @@ from tenarai.prepare import NORMALISER_VERSION, normalise
 from tenarai.records import ModelInfo
 from tenarai.settings import Settings, TrainingSettings
 from tests.collections_of_digits import picture, real_digits
+
+FORMATS = ("litert", "onnx", "saved_model")
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -113,7 +113,7 @@ def test_a_file_is_on_the_disk_before_its_name_and_its_name_before_the_next_writ
         return replace(self, target)
 
     store = open_store(str(tmp_path / "store"))
-    monkeypatch.setattr("tenarai.store.store.os.fsync", note_fsync)
+    monkeypatch.setattr("tenarai.store.os.fsync", note_fsync)
     monkeypatch.setattr(Path, "replace", note_replace)
     sha256 = store.put_original(b"ink")
     store.write(b"{}", "reports", "r", "report.json")

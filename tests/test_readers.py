@@ -21,8 +21,8 @@ from tenarai.prepare import NORMALISER_VERSION
 from tenarai.records import State
 from tenarai.sheets.codes import recall_from
 from tenarai.store import Store, open_store
+from tenarai.study.experiment import ResultCache
 from tenarai.study.plan import Result, Trial
-from tenarai.study.workers import ResultCache
 from tests.whole_store import Collection
 
 TRIAL = Trial(recipe="mlp", seed=0)
@@ -67,7 +67,7 @@ FILES = {
     "models/m-1/weights.npz": lambda store, made: load_model(store),
     "models/m-1/card.md": lambda store, made: load_model(store),
     "models/m-1/history.json": lambda store, made: bundle.load_curves(store, "m-1"),
-    "models/m-1/predictions.npz": lambda store, made: bundle.load_predictions(store, "m-1"),
+    "models/m-1/predictions.npz": lambda store, made: bundle.load_out_of_fold(store, "m-1"),
     "snapshots/{snapshot}.npz": lambda store, made: load_snapshot(store, made.snapshot),
     "snapshots/{snapshot}.npz, pixels only checked": lambda store, made: load_manifest(store, made.snapshot),
     "blobs/{folder}/{sha256}": lambda store, made: store.original(made.sha256),

@@ -18,11 +18,10 @@ from tenarai.settings import Settings, StudySettings
 from tenarai.store import open_store
 from tenarai.study import name_study
 from tenarai.study.data import DARK, GREY, INVERTED, NORMALISED, RAW, SQUEEZED, MisreadImage, StudyData, load_data
-from tenarai.study.experiment import Experiment
-from tenarai.study.findings import make_study
+from tenarai.study.experiment import Experiment, ResultCache, train_all
+from tenarai.study.findings import Spread, find_best, make_study
 from tenarai.study.plan import (
     NO_AUGMENTATION,
-    SCHEDULE,
     SWITCHES,
     Result,
     Trial,
@@ -32,7 +31,6 @@ from tenarai.study.plan import (
 )
 from tenarai.study.report import render_html, render_markdown, write_report
 from tenarai.study.tables import find_headline, make_tables
-from tenarai.study.workers import ResultCache, train_all
 from tests.browser import chromium, listen
 from tests.collections_of_digits import fill, picture, save
 
@@ -104,12 +102,6 @@ def test_the_article_trains_on_one_image_per_label_however_many_there_are():
     for trial in (trial for line in lines for trial in line.trials):
         train, held_out = data.draw(trial.seed, trial.draw)
         assert (len(train), len(held_out)) == (10, 190)
-
-
-def test_the_schedules_are_those_of_the_recipes():
-    from tenarai.model.recipes import EPOCHS_WITHOUT_SPLIT
-
-    assert EPOCHS_WITHOUT_SPLIT == SCHEDULE
 
 
 def test_every_trial_is_listed_once_though_parts_share_some():
@@ -228,7 +220,7 @@ def test_ctrl_c_keeps_what_is_done_and_a_second_start_resumes(tmp_path, monkeypa
             trained.append(trial)
             yield trial, result_of(trial, data)
 
-    monkeypatch.setattr("tenarai.study.workers._train", train)
+    monkeypatch.setattr("tenarai.study.experiment._train", train)
     with pytest.raises(KeyboardInterrupt):
         train_all(trials, data, cache, lines.append, workers=1)
     lines.clear()
@@ -242,7 +234,7 @@ def test_ctrl_c_keeps_what_is_done_and_a_second_start_resumes(tmp_path, monkeypa
 
 def test_the_time_left_follows_from_what_is_done(tmp_path, monkeypatch):
     data, lines = data_of(20), []
-    monkeypatch.setattr("tenarai.study.workers._train", lambda todo, *_: ((t, result_of(t, data)) for t in todo))
+    monkeypatch.setattr("tenarai.study.experiment._train", lambda todo, *_: ((t, result_of(t, data)) for t in todo))
     cache = ResultCache(open_store(str(tmp_path)), data, ENVIRONMENT)
     train_all([train_as_in_a_night("mlp", seed=seed) for seed in range(9)], data, cache, lines.append, workers=2)
     assert lines[0].endswith("seed 0: held-out accuracy 85.0%, 2 min left")  # eight of 30 s on two cores
@@ -270,14 +262,13 @@ def test_over_fitting_begins_where_the_held_out_loss_turns():
         return replace(result, history={**result.history, "val_loss": turned})
 
     study = find(StudySettings(parts=("epochs",), recipes=("mlp",), seeds=3), data_of(20), turn)
-    best = study.curves[0].best
-    assert (best.middle, best.lowest, best.highest) == (14, 13, 15)
+    assert find_best(study.curves["mlp"]) == (Spread(14, 13, 15), True)
     assert table_of(study, "epochs").sentences == ("mlp: over-fitting begins after epoch 14 (seeds: 13 to 15).",)
 
 
 def test_a_loss_that_still_falls_is_not_called_over_fitting():
     study = find(StudySettings(parts=("epochs",), recipes=("mlp",)), data_of(20))
-    assert not study.curves[0].overfits
+    assert not find_best(study.curves["mlp"])[1]
     assert "no over-fitting yet" in table_of(study, "epochs").sentences[0]
 
 
@@ -292,20 +283,18 @@ def test_a_training_accuracy_never_stands_without_the_held_out_one():
         assert {"held-out accuracy", "others, read as trained"} & set(head)
 
 
-def test_every_share_says_on_how_many_images_it_rests_and_lies_in_its_interval():
+def test_every_share_says_on_how_many_images_it_rests():
     study = find(StudySettings(), data_of(20))
-    shares = [row.held_out for part in ("epochs", "samples", "switches") for row in study.part(part)]
-    assert {share.num_images for share in shares} == {200}
-    for share in shares:
-        assert share.low < share.middle < share.high
-        assert share.lowest <= share.middle <= share.highest
+    rows = [row for part in ("epochs", "samples", "switches") for row in study.part(part)]
+    assert {row.num_held_out for row in rows} == {200}
+    assert all(row.held_out.lowest <= row.held_out.middle <= row.held_out.highest for row in rows)
 
 
 def test_each_number_of_epochs_is_evaluated_at_its_own_epoch():
     study = find(StudySettings(parts=("epochs",), recipes=("mlp",), epochs=(5, 40), seeds=1), data_of(20))
-    fixed = [row for row in study.part("epochs") if row.what == "fixed"]
+    fixed = [row for row in study.part("epochs") if row.line.what == "fixed"]
     assert [row.epochs.middle for row in fixed] == [5, 40]
-    assert [row.loss for row in fixed] == [0.4, 0.05]
+    assert [row.loss.middle for row in fixed] == [0.4, 0.05]
 
 
 def test_switches_are_compared_image_by_image():
@@ -313,13 +302,12 @@ def test_switches_are_compared_image_by_image():
         return replace(result, right=result.right.replace("1", "0", 3)) if trial.reading == INVERTED else result
 
     study = find(StudySettings(parts=("switches",), recipes=("cnn",), seeds=2), data_of(20), spoil)
-    rows = {row.what: row for row in study.part("switches")}
-    assert list(rows) == list(SWITCHES)
-    as_article = rows["read as in the article"]
-    assert (as_article.won, as_article.lost) == (0, 6)
-    assert as_article.difference == pytest.approx(-6 / 80)
-    assert rows[NO_AUGMENTATION].difference == 0
-    assert table_of(study, "switches").sentences == ("Most is lost with “read as in the article”: −7.5 points (cnn).",)
+    assert [row.line.what for row in study.part("switches")] == list(SWITCHES)
+    table = table_of(study, "switches")
+    compared = {name.removeprefix("cnn: "): tuple(cells) for name, _range, *cells in table.rows}
+    assert compared["read as in the article"] == ("−7.5", "0 / 6")
+    assert compared[NO_AUGMENTATION] == ("–", "0 / 0")
+    assert table.sentences == ("Most is lost with “read as in the article”: −7.5 points (cnn).",)
 
 
 def test_with_one_image_per_label_the_report_says_that_there_are_no_others():
@@ -469,8 +457,7 @@ def test_every_kind_of_trial_can_be_trained(folder):
     experiment = Experiment(data)
     assert experiment.run(train_as_in_a_night("base", asks=True)).answer == "4"
     assert sorted(data.similar) == list(range(16))
-    alike = experiment.run(Trial("mlp", epochs=2, draw=1, add_similar=True, asks=True))
-    assert alike.num_train == 4 + 3  # one of each label, and the three other fours
+    assert experiment.run(Trial("mlp", epochs=2, draw=1, asks=True)).num_train == 4  # one of each label
     stopped = experiment.run(train_as_in_a_night("transfer", epochs=3, stopping=True))
     assert 1 <= stopped.epochs <= 3
     assert "val_loss" not in stopped.history

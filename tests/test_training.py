@@ -38,15 +38,14 @@ def training_set():
     return np.stack([normalise(picture(int(n))) for n in rows]), targets[rows].astype(np.int64)
 
 
-def make_set(pixels, targets, labels=DIGITS, regression=None):
+def make_set(pixels, targets, labels=DIGITS):
     groups = np.array([f"g{n:03}" for n in range(len(targets))])
-    regression = pixels[:0] if regression is None else regression
-    return TrainingSet(pixels, targets, groups, labels, NORMALISER_VERSION, regression)
+    return TrainingSet(pixels, targets, groups, labels, NORMALISER_VERSION)
 
 
-def learn(training_set, regression=None, **settings):
+def learn(training_set, **settings):
     chosen = {"folds": 2, "max_epochs": 10, "patience": 3, **settings}
-    return train_model(make_set(*training_set, regression=regression), TrainingSettings(**chosen))
+    return train_model(make_set(*training_set), TrainingSettings(**chosen))
 
 
 @pytest.fixture(scope="module")
@@ -128,11 +127,9 @@ def test_with_two_images_a_label_there_is_nothing_to_split():
 @pytest.mark.parametrize("recipe", ["mlp", "cnn", "transfer"])
 def test_every_recipe_can_memorise_a_few_images(training_set, recipe):
     pixels, targets = training_set[0][::8], training_set[1][::8]  # two a label: no split, a fixed number of epochs
-    given = make_set(pixels, targets, regression=training_set[0][1:4])
-    found = train_model(given, TrainingSettings(recipe=recipe, max_epochs=60))
+    found = train_model(make_set(pixels, targets), TrainingSettings(recipe=recipe, max_epochs=60))
     assert (found.network.predict(pixels, verbose=0).argmax(axis=1) == targets).mean() >= 0.9
     assert np.isnan(found.out_of_fold).all()
-    assert found.seeds.shape == (5, 3, 10)
     assert "too few to hold some out" in " ".join(found.info.notes)
 
 
@@ -242,12 +239,8 @@ def test_labels_without_a_pattern_are_not_learned(training_set):
     assert learn((pixels, shuffled), recipe="mlp", max_epochs=6).info.metrics["cross_validated_accuracy"] < 0.3
 
 
-def test_the_same_images_and_seed_make_the_same_model_whatever_is_only_read(training_set):
-    first = learn(training_set, recipe="mlp", max_epochs=3)
-    second = learn(training_set, recipe="mlp", max_epochs=3, regression=training_set[0][:7])
-    assert first.seeds.shape == (2, 0, 10)
-    assert second.seeds.shape == (2, 7, 10)
-    np.testing.assert_allclose(second.seeds.sum(axis=2), 1, atol=1e-4)
+def test_the_same_images_and_seed_make_the_same_model(training_set):
+    first, second = (learn(training_set, recipe="mlp", max_epochs=3) for _ in range(2))
     for a, b in zip(first.network.get_weights(), second.network.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -316,7 +309,7 @@ def test_a_saved_model_predicts_as_the_trained_one_did(kept, trained, training_s
         np.testing.assert_allclose(
             predict(training_set[0]), trained.network.predict(training_set[0], verbose=0), atol=1e-5
         )
-    assert [array.shape for array in bundle.load_predictions(store, "m-1")] == [(160, 10), (2, 0, 10)]
+    np.testing.assert_array_equal(bundle.load_out_of_fold(store, "m-1"), trained.out_of_fold)
     assert bundle.load_curves(store, "m-1") == trained.curves
 
 
@@ -360,7 +353,7 @@ def test_damage_in_any_file_of_a_model_is_named_and_the_model_refused(kept, name
     ("name", "read"),
     [
         ("history.json", bundle.load_curves),
-        ("predictions.npz", bundle.load_predictions),
+        ("predictions.npz", bundle.load_out_of_fold),
     ],
 )
 def test_what_is_loaded_alone_is_checked_too(kept, name, read):

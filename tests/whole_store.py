@@ -65,7 +65,7 @@ class Collection(Desk):
 
     def save_model(self, model, snapshot):
         info = ModelInfo(id=model, labels=("4", "5"), normaliser=NORMALISER_VERSION, recipe="mlp", epochs=1)
-        rng, arrays = np.random.default_rng(0), {"out_of_fold": np.zeros((8, 2)), "seeds": np.zeros((5, 0, 2))}
+        rng, arrays = np.random.default_rng(0), {"out_of_fold": np.zeros((8, 2))}
         weights = [rng.normal(size=shape).astype("f4") for shape in ((784, 8), (8,), (8, 2), (2,))]
         probe = {"pixels": bundle.check_digits()[:1], "expected": np.zeros((1, 2), "f4")}
         contents = {

@@ -65,7 +65,7 @@ def pretrain_base(
         recipe="base",
         epochs=epochs,
         parameters=parameters,
-        versions=versions(),
+        versions=versions(keras.backend.backend()),
         metrics=measure(network, collection.tests),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         device=keras.distribution.list_devices()[0].split(":")[0].upper(),

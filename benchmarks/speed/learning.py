@@ -26,7 +26,7 @@ from tenarai.model.networks import build_cnn, build_mlp
 from tenarai.model.recipes import RECIPES, TransferFitter
 from tenarai.model.train import split_folds
 from tenarai.prepare import NORMALISER_VERSION
-from tenarai.sample import draw, draw_page
+from tenarai.sample import draw
 from tenarai.settings import Settings
 
 EPOCHS = 6
@@ -104,7 +104,7 @@ def write_pictures(folder: Path, num: int) -> list[Path]:
     for number in range(num):
         path = folder / str(bunch.target[number]) / f"{number:04}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), draw(bunch.images[number], draw_page(number, rng), rng)[..., ::-1])
+        cv2.imwrite(str(path), draw(bunch.images[number], number, rng)[..., ::-1])
         files.append(path)
     return files
 

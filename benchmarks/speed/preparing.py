@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 
 from benchmarks.speed.measure import Row, side_by_side
 from tenarai.prepare.images import prepare_original
-from tenarai.sample import draw, draw_page
+from tenarai.sample import draw
 from tenarai.settings import Settings
 from tenarai.store import Store, open_store
 
@@ -28,7 +28,7 @@ def make_pictures(num: int, kind: str, *, size: tuple[int, int] | None = None) -
     digits = load_digits().images
     found = []
     for number in range(num):
-        picture = draw(digits[number], draw_page(number, rng), rng)
+        picture = draw(digits[number], number, rng)
         if size:
             picture = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
         buffer = io.BytesIO()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from tenarai.sample import draw, draw_page
+from tenarai.sample import draw
 from tests.stand_in.tree import Item, Tree
 
 NUM_HELD_OUT = 200  # of each writer; never put into the folder
@@ -55,7 +55,7 @@ class Supply:
         """The digit as pen on paper, (H, W, 3) uint8; the same number gives the same picture."""
         rng = np.random.default_rng([self.seed, 3, number])
         count = number if dark_paper is None else 5 if dark_paper else 0
-        return draw(self.images[number], draw_page(count, rng), rng)
+        return draw(self.images[number], count, rng)
 
 
 def encode(picture: NDArray[np.uint8], kind: str = "PNG", **options: Any) -> bytes:

@@ -15,7 +15,7 @@ from tenarai.dataset import REGRESSION, TEST, TRAIN, load_manifest, load_snapsho
 from tenarai.evaluate.compare import pair_up
 from tenarai.evaluate.holdout import cross_fit, find_holdout
 from tenarai.evaluate.predictions import Predictions, champion_id, load_model_by_id
-from tenarai.model.bundle import LoadedModel, load_predictions
+from tenarai.model.bundle import LoadedModel, load_out_of_fold
 from tenarai.prepare import read_digit
 from tenarai.store import Store
 
@@ -104,7 +104,7 @@ class Policies:
         """Whether the gate of before promotes; images that were filed from the inbox count for it, as they did."""
         snapshot = load_snapshot(self._store, snapshot_id)
         ours, theirs = (Predictions.of(self._load(model), snapshot.pixels) for model in (champion, challenger))
-        out_of_fold, _seeds = load_predictions(self._store, challenger)
+        out_of_fold = load_out_of_fold(self._store, challenger)
         honest, truth = cross_fit(snapshot, theirs, out_of_fold).labels, snapshot.labels()
         rows, _notes = find_holdout(self._store, snapshot, ours.model, honest)
         regression = snapshot.rows(REGRESSION)

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from tenarai.cli.options import read_language, say
 from tenarai.drive.credentials import OWN_FILES_SCOPE, READ_SCOPE, WRITE_SCOPE
-from tenarai.errors import CredentialsError, SettingsError
+from tenarai.errors import CredentialsError, writing
 from tenarai.locale import Message, _, translate
 from tenarai.settings import DEFAULT_HOME, Settings, read_settings
 
@@ -188,19 +188,13 @@ def _keep(out: Path, found: Any, granted: list[str], settings: Settings) -> str:
     }
     drive = open_drive(settings.model_copy(update={"drive_credentials": SecretStr(json.dumps(info))}))
     info["account"] = drive.who()
-    try:
+    with writing(out, fix=_("set another {option}", option="--out")):
         out.parent.mkdir(parents=True, exist_ok=True)
         part = out.with_name(f".{out.name}.part")
         part.unlink(missing_ok=True)
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(info, file, indent=1)
         part.replace(out)
-    except OSError as error:
-        raise SettingsError(
-            _("{path} cannot be written", path=out),
-            received=error.strerror or str(error),
-            fix=_("set another {option}", option="--out"),
-        ) from error
     return str(info["account"])
 
 

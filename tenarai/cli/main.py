@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tenarai.cli.labels import confirm_label, label
+from tenarai.cli.daily import confirm_label, label, nightly, read, sheet
 from tenarai.cli.models import export, models, promote, rollback, why
-from tenarai.cli.nights import nightly, read, sheet
 from tenarai.cli.options import read_language, say
 from tenarai.cli.setup import check, connect, deploy, doctor, forget, notify, up, watch
 from tenarai.cli.studies import study

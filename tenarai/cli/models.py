@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,12 +72,10 @@ def why(store: str | None, as_json: bool, model: str | None) -> None:
 
     ID is the challenger. Default: the newest model.
     """
-    from dataclasses import asdict
-
     from rich.console import Console
     from rich.table import Table
 
-    from tenarai.evaluate.champions import describe_changes, find_models
+    from tenarai.evaluate.champions import find_changes, find_models, trained_on
     from tenarai.report.view import CHANGES
     from tenarai.store import open_store
 
@@ -85,7 +84,8 @@ def why(store: str | None, as_json: bool, model: str | None) -> None:
     differences, language = Table(box=None, show_header=False), read_language()
     if not as_json:
         say(_("{challenger} compared with {champion}", challenger=challenger.id, champion=champion.id), bold=True)
-    for change in describe_changes(place, champion, challenger):
+    before, now = trained_on(place, champion), trained_on(place, challenger)
+    for change in find_changes(champion, challenger, before, now):
         if as_json:
             click.echo(json.dumps(asdict(change), ensure_ascii=False))
         else:
@@ -137,20 +137,5 @@ def _share(score: Score | None) -> str:
 
 
 def _to_json(line: ModelLine) -> dict[str, Any]:
-    def score(found: Score | None) -> dict[str, Any] | None:
-        if found is None:
-            return None
-        return {"right": found.num_right, "images": found.num_images, "low": found.low, "high": found.high}
-
-    return {
-        "model": line.promotion.model,
-        "champion": line.is_champion,
-        "since": line.promotion.since,
-        "action": line.promotion.action,
-        "why": load(line.promotion.why),
-        "by": line.promotion.by,
-        "recipe": line.recipe,
-        "accuracy": score(line.score),
-        "regression_set": score(line.regression),
-        "problem": line.problem,
-    }
+    found, why = asdict(line), load(line.promotion.why)
+    return {**found.pop("promotion"), "why": why, **found}

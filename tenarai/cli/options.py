@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tenarai.errors import SettingsError
+from tenarai.errors import SettingsError, writing
 from tenarai.locale import _, translate
 from tenarai.settings import read_settings as read_settings
 
@@ -35,12 +35,6 @@ def write_file(place: Path, data: bytes, *, option: str) -> None:
     Raises:
         SettingsError: It cannot be written there.
     """
-    try:
+    with writing(place, fix=_("set another {option}", option=option)):
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
-    except OSError as error:
-        raise SettingsError(
-            _("{path} cannot be written", path=place),
-            received=error.strerror or str(error),
-            fix=_("set another {option}", option=option),
-        ) from error

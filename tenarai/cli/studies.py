@@ -7,46 +7,43 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tenarai.cli.nights import make_sample_if_default
+from tenarai.cli.daily import make_sample_if_default
 from tenarai.cli.options import read_language, read_settings, say, source_option, store_option
 from tenarai.locale import _, translate
 
 if TYPE_CHECKING:
-    from tenarai.settings import StudySettings
     from tenarai.study import Table
 
-PARTS = ("article", "epochs", "samples", "switches")
-RECIPES = ("mlp", "cnn", "transfer")
+
+class Several(click.ParamType):  # type: ignore[type-arg]
+    """Values of a type, separated by commas, each once: `5,40` → `(5, 40)`.
+
+    Args:
+        one: Click's type of one value.
+    """
+
+    name = "list"
+
+    def __init__(self, one: Any) -> None:
+        """Keep the type of one value."""
+        self._one = one
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        """Split a text and convert each value."""
+        return tuple(dict.fromkeys(self._one.convert(word.strip(), param, ctx) for word in value.split(",")))
 
 
-def _read_words(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """`mlp,cnn` → `("mlp", "cnn")`."""
-    if value is None:
-        return None
-    known = RECIPES if param.name == "recipes" else PARTS
-    found = tuple(dict.fromkeys(word.strip() for word in value.split(",")))
-    for word in found:
-        if word not in known:
-            raise _invalid(_("{word!r} is none of {known}", word=word, known=", ".join(known)), ctx, param)
-    return found
-
-
-def _read_numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    """`5,40` → `(5, 40)`, each once, ascending."""
-    if value is None:
-        return None
-    words = {word.strip() for word in value.split(",")}
-    if not all(word.isascii() and word.isdecimal() and 1 <= int(word) <= 1000 for word in words) or len(words) > 8:
-        raise _invalid(_("{value!r} is not a list of up to 8 numbers from 1 to 1000", value=value), ctx, param)
-    return tuple(sorted(map(int, words)))
+EPOCHS = Several(click.IntRange(1, 1000))
+RECIPES = Several(click.Choice(["mlp", "cnn", "transfer"]))
+PARTS = Several(click.Choice(["article", "epochs", "samples", "switches"]))
 
 
 @click.command()
 @source_option
 @store_option
-@click.option("--epochs", callback=_read_numbers, metavar="5,40", help="Numbers of epochs to compare. Default: 5,40.")
-@click.option("--recipes", callback=_read_words, metavar="mlp,…", help="Recipes to train. Default: mlp,cnn,transfer.")
-@click.option("--parts", callback=_read_words, metavar="article,…", help="Default: article,epochs,samples,switches.")
+@click.option("--epochs", type=EPOCHS, metavar="5,40", help="Numbers of epochs to compare. Default: 5,40.")
+@click.option("--recipes", type=RECIPES, metavar="mlp,…", help="Recipes to train. Default: mlp,cnn,transfer.")
+@click.option("--parts", type=PARTS, metavar="article,…", help="Default: article,epochs,samples,switches.")
 @click.option("--seeds", type=click.IntRange(1, 50), help="How often each training is repeated. Default: 5.")
 @click.option(
     "--per-label", type=click.IntRange(1, 1000), help="Training images per label. Default: four fifths of all."
@@ -69,13 +66,14 @@ def study(
     The article's experiment: how many epochs and images are worth it, and why a 4 is misread. Ctrl-C keeps what is
     done; the same command continues from there.
     """
+    from tenarai.settings import StudySettings
     from tenarai.study import run_study
 
     if bool(label) != bool(image):
         raise click.UsageError(translate(_("--image and --label belong together: give both"), read_language()))
     settings = read_settings(source=source, store=store)
     make_sample_if_default(settings)
-    form = _make_form(asked)
+    form = StudySettings(**{name: value for name, value in asked.items() if value is not None})
     report = run_study(settings, form, say, image=image, label=label, workers=workers, retrain=retrain)
     for table in report.tables:
         show_table(table, settings.language)
@@ -100,13 +98,3 @@ def show_table(table: Table, language: str) -> None:
         click.echo(f"* {translate(sentence, language)}")
     Console().print(columns)
     say(table.note)
-
-
-def _invalid(message: str, ctx: click.Context, param: click.Parameter) -> click.BadParameter:
-    return click.BadParameter(translate(message, read_language()), ctx, param)
-
-
-def _make_form(asked: dict[str, Any]) -> StudySettings:
-    from tenarai.settings import StudySettings
-
-    return StudySettings(**{name: value for name, value in asked.items() if value is not None})

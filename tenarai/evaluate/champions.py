@@ -110,21 +110,19 @@ def find_models(store: Store, model: str | None) -> tuple[ModelInfo, ModelInfo]:
     return load_info(store, champion), challenger
 
 
-def describe_changes(
-    store: Store, champion: ModelInfo, challenger: ModelInfo, snapshot: Manifest | None = None
-) -> tuple[Change, ...]:
-    """Find what differs between the two, images first.
-
-    Args:
-        store: Where snapshots lie.
-        champion, challenger: Their records.
-        snapshot: What the challenger was trained on. Default: loaded from the store.
+def trained_on(store: Store, info: ModelInfo) -> Labelled:
+    """What a model was trained on; empty for the base model, which has no snapshot.
 
     Raises:
-        StoreError: A snapshot is missing or damaged.
+        StoreError: The snapshot is missing or damaged.
     """
-    now = _labelled(snapshot) if snapshot else _trained_on(store, challenger)
-    return find_changes(champion, challenger, _trained_on(store, champion), now)
+    return label_training(load_manifest(store, info.snapshot)) if info.snapshot else {}
+
+
+def label_training(snapshot: Manifest) -> Labelled:
+    """What is trained on in a snapshot."""
+    rows = snapshot.rows(TRAIN)
+    return dict(zip(snapshot.sha256[rows].tolist(), snapshot.labels()[rows].tolist(), strict=True))
 
 
 def find_changes(champion: ModelInfo, challenger: ModelInfo, before: Labelled, now: Labelled) -> tuple[Change, ...]:
@@ -179,15 +177,6 @@ def _newest_model(store: Store) -> str:
     if not made:
         raise ModelError(_("no night has trained a model in this store yet"), fix=_("run `tenarai nightly` once"))
     return max(made, key=lambda info: (info.created, info.id)).id
-
-
-def _trained_on(store: Store, info: ModelInfo) -> dict[str, str]:
-    return _labelled(load_manifest(store, info.snapshot)) if info.snapshot else {}
-
-
-def _labelled(snapshot: Manifest) -> dict[str, str]:
-    rows = snapshot.rows(TRAIN)
-    return dict(zip(snapshot.sha256[rows].tolist(), snapshot.labels()[rows].tolist(), strict=True))
 
 
 def _image_changes(before: Labelled, now: Labelled) -> list[Change]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tenarai.catalogue import Catalogue
 from tenarai.dataset import REGRESSION, TEST, TRAIN, Snapshot, load_snapshot
 from tenarai.errors import TenaraiError
-from tenarai.evaluate.champions import describe_changes
+from tenarai.evaluate.champions import find_changes, label_training, trained_on
 from tenarai.evaluate.gate import MIN_EVIDENCE
 from tenarai.evaluate.holdout import (
     Nights,
@@ -26,7 +26,7 @@ from tenarai.evaluate.holdout import (
 from tenarai.evaluate.predictions import Predictions, champion_id, load_model_by_id, recall, remember
 from tenarai.evaluate.regression import judge_regression
 from tenarai.evaluate.suspects import find_suspects
-from tenarai.model.bundle import load_curves, load_predictions
+from tenarai.model.bundle import load_curves, load_out_of_fold
 from tenarai.model.explain import find_nearest, map_occlusion
 from tenarai.prepare import NORMALISER_VERSION
 from tenarai.records import Case, Doubling, Evaluation, Explanation, Image, PairedCounts, Prediction, Role, Score
@@ -55,8 +55,7 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
 
     truth = snapshot.labels()
     theirs, ours = Predictions.of(champion, snapshot.pixels), Predictions.of(challenger, snapshot.pixels)
-    out_of_fold, seeds = load_predictions(store, challenger_id)
-    honest = cross_fit(snapshot, ours, out_of_fold)
+    honest = cross_fit(snapshot, ours, load_out_of_fold(store, challenger_id))
     rows, more_notes = find_holdout(store, snapshot, champion.info, honest.labels, chosen)
     before, now = theirs.labels[rows] == truth[rows], honest.labels[rows] == truth[rows]
     differ = rows[before != now]
@@ -78,9 +77,8 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
         fresh=Score.of(len(fresh) - len(misread), len(fresh)),
         newly_found=_list_cases(images, snapshot, misread, theirs.rows(misread)),
         regression=_judge_regression(store, catalogue, snapshot, images, theirs, ours),
-        seeds=_count_seeds(snapshot, seeds),
         suspects=find_suspects(snapshot, honest.probabilities, files, catalogue.fingerprints(NORMALISER_VERSION)),
-        changes=describe_changes(store, champion.info, info, snapshot),
+        changes=find_changes(champion.info, info, trained_on(store, champion.info), label_training(snapshot)),
         confusion=count_confusion(truth[rows], honest.labels[rows], labels),
         confusion_labels=labels,
         curves=load_curves(store, challenger_id),
@@ -217,13 +215,3 @@ def _judge_regression(
     known = groups_trained_on(store, champion.model)
     learned = {sha for sha, group in zip(shas, snapshot.groups[rows].tolist(), strict=True) if group in known}
     return judge_regression([images[sha] for sha in shas], before, now, snapshot.info.labels, trained_on=learned)
-
-
-def _count_seeds(snapshot: Snapshot, seeds: NDArray[np.float32]) -> dict[str, tuple[int, int]]:
-    """By sha256 of a regression image, how many of the challenger's fold models read it, of how many."""
-    rows = snapshot.rows(REGRESSION)
-    if not seeds.size:
-        return {}
-    num_right = (seeds.argmax(axis=2) == snapshot.targets[rows]).sum(axis=0)
-    shas = snapshot.sha256[rows].tolist()
-    return {sha: (int(right), len(seeds)) for sha, right in zip(shas, num_right, strict=True)}

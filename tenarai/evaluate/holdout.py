@@ -98,8 +98,8 @@ def find_chosen(catalogue: Catalogue, source: str) -> frozenset[str]:
     return frozenset(
         event.sha256
         for event in events
-        if _lay_in_inbox(event.path)
-        or _lay_in_inbox(event.old_path or "")
+        if lay_in_inbox(event.path)
+        or lay_in_inbox(event.old_path)
         or (event.kind is EventKind.RELABELLED and event.old_label in labels)
     )
 
@@ -140,8 +140,9 @@ def is_chosen(snapshot: Manifest, chosen: Collection[str]) -> NDArray[np.bool_]:
     return np.isin(snapshot.groups, list(groups))
 
 
-def _lay_in_inbox(path: str) -> bool:
-    return path.split("/")[0].strip().lower() == Role.INBOX.value
+def lay_in_inbox(path: str | None) -> bool:
+    """Whether a path leads into the inbox, however its name is written."""
+    return (path or "").split("/")[0].strip().lower() == Role.INBOX.value
 
 
 def _pairs(snapshot: Manifest) -> Iterator[tuple[str, str]]:

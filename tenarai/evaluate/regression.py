@@ -76,8 +76,7 @@ def tell_stories(
         state = _next_state(before.get("state", ""), read is not None and read.label == case.label)
         is_same = before.get("state") == state
         since, model = (before["since"], before["model"]) if is_same else (run, reader)
-        story = CaseStory(state, since, model, *evaluation.seeds.get(case.sha256, (0, 0)))
-        cases.append(replace(case, story=story))
+        cases.append(replace(case, story=CaseStory(state, since, model)))
     return tuple(cases)
 
 

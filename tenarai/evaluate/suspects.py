@@ -3,19 +3,24 @@
 Tenarai never moves or changes them. Labels are judged by models that were not trained on the image: the less probable
 its own label, the more suspicious it is (self-confidence in Northcutt, Jiang and Chuang, "Confident learning", 2021).
 Copies are found by the 16 × 16 perceptual hash.
+
+A suspect stays open until a person acts on the file or answers, on quiet nights too. An answer is an event in the
+catalogue, keyed by sha256 and label: a file that gets another label, or other bytes, is asked about again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tenarai.catalogue import Catalogue
 from tenarai.dataset import REGRESSION, Snapshot
 from tenarai.prepare import find_near
-from tenarai.records import Fingerprint, Image, Role, Suspect
+from tenarai.records import EventKind, Fingerprint, Image, Role, Suspect
 
+LABELLED = (Role.DIGITS, Role.MISREAD)
 SURE_OF_ANOTHER = 0.5  # both are probabilities; `benchmarks/labels.py` measures what they find
 NO_LABEL = 0.4
 MAX_LISTED = 50
@@ -42,6 +47,31 @@ def find_suspects(
     judged = [filed[shas[row]] for row in rows]
     wrong = find_wrong_labels(judged, probabilities[rows], snapshot.targets[rows], snapshot.info.labels)
     return (*wrong, *find_outliers(judged, probabilities[rows]), *find_duplicates(images, digits))
+
+
+def open_suspects(catalogue: Catalogue, source: str, found: Iterable[Suspect] = ()) -> tuple[Suspect, ...]:
+    """Labels to check: tonight's suspects, then those of earlier nights, without what a person acted on.
+
+    Args:
+        catalogue: Holds the images, the answers, and what earlier nights found.
+        source: Address of the source.
+        found: What tonight's evaluation found. Default: nothing, as on a quiet night.
+    """
+    nights = catalogue.nights(source)
+    earlier = [Suspect(**item) for item in nights[-1].get("suspects", ())] if nights else []  # type: ignore[attr-defined]
+    suspects = {(item.path, item.sha256, item.label): item for item in (*earlier, *found)}  # tonight's evidence wins
+    order = dict.fromkeys((item.path, item.sha256, item.label) for item in (*found, *earlier))
+    sha256s = {sha256 for item in suspects.values() for sha256 in (item.sha256, item.other_sha256) if sha256}
+    images = catalogue.images(source, roles=LABELLED, sha256s=sha256s)
+    files = {(image.path, image.sha256, image.label) for image in images}
+    answers = catalogue.answers(source)
+
+    def is_open(item: Suspect) -> bool:
+        others = [path for path, sha256, _ in files if sha256 == item.other_sha256 and path != item.path]
+        is_confirmed = answers.get((item.sha256, item.label)) is EventKind.CONFIRMED
+        return not is_confirmed and (not item.other_sha256 or bool(others))
+
+    return tuple(suspects[key] for key in order if key in files and is_open(suspects[key]))
 
 
 def rank_by_suspicion(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -98,7 +128,7 @@ def find_duplicates(images: Sequence[Image], digits: Mapping[str, Fingerprint]) 
         images: Live catalogue rows; only `digits` and `misread` with a usable digit count.
         digits: Fingerprints by sha256.
     """
-    usable = [image for image in images if image.role in {Role.DIGITS, Role.MISREAD} and image.sha256 in digits]
+    usable = [image for image in images if image.role in LABELLED and image.sha256 in digits]
     usable.sort(key=lambda image: (image.role is not Role.MISREAD, image.first_run, image.path))
     first: dict[str, Image] = {}
     pairs: dict[str, tuple[Image, Image]] = {}  # one for each file, however many characters it shows

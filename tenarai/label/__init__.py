@@ -4,9 +4,3 @@ desk    which images are asked about, what is answered, and how that is undone
 places  moves files, in a local folder or on Google Drive
 app     the page, over HTTP
 """
-
-from __future__ import annotations
-
-from tenarai.label.app import make_app
-
-__all__ = ["make_app"]

@@ -14,22 +14,21 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import cv2
 import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tenarai.errors import StoreError, TenaraiError
 from tenarai.label.desk import Desk, Item
 from tenarai.locale import _
 from tenarai.prepare import decode
 from tenarai.report.html import page_template
-from tenarai.report.pictures import data_uri
+from tenarai.report.pictures import data_uri, to_png
 from tenarai.settings import Settings
 
 COOKIE = "tenarai"
@@ -58,7 +57,7 @@ def make_app(settings: Settings, *, login: str = "") -> Starlette:
         Route("/login", page.log_in, methods=["GET", "POST"]),
         Route("/reports/{run}/{name}", page.show_report, methods=["GET", "POST"]),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(Guard)])
+    return Starlette(routes=routes, middleware=[Middleware(BaseHTTPMiddleware, dispatch=guard)])
 
 
 def login_key(login: str) -> str:
@@ -66,28 +65,19 @@ def login_key(login: str) -> str:
     return sha256(login.encode()).hexdigest()
 
 
-class Guard:
-    """Refuses requests that another site or a rebound host name sends."""
+async def guard(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """Refuse requests that another site or a rebound host name sends, and pass on the others."""
+    host, origin = request.headers.get("host", ""), request.headers.get("origin", "")
+    if not _is_own_name(urlsplit(f"//{host}").hostname or ""):
+        return _forbid("This host name is not known here. Open the page by the address that the command printed.")
+    is_foreign = origin and urlsplit(origin).netloc != host
+    if request.method != "GET" and (is_foreign or request.headers.get("sec-fetch-site") == "cross-site"):
+        return _forbid("This request came from another site.")
+    return await call_next(request)
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap an app."""
-        self.app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
-        if scope["type"] == "http" and (reason := self._refuse(Request(scope))):
-            return await PlainTextResponse(reason, status_code=403)(scope, receive, send)
-        await self.app(scope, receive, send)
-
-    def _refuse(self, request: Request) -> str:
-        host = request.headers.get("host", "")
-        if not _is_own_name(urlsplit(f"//{host}").hostname or ""):
-            return "This host name is not known here. Open the page by the address that the command printed."
-        origin = request.headers.get("origin", "")
-        is_foreign = origin and urlsplit(origin).netloc != host
-        if request.method != "GET" and (is_foreign or request.headers.get("sec-fetch-site") == "cross-site"):
-            return "This request came from another site."
-        return ""
+def _forbid(reason: str) -> Response:
+    return PlainTextResponse(reason, status_code=403)
 
 
 class Page:
@@ -137,7 +127,7 @@ class Page:
         """Do what a button says."""
         form = await _read_form(request)
         if not self._is_known(request) or not secrets.compare_digest(form.get("token", ""), self._token):
-            return PlainTextResponse("Reload the page and try again.", status_code=403)
+            return _forbid("Reload the page and try again.")
         self._notice = await run_in_threadpool(self._answer, form)
         return RedirectResponse("./", status_code=303)
 
@@ -207,8 +197,7 @@ class Page:
             picture = decode(self._desk.store.original(item.image.sha256))
         except TenaraiError:
             return ""
-        done, data = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
-        return data_uri(bytes(data.tobytes())) if done else ""
+        return data_uri(to_png(np.ascontiguousarray(picture[..., ::-1])))
 
     def _render(self, *, view: str, status: int = 200, **given: Any) -> Response:
         nonce = secrets.token_urlsafe(12)

@@ -6,7 +6,6 @@ Labels to check come first, then the inbox: the least sure and most varied first
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,11 +16,11 @@ from tenarai.dataset import sort_labels
 from tenarai.errors import TenaraiError
 from tenarai.evaluate.inbox import read_inbox
 from tenarai.evaluate.predictions import champion_id
+from tenarai.evaluate.suspects import LABELLED, open_suspects
 from tenarai.label.places import Place, Undo, open_place
 from tenarai.locale import _
 from tenarai.model.bundle import load_info
-from tenarai.records import Image, Role
-from tenarai.report.todo import LABELLED, confirm, open_suspects, set_aside, take_back
+from tenarai.records import Event, EventKind, Image, Role
 from tenarai.settings import Settings
 from tenarai.store import Store, open_store
 
@@ -130,11 +129,11 @@ class Desk:
 
     def confirm(self, item: Item) -> None:
         """Its label is right as it is."""
-        self._answer(item, confirm, _("{path} is right as it is", path=item.image.path))
+        self._answer(item, EventKind.CONFIRMED, _("{path} is right as it is", path=item.image.path))
 
     def set_aside(self, item: Item) -> None:
         """It is not a character; the file stays where it is."""
-        self._answer(item, set_aside, _("{path} is not a character and is left out", path=item.image.path))
+        self._answer(item, EventKind.SET_ASIDE, _("{path} is not a character and is left out", path=item.image.path))
 
     def put_off(self, item: Item) -> None:
         """Ask again after the others."""
@@ -157,18 +156,15 @@ class Desk:
             self._handled.discard(step.key)
             return _("undone: {step}", step=step.sentence)
 
-    def _answer(self, item: Item, answer: Callable[..., None], sentence: str) -> None:
-        image = item.image
-        given = (self.source, image.sha256, image.label, RUN)
-
-        def undo() -> None:
-            with self._catalogue() as catalogue:
-                take_back(catalogue, *given)
-
+    def _answer(self, item: Item, kind: EventKind, sentence: str) -> None:
         with self._lock:
-            with self._catalogue() as catalogue:
-                answer(catalogue, *given)
-            self._take(item, sentence, undo)
+            self._record(item, kind)
+            self._take(item, sentence, lambda: self._record(item, EventKind.REOPENED))
+
+    def _record(self, item: Item, kind: EventKind) -> None:
+        """Keep an answer as an event: it holds for these bytes under this label."""
+        with self._catalogue() as catalogue:
+            catalogue.apply_sync(self.source, [], [Event.of(RUN, kind, item.image, None)])
 
     def _take(self, item: Item, sentence: str, undo: Undo) -> None:
         self._handled.add(item.key)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Protocol
 
 from tenarai.drive import FOLDER, SHORTCUT, DriveFile, open_drive, parse_drive_address, status_of
 from tenarai.drive.credentials import WRITE_SCOPE
@@ -19,37 +18,6 @@ from tenarai.settings import Settings
 from tenarai.sync.layout import has_digits_folder, is_ignored, is_role
 
 Undo = Callable[[], None]
-
-
-class Place(Protocol):
-    """A source whose files can be moved."""
-
-    def is_unchanged(self, image: Image) -> bool:
-        """Whether the file lies where the last sync saw it, with the same content."""
-
-    def move(self, image: Image, label: str, example: Image | None) -> tuple[str, Undo]:
-        """Move a file to where images of a label lie; its new path, and how to move it back.
-
-        Args:
-            image: The file.
-            label: Its label.
-            example: A file under that label; None if there is none yet.
-
-        Raises:
-            SourceError: It changed, vanished, or cannot be moved.
-        """
-
-    def link(self, image: Image) -> str:
-        """Where a person can move the file by hand; empty where the path says it."""
-
-
-def open_place(settings: Settings) -> Place:
-    """The source that the settings name.
-
-    Raises:
-        SettingsError, CredentialsError: Its address or its credentials are not valid.
-    """
-    return DrivePlace(settings) if settings.source.startswith("drive:") else FolderPlace(settings)
 
 
 class FolderPlace:
@@ -67,7 +35,18 @@ class FolderPlace:
             return False
 
     def move(self, image: Image, label: str, example: Image | None) -> tuple[str, Undo]:
-        """Rename the file; a free name is taken where the folder has one of that name."""
+        """Move a file to where images of a label lie; its new path, and how to move it back.
+
+        A free name is taken where the folder has one of that name.
+
+        Args:
+            image: The file.
+            label: Its label.
+            example: A file under that label; None if there is none yet.
+
+        Raises:
+            SourceError: It changed, vanished, or cannot be moved.
+        """
         if not self.is_unchanged(image):
             raise _changed(image)
         source = self._inside(image.path)
@@ -80,7 +59,7 @@ class FolderPlace:
         return target.relative_to(self.root).as_posix(), lambda: self._move_back(target, source)
 
     def link(self, image: Image) -> str:
-        """The path is enough."""
+        """Where a person can move the file by hand; empty, since the path says it."""
         return ""
 
     def _inside(self, path: str) -> Path:
@@ -129,7 +108,7 @@ class DrivePlace:
         return not file.parents or self.drive.get(file.parents[0]).name == folder
 
     def move(self, image: Image, label: str, example: Image | None) -> tuple[str, Undo]:
-        """Exchange the file's parent."""
+        """Move a file by exchanging its parent; as `FolderPlace.move`."""
         if not self.is_unchanged(image):
             raise _changed(image)
         file = self.drive.get(image.file_id)
@@ -184,6 +163,18 @@ class DrivePlace:
             expected=_("permission to edit the folder ({scope})", scope=WRITE_SCOPE),
             fix=fix,
         )
+
+
+Place = FolderPlace | DrivePlace
+
+
+def open_place(settings: Settings) -> Place:
+    """The source that the settings name.
+
+    Raises:
+        SettingsError, CredentialsError: Its address or its credentials are not valid.
+    """
+    return DrivePlace(settings) if settings.source.startswith("drive:") else FolderPlace(settings)
 
 
 def _move_into(source: Path, folder: Path) -> Path:

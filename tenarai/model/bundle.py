@@ -3,7 +3,7 @@
 models/<id>/model.keras       the network; Keras opens it in safe mode
 models/<id>/weights.npz       its weights, check digits and Keras' probabilities for them: read without Keras
 models/<id>/history.json      learning curves
-models/<id>/predictions.npz   of the fold models: `out_of_fold` and `seeds`, see `Trained`
+models/<id>/predictions.npz   of the fold models: `out_of_fold`, see `Trained`
 models/<id>/card.md           what the model is, for people
 models/<id>/model.json        `ModelInfo` with the digests of the other files; written last: the model is complete
 """
@@ -15,8 +15,9 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
+from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -91,14 +92,12 @@ class Trained:
         network: `keras.Model`, (N, 28, 28) uint8 → (N, K) float32, calibrated.
         curves: Learning curves of the folds and of the final fit.
         out_of_fold: (N, K) float32, each training image predicted by a model that never saw it; NaN without a split.
-        seeds: (S, M, K) float32, the regression set predicted by S models, each trained without another part.
     """
 
     info: ModelInfo
     network: Any
     curves: Curves
     out_of_fold: NDArray[np.float32]
-    seeds: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 0), np.float32))
 
 
 def save_model(store: Store, model_id: str, trained: Trained) -> ModelInfo:
@@ -111,7 +110,7 @@ def save_model(store: Store, model_id: str, trained: Trained) -> ModelInfo:
     contents = {
         "model.keras": _network_bytes(network),
         "history.json": json.dumps(asdict(trained.curves)).encode(),
-        "predictions.npz": _pack(out_of_fold=trained.out_of_fold, seeds=trained.seeds),
+        "predictions.npz": _pack(out_of_fold=trained.out_of_fold),
         "card.md": write_card(info).encode(),
     }
     if LoadedModel.from_network(info, network).forward:
@@ -205,14 +204,13 @@ def load_curves(store: Store, model_id: str) -> Curves:
     return Curves(tuple(found["folds"]), found["refit"])
 
 
-def load_predictions(store: Store, model_id: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Load what the fold models predicted: `out_of_fold` and `seeds` of `Trained`.
+def load_out_of_fold(store: Store, model_id: str) -> NDArray[np.float32]:
+    """Load what the fold models predicted, `out_of_fold` of `Trained`.
 
     Raises:
         ModelError: They are missing or damaged.
     """
-    arrays = _load_arrays(_read(store, load_info(store, model_id), "predictions.npz"))
-    return arrays["out_of_fold"], arrays["seeds"]
+    return _load_arrays(_read(store, load_info(store, model_id), "predictions.npz"))["out_of_fold"]
 
 
 @cache
@@ -279,20 +277,16 @@ def write_card(info: ModelInfo) -> str:
         "of its labels for any input. The metrics hold for the images named above; expect less on other people's.",
         "",
         "Parameters: " + (", ".join(f"{name} {value}" for name, value in sorted(info.parameters.items())) or "unknown"),
-        "Versions: " + ", ".join(f"{name} {version}" for name, version in sorted(info.versions.items())),
+        "Versions: " + ", ".join(f"{name} {number}" for name, number in sorted(info.versions.items())),
         "",
     ]
     return "\n".join(lines)
 
 
-def versions() -> dict[str, str]:
-    """Versions of what decides the result of a training."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    from tenarai.model.backend import keras
-
-    found = {"keras": keras.__version__, "numpy": np.__version__, "backend": keras.backend.backend()}
-    for name in ("tenarai", found["backend"]):
+def versions(backend: str) -> dict[str, str]:
+    """Versions of what decides the result of a training with a backend of Keras; Keras is not imported for it."""
+    found = {"backend": backend}
+    for name in ("keras", "numpy", "tenarai", backend):
         try:
             found[name] = version(name)
         except PackageNotFoundError:  # a source tree that is not installed

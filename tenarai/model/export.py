@@ -16,12 +16,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tenarai.errors import ModelError, SettingsError
+from tenarai.errors import ModelError, SettingsError, writing
 from tenarai.locale import _
 from tenarai.model.bundle import TOLERANCE, LoadedModel, check_digits, to_record
 
 Format = Literal["litert", "onnx", "saved_model"]
-FORMATS: tuple[Format, ...] = ("litert", "onnx", "saved_model")
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -52,17 +51,13 @@ def export_model(model: LoadedModel, form: Format, out: Path) -> float | None:
         draft = Path(folder) / f"model{'.tflite' if form == 'litert' else '.onnx' if form == 'onnx' else ''}"
         _write(model, form, draft)
         difference = _compare(model, form, draft)
-        try:
+        with writing(out, fix=_("give another --out")):
             out.parent.mkdir(parents=True, exist_ok=True)
             if out.is_dir():
                 shutil.rmtree(out)
             shutil.move(draft, out)
             record = json.dumps(to_record(model.info), indent=1, sort_keys=True, ensure_ascii=False)
             out.with_name(f"{out.name}.json").write_text(record + "\n", encoding="utf-8")
-        except OSError as error:
-            raise SettingsError(
-                _("{path} cannot be written", path=str(out)), received=error.strerror or str(error)
-            ) from error
     return difference
 
 

@@ -34,9 +34,6 @@ from tenarai.model.networks import HEAD, build_cnn, build_head, build_mlp, build
 CHUNK = 64 * BATCH
 STEPS_PER_EXECUTION = 16  # gives the same weights to the bit, in half the time
 
-EPOCHS_WITHOUT_SPLIT = {"mlp": 40, "cnn": 40, "transfer": 12}
-"""Epochs of each recipe where there are too few images to find their number, measured on other people's digits."""
-
 
 def find_ceiling(recipe: str, max_epochs: int, num_labels: int) -> int:
     """Epochs at most: `transfer` gets a tenth of `max_epochs` for each label beyond ten.

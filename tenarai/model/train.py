@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 from tenarai.dataset import TrainingSet
 from tenarai.errors import TrainingError
 from tenarai.locale import _
+from tenarai.model import EPOCHS_WITHOUT_SPLIT
 from tenarai.model.augment import Rows
 from tenarai.model.backend import keras
 from tenarai.model.bundle import Trained, versions
 from tenarai.model.confidence import find_threshold
-from tenarai.model.recipes import EPOCHS_WITHOUT_SPLIT, RECIPES, Fit, find_ceiling
+from tenarai.model.recipes import RECIPES, Fit, find_ceiling
 from tenarai.model.track import Tracker
 from tenarai.records import Curves, ModelInfo
 from tenarai.settings import TrainingSettings
@@ -87,23 +88,17 @@ def _train(
         return done
 
     out_of_fold = np.full((len(targets), len(labels)), np.nan, dtype=np.float32)
-    histories, seeds = [], []
+    histories = []
     for number, (train, held_out) in enumerate(folds, 1):
         share = {"done": number - 1, "total": len(folds) + 1}
         name = _("{recipe}, fold {fold} of {folds}", recipe=recipe, fold=number, folds=len(folds), **share)
         done = fit(name, train, held_out, find_ceiling(recipe, settings.max_epochs, len(labels)))
         out_of_fold[held_out] = done.probabilities
-        seeds.append(fitter.predict(training_set.regression))
         histories.append(done.history)
     best = Curves(tuple(histories), {}).best_epochs
     epochs = int(np.median(best)) if best else min(EPOCHS_WITHOUT_SPLIT[recipe], settings.max_epochs)
-    everything = np.arange(len(targets))
-    for part in range(0 if folds or not len(training_set.regression) else settings.folds):
-        fitter.fit(everything[everything % settings.folds != part], epochs=epochs)
-        seeds.append(fitter.predict(training_set.regression))
-    refit = fit(
-        _("{recipe}, final fit", recipe=recipe, done=len(folds), total=len(folds) + 1), everything, None, epochs
-    )
+    name = _("{recipe}, final fit", recipe=recipe, done=len(folds), total=len(folds) + 1)
+    refit = fit(name, np.arange(len(targets)), None, epochs)
     temperature, out_of_fold = calibrate(out_of_fold, targets)
     unsure_below, threshold_note = find_threshold(out_of_fold, targets, settings.error_when_sure)
     info = ModelInfo(
@@ -115,21 +110,14 @@ def _train(
         epochs_by_fold=best,
         snapshot=training_set.snapshot,
         parameters=settings.model_dump(mode="json"),
-        versions=versions(),
+        versions=versions(keras.backend.backend()),
         metrics=_measure(out_of_fold, targets, temperature),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         device=device,
         unsure_below=unsure_below,
         notes=(_describe_epochs(best, epochs, training_set), threshold_note),
     )
-    nothing = np.empty((0, len(training_set.regression), len(labels)), np.float32)
-    return Trained(
-        info,
-        fitter.network(temperature),
-        Curves(tuple(histories), refit.history),
-        out_of_fold,
-        np.stack(seeds) if seeds else nothing,
-    )
+    return Trained(info, fitter.network(temperature), Curves(tuple(histories), refit.history), out_of_fold)
 
 
 def split_folds(

@@ -1,79 +1,40 @@
 """Frozen records that pass between packages: ids, counts and small facts, never pixels by the thousand."""
 
-from __future__ import annotations
-
-from tenarai.records.evaluation import (
-    Case,
-    CaseStory,
-    Change,
-    Doubling,
-    Evaluation,
-    Explanation,
-    PairedCounts,
-    Prediction,
-    Score,
-    Suspect,
-)
-from tenarai.records.images import (
-    ANSWERS,
-    BOX,
-    CELL,
-    CHARACTER,
-    PAGE,
-    CutResult,
-    Digit,
-    Event,
-    EventKind,
-    Fingerprint,
-    Image,
-    PrepareResult,
-    Rejection,
-    Role,
-    State,
-    SyncResult,
-    Unprepared,
-    told_by_name,
-)
-from tenarai.records.models import Curves, ModelInfo, Promotion, SnapshotInfo
-from tenarai.records.night import CAUSES, Decision, FreezeResult, Look, NightReport, Outcome
-
-__all__ = [
-    "ANSWERS",
-    "BOX",
-    "CAUSES",
-    "CELL",
-    "CHARACTER",
-    "PAGE",
-    "Case",
-    "CaseStory",
-    "Change",
-    "Curves",
-    "CutResult",
-    "Decision",
-    "Digit",
-    "Doubling",
-    "Evaluation",
-    "Event",
-    "EventKind",
-    "Explanation",
-    "Fingerprint",
-    "FreezeResult",
-    "Image",
-    "Look",
-    "ModelInfo",
-    "NightReport",
-    "Outcome",
-    "PairedCounts",
-    "Prediction",
-    "PrepareResult",
-    "Promotion",
-    "Rejection",
-    "Role",
-    "Score",
-    "SnapshotInfo",
-    "State",
-    "Suspect",
-    "SyncResult",
-    "Unprepared",
-    "told_by_name",
-]
+from tenarai.records.evaluation import Case as Case
+from tenarai.records.evaluation import CaseStory as CaseStory
+from tenarai.records.evaluation import Change as Change
+from tenarai.records.evaluation import Curves as Curves
+from tenarai.records.evaluation import Doubling as Doubling
+from tenarai.records.evaluation import Evaluation as Evaluation
+from tenarai.records.evaluation import Explanation as Explanation
+from tenarai.records.evaluation import ModelInfo as ModelInfo
+from tenarai.records.evaluation import PairedCounts as PairedCounts
+from tenarai.records.evaluation import Prediction as Prediction
+from tenarai.records.evaluation import Promotion as Promotion
+from tenarai.records.evaluation import Score as Score
+from tenarai.records.evaluation import SnapshotInfo as SnapshotInfo
+from tenarai.records.evaluation import Suspect as Suspect
+from tenarai.records.images import ANSWERS as ANSWERS
+from tenarai.records.images import BOX as BOX
+from tenarai.records.images import CELL as CELL
+from tenarai.records.images import CHARACTER as CHARACTER
+from tenarai.records.images import PAGE as PAGE
+from tenarai.records.images import CutResult as CutResult
+from tenarai.records.images import Digit as Digit
+from tenarai.records.images import Event as Event
+from tenarai.records.images import EventKind as EventKind
+from tenarai.records.images import Fingerprint as Fingerprint
+from tenarai.records.images import Image as Image
+from tenarai.records.images import PrepareResult as PrepareResult
+from tenarai.records.images import Rejection as Rejection
+from tenarai.records.images import Role as Role
+from tenarai.records.images import State as State
+from tenarai.records.images import SyncResult as SyncResult
+from tenarai.records.images import Unprepared as Unprepared
+from tenarai.records.images import told_by_name as told_by_name
+from tenarai.records.night import CAUSES as CAUSES
+from tenarai.records.night import Decision as Decision
+from tenarai.records.night import FreezeResult as FreezeResult
+from tenarai.records.night import Look as Look
+from tenarai.records.night import NightReport as NightReport
+from tenarai.records.night import Outcome as Outcome

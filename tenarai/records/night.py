@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tenarai.locale import Message, _
-from tenarai.records.evaluation import Case, Evaluation, Explanation
+from tenarai.records.evaluation import Case, Evaluation, Explanation, SnapshotInfo
 from tenarai.records.images import Rejection, SyncResult
-from tenarai.records.models import SnapshotInfo
 
 N_ = str  # marks a template for `make messages`
 

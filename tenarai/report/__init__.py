@@ -7,25 +7,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from tenarai.records import NightReport
-from tenarai.report.describe import as_json
 from tenarai.report.html import render_html
-from tenarai.report.markdown import escape, render_artifacts, word_links
-from tenarai.report.pictures import Pictures
+from tenarai.report.markdown import render_artifacts
+from tenarai.report.pictures import Pictures as Pictures
 from tenarai.report.plots import draw_plots
 from tenarai.report.summary import draw_summary
-from tenarai.report.view import View, make_view
+from tenarai.report.view import make_view
 from tenarai.store import Store
-
-__all__ = [
-    "Pictures",
-    "Report",
-    "View",
-    "build_report",
-    "escape",
-    "make_view",
-    "word_links",
-    "write_report",
-]
 
 
 @dataclass(frozen=True)
@@ -63,7 +51,7 @@ def build_report(
     files = {
         "report.html": render_html(view, pictures, draw_plots(view, language), language, sheet),
         "summary.png": summary,
-        "report.json": as_json(view),
+        "report.json": view.as_json(),
     }
     return Report(files, render_artifacts(view, pictures, summary, language, links))
 

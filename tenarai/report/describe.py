@@ -1,21 +1,16 @@
-"""A night with what earlier nights left, for its report; and what it leaves, for later nights and for programs."""
+"""A night with what earlier nights left, for its report; and what it leaves for later nights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass, replace
-from enum import Enum
+from dataclasses import asdict, replace
 from typing import Any
 
 from tenarai.catalogue import Catalogue
+from tenarai.evaluate.holdout import lay_in_inbox
 from tenarai.evaluate.regression import new_stories, tell_stories
-from tenarai.locale import load, to_json
-from tenarai.records import Case, Event, NightReport, Role
-from tenarai.report.todo import LABELLED, open_suspects
-from tenarai.report.view import View
-from tenarai.store import seal_json
-
-LEFT_OUT = {"history", "curves", "heat"}  # earlier nights have their own reports; `history.json` holds the curves
+from tenarai.evaluate.suspects import LABELLED, open_suspects
+from tenarai.records import Case, NightReport
 
 
 def add_history(report: NightReport, catalogue: Catalogue) -> NightReport:
@@ -48,7 +43,7 @@ def find_filed(catalogue: Catalogue, source: str, last_night: Mapping[str, objec
     """
     if not last_night.get("run"):
         return ()
-    events = [event for event in catalogue.events(source, after=str(last_night["run"])) if _left_the_inbox(event)]
+    events = [event for event in catalogue.events(source, after=str(last_night["run"])) if lay_in_inbox(event.old_path)]
     if not events:
         return ()
     images = catalogue.images(source, roles=LABELLED)
@@ -67,11 +62,7 @@ def find_filed(catalogue: Catalogue, source: str, last_night: Mapping[str, objec
     return tuple(sorted(filed, key=lambda item: item.path))
 
 
-def _left_the_inbox(event: Event) -> bool:
-    return (event.old_path or "").split("/")[0].strip().lower() == Role.INBOX.value
-
-
-def remember_night(report: NightReport) -> dict[str, object]:
+def remember_night(report: NightReport) -> dict[str, Any]:
     """What later nights need to know of this one."""
     evaluation = report.evaluation
     scores = {evaluation.champion: evaluation.champion_score, evaluation.challenger: evaluation.challenger_score}
@@ -93,29 +84,3 @@ def remember_night(report: NightReport) -> dict[str, object]:
         "stories": new_stories(evaluation.regression, report.run),
         "suspects": [asdict(item) for item in evaluation.suspects],
     }
-
-
-def as_json(view: View) -> bytes:
-    """The night as JSON with sorted keys; equal nights give equal bytes. Shares and confidences are 0 to 1."""
-    night = view.night
-    found = {
-        **_plain(night),
-        "verdict": night.decision.verdict,
-        "reason": to_json(night.decision.reason),
-        "challenger": night.evaluation.challenger,
-        "snapshot": night.frozen.info.id if night.frozen.info else "",
-        "number": _plain(view.number),
-        "today": [to_json(sentence) for _anchor, sentence in view.today()],
-    }
-    return seal_json(found, "report.json")
-
-
-def _plain(value: Any) -> Any:
-    """Records as dicts, messages with their fields, so that they can be read in any language."""
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value) if field.name not in LEFT_OUT}
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return to_json(load(value)) if isinstance(value, str) and not isinstance(value, Enum) else value

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from tenarai.locale import Message, _, load, plural, translate
 from tenarai.report.pictures import Album, Pictures, data_uri
-from tenarai.report.progress import WINDOW
-from tenarai.report.view import View
+from tenarai.report.view import WINDOW, View
 from tenarai.report.words import percent
 
 if TYPE_CHECKING:

@@ -49,8 +49,7 @@ class Pictures:
         factor = min(1.0, THUMBNAIL / max(picture.shape[:2]))
         size = tuple(max(1, round(side * factor)) for side in picture.shape[1::-1])
         small = cv2.resize(np.ascontiguousarray(picture[..., ::-1]), size, interpolation=cv2.INTER_AREA)
-        done, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])
-        return bytes(data.tobytes()) if done else None
+        return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
 
     def digit(self, sha256: str) -> NDArray[np.uint8] | None:
         """(28, 28) uint8, ink 255 on paper 0, as the models see it; None where there is none."""
@@ -115,10 +114,7 @@ def data_uri(data: bytes) -> str:
 
 def to_png(image: NDArray[np.uint8]) -> bytes:
     """(H, W) or (H, W, 3) uint8, BGR, as PNG."""
-    done, data = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    if not done:
-        raise ValueError(f"OpenCV could not write a PNG of {image.shape}")
-    return bytes(data.tobytes())
+    return cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
 
 
 def _colour(digit: NDArray[np.uint8], heat: bytes) -> NDArray[np.uint8]:

@@ -21,8 +21,7 @@ import numpy as np
 
 from tenarai.locale import _, translate
 from tenarai.records import Curves
-from tenarai.report.progress import NightOfNew
-from tenarai.report.view import View
+from tenarai.report.view import NightOfNew, View
 from tenarai.report.words import percent, word_day
 
 if TYPE_CHECKING:

@@ -166,20 +166,12 @@ def _rank(case: Case, night: NightReport) -> int:
 def _word_story(case: Case, night: NightReport) -> Message | str:
     if case.story is None:
         return ""
-    since = _word_run(case.story.since)
+    since = word_day(datetime.strptime(case.story.since[:8], "%Y%m%d"))  # a night's name begins with its day
     if case.story.state == "relapsed":
         return _("relapsed {day}", day=since)
     if case.story.state == "fixed":
         return _("solved tonight") if _rank(case, night) == 1 else _("correct since {day}", day=since)
     return _("misread since {day}", day=since)
-
-
-def _word_run(run: str) -> Message | str:
-    """The day in a night's name, `20261124-…`."""
-    try:
-        return word_day(datetime.strptime(run[:8], "%Y%m%d"))
-    except ValueError:
-        return run
 
 
 def _word_tonight(case: Case, night: NightReport, is_new: bool) -> Message:

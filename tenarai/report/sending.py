@@ -35,13 +35,12 @@ class Sent:
     Attributes:
         folder: Name of the folder on Drive.
         links: Where the newest of each file opens, by its name.
-        num_written, num_trashed: Files created or changed, and files moved to the trash.
+        num_written: Files created or changed.
     """
 
     folder: str
     links: Mapping[str, str]
     num_written: int
-    num_trashed: int
 
     @property
     def link(self) -> str:
@@ -83,13 +82,11 @@ def send_report(
         settings: Where to, and who sends.
 
     Returns:
-        What was sent, or None when nothing is to be sent, or the account may not write there.
+        What was sent, or None where the account may not write.
 
     Raises:
         SourceError, CredentialsError, SettingsError: It cannot be sent; what was sent before is whole.
     """
-    if not wants_reports(source, settings):
-        return None
     from tenarai.drive import open_drive
 
     destination = find_destination(source, settings, open_drive(settings))
@@ -100,8 +97,8 @@ def send_report(
         for name, data in files.items():
             post.put(run, name, _dated(name, run, verdict), data)
     links = {name: post.put(LATEST, name, name, data) for name, data in files.items()}
-    num_trashed = post.trash_all_but(settings.drive_reports_kept)
-    return Sent(destination.name, links, post.num_written, num_trashed)
+    post.trash_all_but(settings.drive_reports_kept)
+    return Sent(destination.name, links, post.num_written)
 
 
 def wants_reports(source: str, settings: Settings) -> bool:
@@ -212,13 +209,12 @@ class _Post:
         self._own[run, name] = file
         return f"https://drive.google.com/file/d/{file.id}/view"
 
-    def trash_all_but(self, num_kept: int) -> int:
-        """Move the files of all but the last nights to the trash; returns how many."""
+    def trash_all_but(self, num_kept: int) -> None:
+        """Move the files of all but the last nights to the trash."""
         runs = sorted({run for run, _ in self._own} - {LATEST}, reverse=True)
-        old = [file for (run, _), file in self._own.items() if run in runs[num_kept:]]
-        for file in old:
-            self._drive.trash(file)
-        return len(old)
+        for (run, _name), file in self._own.items():
+            if run in runs[num_kept:]:
+                self._drive.trash(file)
 
 
 def _dated(name: str, run: str, verdict: str) -> str:

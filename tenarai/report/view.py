@@ -6,14 +6,16 @@ them in its language and escapes them in its own way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
-from tenarai.locale import Message, _, plural
+from tenarai.locale import Message, _, load, plural, to_json
+from tenarai.model.bundle import is_base
 from tenarai.records import Change, NightReport, Rejection, Score
-from tenarai.report.progress import NightOfNew, follow_progress
+from tenarai.report.describe import remember_night
 from tenarai.report.sections import (
     LabelRow,
     Section,
@@ -24,6 +26,13 @@ from tenarai.report.sections import (
     list_tonight,
 )
 from tenarai.report.words import percent, word_day, word_moment, word_score, word_share
+from tenarai.store import seal_json
+
+WINDOW = 100  # images that the trend looks back over, where there are as many
+LEFT_OUT = {"history", "curves", "heat"}  # earlier nights have their own reports; `history.json` holds the curves
+
+Nights = Sequence[Mapping[str, Any]]
+"""Records of nights as `remember_night` makes them, oldest first."""
 
 TITLES = {"promoted": _("New model"), "kept": _("Model kept"), "nothing new": _("Nothing new"), "stopped": _("Stopped")}
 CHANGES = {
@@ -35,13 +44,31 @@ CHANGES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class NightOfNew:
+    """A night that brought new labelled images: test-then-train, each image counts once, in the night it came.
+
+    Attributes:
+        day: When it began.
+        night: The champion's score on that night's new images, before anything was trained on them.
+        pooled: The same over that night and as many before it as make up `WINDOW` images.
+        promoted: Whether the challenger was promoted that night.
+    """
+
+    day: datetime
+    night: Score
+    pooled: Score
+    promoted: bool
+
+
 @dataclass(frozen=True)
 class View:
     """A night, ready to be laid out.
 
     Attributes:
         night: What each step found; the details at the end of a report are taken from it.
-        title, sentence: The verdict and why.
+        nights: Records of earlier nights and of tonight, oldest first.
+        title: The verdict.
         when: Date and time.
         number: How the model that reads from now on reads images that it was never trained on; None before it was
             evaluated.
@@ -51,12 +78,12 @@ class View:
         hard: The regression set.
         tonight: New images that were misread, and compared images that only one model reads, each once.
         labels: Labels with errors, the worst first.
-        names: Names of models for people, by id.
+        names: Names of trained models for people, by id.
     """
 
     night: NightReport
+    nights: Nights
     title: Message
-    sentence: Message
     when: Message
     number: Score | None
     progress: tuple[NightOfNew, ...]
@@ -70,7 +97,18 @@ class View:
 
     def name(self, model: str) -> str:
         """A model's name for people; its id where it is not known."""
-        return self.names.get(model, model)
+        return _("The base model") if is_base(model) else self.names.get(model, model)
+
+    @property
+    def sentence(self) -> Message:
+        """The verdict with its reason, for people."""
+        decision = self.night.decision
+        given = {"model": self.name(self.night.champion), "why": decision.reason}
+        if decision.verdict == "promoted":
+            return _("{model} reads your handwriting from now on: {why}.", **given)
+        if decision.verdict == "stopped":
+            return _("{model} goes on reading your handwriting, and nothing was changed: {why}.", **given)
+        return _("{model} goes on reading your handwriting: {why}.", **given)
 
     def number_of(self) -> Message:
         """What `number` is a share of."""
@@ -152,82 +190,94 @@ class View:
 
     def champions(self) -> list[tuple[Message, Message, str, str]]:
         """Nights, oldest first: day, verdict, the model that read afterwards, and its score where it was evaluated."""
-        night = self.night
-        tonight: dict[str, Any] = {
-            "created": night.created,
-            "verdict": night.decision.verdict,
-            "champion": night.champion,
-        }
-        score = score_models(replace(night, history=())).get(night.champion)
-        tonight["scores"] = {night.champion: (score.num_right, score.num_images)} if score else {}
         rows = []
-        for past in (*night.history, tonight):
+        for past in self.nights:
             champion = str(past["champion"])
             counts = past.get("scores", {}).get(champion)
             share = f"{percent(counts[0] / counts[1])} ({counts[0]} / {counts[1]})" if counts else "–"
-            rows.append((word_day(_moment(past)), TITLES[str(past["verdict"])], self.name(champion), share))
+            rows.append((word_day(_begin(past)), TITLES[str(past["verdict"])], self.name(champion), share))
         return rows
 
     def changes(self) -> list[tuple[Message, Change]]:
         """What differs between the training of champion and challenger."""
         return [(CHANGES[item.kind](item.name), item) for item in self.night.evaluation.changes]
 
+    def as_json(self) -> bytes:
+        """The night as JSON with sorted keys; equal nights give equal bytes. Shares and confidences are 0 to 1."""
+        night = self.night
+        found = {
+            **_plain(night),
+            "verdict": night.decision.verdict,
+            "reason": to_json(night.decision.reason),
+            "challenger": night.evaluation.challenger,
+            "snapshot": night.frozen.info.id if night.frozen.info else "",
+            "number": _plain(self.number),
+            "today": [to_json(sentence) for _anchor, sentence in self.today()],
+        }
+        return seal_json(found, "report.json")
+
 
 def make_view(night: NightReport) -> View:
     """Put what a night found into the order of a report."""
-    names = name_models(night)
+    nights = (*night.history, remember_night(night))
     return View(
         night=night,
+        nights=nights,
         title=TITLES[night.decision.verdict],
-        sentence=_word_verdict(night, names),
         when=word_moment(datetime.fromisoformat(night.created)),
-        number=score_models(night).get(night.champion),
-        progress=follow_progress(night),
+        number=find_score(nights, night.champion),
+        progress=follow_progress(nights),
         suspects=list_suspects(night),
         inbox=list_inbox(night),
         unusable=night.frozen.rejections,
         hard=list_hard_cases(night),
         tonight=list_tonight(night),
         labels=list_labels(night),
-        names=names,
+        names=name_models(nights),
     )
 
 
-def _moment(past: Mapping[str, Any]) -> datetime:
+def name_models(nights: Nights) -> dict[str, Message]:
+    """Names of models by id: `Model 4 · 25 Nov`, numbered in the order in which they were trained."""
+    trained: dict[str, datetime] = {}
+    for past in nights:
+        if past.get("challenger"):
+            trained.setdefault(str(past["challenger"]), _begin(past))
+    return {
+        model: _("Model {number} · {day}", number=number, day=word_day(begin))
+        for number, (model, begin) in enumerate(trained.items(), start=1)
+    }
+
+
+def find_score(nights: Nights, model: str) -> Score | None:
+    """The newest score of a model on images that it was never trained on; None where it was not evaluated."""
+    counts = [past["scores"][model] for past in nights if model in past.get("scores", {})]
+    return Score.of(*counts[-1]) if counts else None
+
+
+def follow_progress(nights: Nights) -> tuple[NightOfNew, ...]:
+    """Nights with new labelled images, oldest first; nights without are left out."""
+    new, found = [past for past in nights if past.get("fresh_images")], []
+    for number, past in enumerate(new, start=1):
+        right = images = 0
+        for earlier in reversed(new[:number]):
+            if images < WINDOW:
+                right, images = right + earlier["fresh_right"], images + earlier["fresh_images"]
+        score, is_promoted = Score.of(past["fresh_right"], past["fresh_images"]), past["verdict"] == "promoted"
+        found.append(NightOfNew(_begin(past), score, Score.of(right, images), is_promoted))
+    return tuple(found)
+
+
+def _begin(past: Mapping[str, Any]) -> datetime:
     return datetime.fromisoformat(str(past["created"]))
 
 
-def name_models(night: NightReport) -> dict[str, Message]:
-    """Names of models by id: `Model 4 · 25 Nov`, numbered in the order in which they were trained."""
-    nights = [*night.history, {"challenger": night.evaluation.challenger, "created": night.created}]
-    trained: dict[str, str] = {}
-    for past in nights:
-        if past.get("challenger"):
-            trained.setdefault(str(past["challenger"]), str(past["created"]))
-    names = {
-        model: _("Model {number} · {day}", number=number, day=word_day(datetime.fromisoformat(created)))
-        for number, (model, created) in enumerate(trained.items(), start=1)
-    }
-    base = {model for model in (night.champion, night.evaluation.champion) if model.startswith("base")}
-    return {**names, **dict.fromkeys(base, _("The base model"))}
-
-
-def score_models(night: NightReport) -> dict[str, Score]:
-    """The newest score of each model that was evaluated tonight or before, on images it was never trained on."""
-    found = {model: Score.of(*counts) for past in night.history for model, counts in past.get("scores", {}).items()}
-    evaluation = night.evaluation
-    tonight = {evaluation.champion: evaluation.champion_score, evaluation.challenger: evaluation.challenger_score}
-    return {**found, **{model: score for model, score in tonight.items() if model and score and score.num_images}}
-
-
-def _word_verdict(night: NightReport, names: Mapping[str, Message]) -> Message:
-    model = names.get(night.champion, night.champion)
-    if night.decision.verdict == "promoted":
-        return _("{model} reads your handwriting from now on: {why}.", model=model, why=night.decision.reason)
-    if night.decision.verdict == "stopped":
-        return _(
-            "{model} goes on reading your handwriting, and nothing was changed: {why}.",
-            model=model,
-            why=night.decision.reason,
-        )
-    return _("{model} goes on reading your handwriting: {why}.", model=model, why=night.decision.reason)
+def _plain(value: Any) -> Any:
+    """Records as dicts, messages with their fields, so that they can be read in any language."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value) if field.name not in LEFT_OUT}
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return to_json(load(value)) if isinstance(value, str) and not isinstance(value, Enum) else value

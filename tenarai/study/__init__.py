@@ -2,9 +2,10 @@
 
 data        the source's images, read in several ways
 plan        what is varied, as lines of trials
-experiment  trains and evaluates a trial          workers  the same in one process per core; keeps results
+experiment  trains and evaluates the trials, and keeps their results
 findings    what each line shows over its seeds
-tables      findings in tables and sentences      report   the page, with plots
+tables      findings in tables and sentences
+report      the page, with plots
 """
 
 from __future__ import annotations
@@ -14,20 +15,18 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
-from tenarai.model.bundle import base_info
+from tenarai.model.bundle import base_info, versions
 from tenarai.settings import Settings, StudySettings
 from tenarai.store import open_store
 from tenarai.study.data import StudyData, load_data
+from tenarai.study.experiment import ResultCache, train_all
 from tenarai.study.findings import make_study
 from tenarai.study.plan import list_trials, make_plan
 from tenarai.study.report import render_markdown, write_report
-from tenarai.study.tables import Table, find_headline, make_tables
-from tenarai.study.workers import ResultCache, train_all
-
-__all__ = ["StudyReport", "Table", "run_study"]
+from tenarai.study.tables import Table as Table
+from tenarai.study.tables import find_headline, make_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +70,10 @@ def run_study(
     Raises:
         TenaraiError: The source cannot be read or holds too few images, or the misread image is unusable.
     """
-    store = open_store(settings.store)
+    store, form = open_store(settings.store), form.model_copy(update={"epochs": tuple(sorted(set(form.epochs)))})
     data = load_data(settings, say, image=image, label=label)
-    environment = describe_environment(data)
+    environment = versions(os.environ.get("KERAS_BACKEND", "tensorflow"))
+    environment |= {"base": base_info().id, "normaliser": str(data.normaliser)}
     plan = make_plan(form, data)
     cache = ResultCache(store, data, environment, ignore=retrain)
     results = train_all(list_trials(plan), data, cache, say, workers=workers)
@@ -89,10 +89,3 @@ def name_study(form: StudySettings, data: StudyData) -> str:
     asked = data.misread.fingerprint if data.misread else ""
     words = [data.fingerprint, asked, form.model_dump(mode="json")]
     return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def describe_environment(data: StudyData) -> dict[str, str]:
-    """What else decides the numbers: versions and the base model, found without importing Keras."""
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    found = {"backend": backend, "base": base_info().id, "normaliser": str(data.normaliser)}
-    return found | {name: version(name) for name in ("keras", "numpy", "tenarai", backend)}

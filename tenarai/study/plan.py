@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from tenarai.locale import _
+from tenarai.model import EPOCHS_WITHOUT_SPLIT
 from tenarai.settings import StudySettings
 from tenarai.study.data import DARK, GREY, INVERTED, NORMALISED, RAW, SQUEEZED, StudyData
 
-SCHEDULE = {"mlp": 40, "cnn": 40, "transfer": 12}  # epochs where their number is not the question
 STOPPED_AT = 60  # EarlyStopping ends sooner
 SIZES = (1, 2, 5, 10, 20, 40, 80)
 LONG = 200  # "more epochs"
@@ -38,7 +38,6 @@ class Trial:
         stopping: EarlyStopping on folds of the training images finds the number of epochs, as in a night.
         draw: Images per label to train on; 0 for all but a held-out fifth.
         samples: Images per label of these; 0 for all.
-        add_similar: Add the ten images of the misread image's label that look most like it.
         asks: Whether the misread image is read, too.
         seed: Decides draw, initial weights and order.
     """
@@ -50,7 +49,6 @@ class Trial:
     stopping: bool = False
     draw: int = 0
     samples: int = 0
-    add_similar: bool = False
     asks: bool = False
     seed: int = 0
 
@@ -122,7 +120,7 @@ def list_trials(plan: tuple[Line, ...]) -> tuple[Trial, ...]:
 
 def train_as_in_a_night(recipe: str, **changes: object) -> Trial:
     """A recipe as a night trains it, except for the changes."""
-    trial = Trial(recipe, augmented=recipe in {"cnn", "transfer"}, epochs=SCHEDULE.get(recipe, 0))
+    trial = Trial(recipe, augmented=recipe in {"cnn", "transfer"}, epochs=EPOCHS_WITHOUT_SPLIT.get(recipe, 0))
     return replace(trial, **changes)  # type: ignore[arg-type]
 
 
@@ -183,7 +181,6 @@ def _question(form: StudySettings) -> Iterator[Line]:
         _("the same reading for both"): replace(article, reading=INVERTED),
         _("the normaliser"): mlp,
         _("the normaliser and augmentation"): replace(mlp, augmented=True),
-        _("the normaliser and ten similar images"): replace(mlp, add_similar=True),
         _("the normaliser and all images"): replace(mlp, draw=0),
         _("a CNN with augmentation on all images"): train_as_in_a_night("cnn"),
         _("the base model fine-tuned on one image per label"): train_as_in_a_night("transfer", draw=1),

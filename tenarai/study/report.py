@@ -6,19 +6,18 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from tenarai.locale import _, translate
-from tenarai.report import escape
 from tenarai.report.html import page_template
-from tenarai.report.pictures import data_uri
+from tenarai.report.markdown import escape
+from tenarai.report.pictures import data_uri, to_png
 from tenarai.report.plots import LIGHT, PAGE, Theme, draw_png, plot_figure, plot_fits, show_percent, to_svg
 from tenarai.store import Store
 from tenarai.study.data import NORMALISED, StudyData
-from tenarai.study.findings import Study
+from tenarai.study.experiment import FOLDER
+from tenarai.study.findings import Study, find_best
 from tenarai.study.tables import Table, find_headline
-from tenarai.study.workers import FOLDER
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +30,9 @@ def write_report(store: Store, name: str, study: Study, tables: list[Table], dat
         StoreError: The store cannot be written.
     """
     store.write(render_html(study, tables, data, language).encode(), FOLDER, name, "report.html")
-    text = json.dumps(asdict(study), indent=1, sort_keys=True, ensure_ascii=False)
+    found = {name: getattr(study, name) for name in (*study.__dataclass_fields__, "curves")}
+    found |= {"rows": [row.as_json() for row in study.rows], "tables": [asdict(table) for table in tables]}
+    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
     store.write(f"{text}\n".encode(), FOLDER, name, "study.json")
 
 
@@ -69,18 +70,19 @@ def _show_nearest(study: Study, data: StudyData) -> list[tuple[str, str]]:
         return []
     digits = data.readings[NORMALISED]
     shown = [(data.misread.readings[NORMALISED], study.label), *((digits[row], label) for row, label in study.nearest)]
-    return [(data_uri(cv2.imencode(".png", 255 - digit)[1].tobytes()), label) for digit, label in shown]
+    return [(data_uri(to_png(255 - digit)), label) for digit, label in shown]
 
 
 def draw_plots(study: Study, language: str, theme: Theme) -> dict[str, list[tuple[str, Figure]]]:
     """By part, the figures of a study, each with a description."""
     found: dict[str, list[tuple[str, Figure]]] = {}
-    for curves in study.curves:
-        marks = {curves.best.middle: _("lowest held-out loss")} if curves.best else {}
+    for recipe, fits in study.curves.items():
+        best, _overfits = find_best(fits)
+        marks = {best.middle: _("lowest held-out loss")} if best else {}
         for name, title in (("loss", _("loss")), ("accuracy", _("accuracy"))):
-            alt = _("{recipe}: {title} by epoch, in training and held out", recipe=curves.recipe, title=title)
-            heading = _("{recipe}: {what}", recipe=curves.recipe, what=title)
-            figure = plot_fits(curves.fits, name, heading, marks, language, theme)
+            alt = _("{recipe}: {title} by epoch, in training and held out", recipe=recipe, title=title)
+            heading = _("{recipe}: {what}", recipe=recipe, what=title)
+            figure = plot_fits(fits, name, heading, marks, language, theme)
             found.setdefault("epochs", []).append((translate(alt, language), figure))
     if study.part("samples"):
         alt = _("held-out accuracy by training images per label")
@@ -92,7 +94,7 @@ def _draw_samples(study: Study, language: str, theme: Theme) -> Figure:
     figure, axes = plot_figure(_("held-out accuracy"), _("training images per label"), language, theme)
     base, *rows = study.part("samples")
     for recipe, colour in {"mlp": theme.mark, "cnn": theme.soft, "transfer": theme.line}.items():
-        found = [(row.num_train / len(study.labels), row.held_out) for row in rows if row.recipe == recipe]
+        found = [(row.num_train / len(study.labels), row.held_out) for row in rows if row.line.recipe == recipe]
         if shares := [(size, share) for size, share in found if share]:
             sizes = [size for size, _share in shares]
             lowest, middle, highest = 100 * np.array([(s.lowest, s.middle, s.highest) for _size, s in shares]).T

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tenarai.locale import _, plural
 from tenarai.report.words import percent
-from tenarai.study.findings import Curves, Row, Share, Study
+from tenarai.study.findings import Fits, Row, Spread, Study, find_best
 from tenarai.study.plan import STOPPING
 
 
@@ -47,10 +48,10 @@ def find_headline(tables: Sequence[Table]) -> str:
 def _question(study: Study, rows: list[Row]) -> Table:
     cells = tuple(
         (
-            row.what,
+            row.line.what,
             ", ".join(label if number == seeds else f"{label} ×{number}" for label, number in row.answers),
             percent(row.confidence),
-            f"{row.num_right}/{seeds}",
+            f"{dict(row.answers).get(study.label, 0)}/{seeds}",
         )
         for row in rows
         if (seeds := sum(number for _label, number in row.answers))
@@ -64,18 +65,19 @@ def _question(study: Study, rows: list[Row]) -> Table:
 def _answer(study: Study, rows: list[Row]) -> Iterator[str]:
     """Why the image is misread, and what makes it right."""
     *tried, base = rows
-    *_shorter, article, longer, _otherwise = (row for row in tried if row.recipe == "article")
-    given = {"label": study.label, "read": article.answers[0][0], "network": article.what}
-    solved = next((row for row in tried if row.num_right == study.seeds), None)
+    *_shorter, article, longer, _otherwise = (row for row in tried if row.line.recipe == "article")
+    given = {"label": study.label, "read": article.answers[0][0], "network": article.line.what}
+    solved = next((row for row in tried if row.answers == [(study.label, study.seeds)]), None)
     if solved:
         yield _(
             "This {label} is read as {read} by {network}. Every seed is right with: {tried}.",
-            tried=solved.what,
+            tried=solved.line.what,
             **given,
         )
     else:
         yield _("This {label} is read as {read} by {network}. Nothing that was tried is right in every seed.", **given)
-    yield _("With {network}, {seeds} seeds are right.", network=longer.what, seeds=f"{longer.num_right}/{study.seeds}")
+    seeds = f"{dict(longer.answers).get(study.label, 0)}/{study.seeds}"
+    yield _("With {network}, {seeds} seeds are right.", network=longer.line.what, seeds=seeds)
     confidence = percent(base.confidence)
     yield _("The base model reads {label} ({confidence}).", label=base.answers[0][0], confidence=confidence)
     same = sum(label == study.label for _row, label in study.nearest)
@@ -86,8 +88,8 @@ def _article(study: Study, rows: list[Row]) -> Table:
     readings = {"raw": _("0 to 255"), "grey": _("x / 255"), "1 - x": _("1 − x / 255")}
     cells = tuple(
         (
-            readings[row.what],
-            f"{row.epochs.middle:.0f}",
+            readings[row.line.what],
+            _number(row.epochs),
             _mean(row.training),
             _mean(row.as_article),
             _mean(row.held_out),
@@ -106,16 +108,16 @@ def _article(study: Study, rows: list[Row]) -> Table:
         "of {seeds}. Training accuracy says nothing about other images.",
         labels=len(study.labels),
         train=f"{rows[0].num_train:.0f}",
-        others=rows[0].held_out.num_images if rows[0].held_out else 0,
+        others=rows[0].num_held_out,
         seeds=_seeds(study),
     )
     return Table("article", _("The article's table"), (_say_article(rows),), head, cells, note)
 
 
 def _say_article(rows: list[Row]) -> str:
-    row = max((row for row in rows if row.what == "raw"), key=lambda row: row.epochs.middle)
-    given = {"epochs": f"{row.epochs.middle:.0f}", "training": _mean(row.training)}
-    if row.as_article is None or row.held_out is None:
+    *_shorter, row = (row for row in rows if row.line.what == "raw")
+    given = {"epochs": _number(row.epochs), "training": _mean(row.training)}
+    if not row.num_held_out:
         return _(
             "On one image per label, the article's network reads {training} of its training images after {epochs} "
             "epochs; there are no others to evaluate it on.",
@@ -125,7 +127,7 @@ def _say_article(rows: list[Row]) -> str:
         "On one image per label, the article's network reads {training} of its training images after {epochs} epochs, "
         "but {others} of {number} others; read the way it was trained, {trained}.",
         others=_mean(row.as_article),
-        number=row.as_article.num_images,
+        number=row.num_held_out,
         trained=_mean(row.held_out),
         **given,
     )
@@ -134,28 +136,28 @@ def _say_article(rows: list[Row]) -> str:
 def _epochs(study: Study, rows: list[Row]) -> Table:
     cells = tuple(
         (
-            _("{recipe}: {what}", recipe=row.recipe, what=row.what),
-            f"{row.epochs.middle:.0f}"
-            + (f"\u00a0({row.epochs.lowest:.0f}–{row.epochs.highest:.0f})" if row.what == STOPPING else ""),
+            _name(row),
+            _number(row.epochs, with_range=row.line.what == STOPPING),
             _mean(row.training),
             _range(row.held_out),
-            "–" if row.loss is None else f"{row.loss:.3f}",
+            f"{row.loss.middle:.3f}" if row.loss else "–",
         )
         for row in rows
     )
     head = (_("recipe"), _("epochs"), _("training accuracy"), _("held-out accuracy"), _("held-out loss"))
     note = _("{held_out} In brackets: lowest and highest of {seeds}.", held_out=study.held_out, seeds=_seeds(study))
-    sentences = tuple(_("{recipe}: {what}", recipe=c.recipe, what=say_best(c)) for c in study.curves)
+    sentences = tuple(_("{recipe}: {what}", recipe=name, what=say_best(fits)) for name, fits in study.curves.items())
     return Table("epochs", _("How many epochs"), sentences, head, cells, note)
 
 
-def say_best(curves: Curves) -> str:
+def say_best(fits: Fits) -> str:
     """Where the held-out loss is lowest, and whether over-fitting begins there."""
-    if curves.best is None:
+    best, overfits = find_best(fits)
+    if best is None:
         return _("nothing was held out, so it is unknown where over-fitting begins.")
-    best, last = curves.best, len(curves.fits[0]["loss"])
+    last = len(fits[0]["loss"])
     given = {"epoch": f"{best.middle:.0f}", "lowest": f"{best.lowest:.0f}", "highest": f"{best.highest:.0f}"}
-    if curves.overfits:
+    if overfits:
         return _("over-fitting begins after epoch {epoch} (seeds: {lowest} to {highest}).", **given)
     if best.middle >= 0.9 * last:
         return _("the held-out loss still falls at epoch {last}: no over-fitting yet.", last=last)
@@ -166,9 +168,9 @@ def say_best(curves: Curves) -> str:
 
 def _samples(study: Study, rows: list[Row]) -> Table:
     base, *trained = rows
-    recipes = list(dict.fromkeys(row.recipe for row in trained))
+    recipes = list(dict.fromkeys(row.line.recipe for row in trained))
     sizes = sorted({_per_label(study, row) for row in trained})
-    found = {(row.recipe, _per_label(study, row)): row.held_out for row in trained}
+    found = {(row.line.recipe, _per_label(study, row)): row.held_out for row in trained}
     cells = tuple(
         (f"{size:g}", *(_range(found.get((recipe, size))) for recipe in recipes), _mean(base.held_out))
         for size in sizes
@@ -176,7 +178,7 @@ def _samples(study: Study, rows: list[Row]) -> Table:
     note = _(
         "Held-out accuracy by number of training images per label, on {number} different images; mean, lowest and "
         "highest of {seeds}.",
-        number=base.held_out.num_images if base.held_out else 0,
+        number=base.num_held_out,
         seeds=_seeds(study),
     )
     head = (_("images per label"), *recipes, _("base, untouched"))
@@ -184,14 +186,16 @@ def _samples(study: Study, rows: list[Row]) -> Table:
 
 
 def _switches(study: Study, rows: list[Row]) -> Table:
+    normal = {row.line.recipe: row for row in reversed(rows)}  # the first row of each recipe is as in a night
+    compared = [(row, *_compare(row, normal[row.line.recipe])) for row in rows]
     cells = tuple(
         (
-            _("{recipe}: {what}", recipe=row.recipe, what=row.what),
+            _name(row),
             _range(row.held_out),
-            f"{100 * row.difference:+.1f}".replace("-", "−") if row.won or row.lost or row.difference else "–",
-            f"{row.won} / {row.lost}",
+            _points(points, "+") if won or lost or points else "–",
+            f"{won} / {lost}",
         )
-        for row in rows
+        for row, points, won, lost in compared
     )
     head = (_("recipe"), _("held-out accuracy"), _("points"), _("won / lost"))
     note = _(
@@ -199,17 +203,41 @@ def _switches(study: Study, rows: list[Row]) -> Table:
         "became right and wrong, all seeds together.",
         held_out=study.held_out,
     )
-    worst = min(rows, key=lambda row: row.difference)
-    points = f"{100 * worst.difference:.1f}".replace("-", "−")
+    worst, points, _won, _lost = min(compared, key=lambda found: found[1])
     sentence = _(
         "Most is lost with “{switch}”: {points} points ({recipe}).",
-        switch=worst.what,
-        points=points,
-        recipe=worst.recipe,
+        switch=worst.line.what,
+        points=_points(points),
+        recipe=worst.line.recipe,
     )
-    if worst.difference >= 0:
+    if points >= 0:
         sentence = _("Nothing is lost without any of them.")
     return Table("switches", _("What each ingredient is worth"), (sentence,), head, cells, note)
+
+
+def _compare(row: Row, normal: Row) -> tuple[float, int, int]:
+    """Held-out points more than in a night, and how many readings became right and wrong, all seeds together."""
+    pairs = Counter[tuple[str, str]]()
+    for old, new in zip(normal.results, row.results, strict=True):
+        pairs.update(zip(old.right, new.right, strict=True))
+    now, before = row.held_out, normal.held_out
+    points = round(100 * (now.middle - before.middle), 4) if now and before else 0.0
+    return points, pairs["0", "1"], pairs["1", "0"]
+
+
+def _points(points: float, sign: str = "-") -> str:
+    return f"{points:{sign}.1f}".replace("-", "−")
+
+
+def _name(row: Row) -> str:
+    return _("{recipe}: {what}", recipe=row.line.recipe, what=row.line.what)
+
+
+def _number(spread: Spread | None, *, with_range: bool = False) -> str:
+    """`12`, or `12 (9–14)`."""
+    if spread is None:
+        return "–"
+    return f"{spread.middle:.0f}" + (f"\u00a0({spread.lowest:.0f}–{spread.highest:.0f})" if with_range else "")
 
 
 def _per_label(study: Study, row: Row) -> float:
@@ -220,10 +248,10 @@ def _seeds(study: Study) -> str:
     return plural("{n} seed", "{n} seeds", study.seeds)
 
 
-def _mean(share: Share | None) -> str:
+def _mean(share: Spread | None) -> str:
     return percent(share.middle) if share else "–"
 
 
-def _range(share: Share | None) -> str:
+def _range(share: Spread | None) -> str:
     """`90.4 % (88–93)`."""
     return f"{_mean(share)}\u00a0({100 * share.lowest:.0f}–{100 * share.highest:.0f})" if share else "–"

@@ -313,7 +313,7 @@ def _check_normaliser(info: ModelInfo, normaliser: int) -> None:
 
 
 def _read(store: Store | None, info: ModelInfo, name: str) -> bytes:
-    """A file of a model, or without a store of the base model, checked against its digest."""
+    """A file of a model, of the base model where there is no store, checked against its digest."""
     place = _address(store, info.id, name)
     try:
         data = store.read("models", info.id, name) if store else bytes((BASE_FOLDER / name).read_bytes())

@@ -1,4 +1,4 @@
-"""From which confidence on a prediction is called sure, so that few of the sure ones are wrong: a bound, not a hope.
+"""The confidence from which a prediction is called sure: the share of wrong ones among the sure has a bound.
 
 Thresholds are fixed beforehand and tested from the strictest to the laxest on held-out predictions. What passes holds
 with 95 % confidence (exact binomial test, Clopper and Pearson): of 149 predictions none may be wrong to show that at

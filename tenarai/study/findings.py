@@ -92,7 +92,7 @@ class Row:
 
     @property
     def confidence(self) -> float:
-        """Of the answers, mean over seeds."""
+        """Mean confidence of the answers over seeds."""
         return float(np.mean([one.confidence for one in self.results]))
 
     def as_json(self) -> dict[str, Any]:

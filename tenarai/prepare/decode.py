@@ -43,7 +43,7 @@ PDF_SIDE = 2048  # pixels at which a page is rendered at most
 PDF_MEMORY = MEMORY * 3 // 4  # held while a PDF is open: one at a time, no large image beside it
 THREADS = min(8, os.cpu_count() or 1)  # that decode at once: each also holds a file of up to 40 MB
 
-LARGE = 50_000_000
+LARGE = 20_000_000
 """Bytes from which on what was decoded into is given back to the system at once: glibc keeps it, thread by thread."""
 _trim = getattr(ctypes.CDLL(None), "malloc_trim", int)
 

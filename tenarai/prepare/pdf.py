@@ -15,7 +15,7 @@ from tenarai.locale import _
 
 CHILD = Path(__file__).with_name("pdf_child.py")
 MAX_PAGES = 100
-MEMORY = 700 * 2**20  # bytes of address space
+MEMORY = 500 * 2**20  # bytes of address space
 SECONDS = 20  # of CPU time
 
 

@@ -71,6 +71,11 @@ def test_the_store_named_in_the_workers_environment_holds_the_report(up, finishe
     assert (home / "store/reports" / run / "report.json").exists()
 
 
+def test_the_prefect_ui_lies_in_the_servers_home_since_prefects_own_folder_may_belong_to_another_user(up):
+    _, home, _ = up
+    assert {file.parent.name for file in (home / "prefect/ui").rglob("index.html")} == {"v1", "v2"}
+
+
 def test_what_the_steps_log_is_in_the_runs_log(up, finished):
     from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 

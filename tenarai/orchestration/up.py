@@ -188,6 +188,7 @@ def _environment(home: Path, url: str, database: str, pages: int) -> dict[str, s
         **os.environ,
         "DO_NOT_TRACK": "1",
         "PREFECT_HOME": str(home),
+        "PREFECT_UI_STATIC_DIRECTORY": str(home / "ui"),  # Prefect's own folder may belong to another user
         "PREFECT_API_URL": f"{url}/api",
         "PROJECT_ROOT": str(Path.cwd()),
         "TENARAI_REPORTS_URL": read_settings().reports_url or (f"http://127.0.0.1:{pages}/reports" if pages else ""),

@@ -151,6 +151,8 @@ def test_deploying_again_makes_nothing_twice_and_keeps_what_a_person_changed(pre
         (schedule,) = nightly(client).schedules
         assert (schedule.schedule.cron, schedule.active) == ("30 4 * * *", True)
         assert nightly(client).parameters == {}
+        assert nightly(client).global_concurrency_limit.limit == 1
+        assert nightly(client).concurrency_options.collision_strategy == "CANCEL_NEW"
         names = [deployment.name for deployment in client.read_deployments()]
         assert all(names.count(one["name"]) == 1 for one in SPEC["deployments"])
         assert {client.read_work_pool(pool).type for pool in (CPU_POOL, GPU_POOL)} == {"process"}

@@ -16,7 +16,6 @@ import yaml
 from httpx import HTTPError
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolCreate
-from prefect.client.schemas.objects import ConcurrencyOptions
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.flows import Flow, load_flow_from_entrypoint
@@ -77,7 +76,7 @@ def read_spec() -> dict[str, Any]:
 def _deploy(
     client: SyncPrefectClient, flow: Flow[..., Any], spec: dict[str, Any], pull: list[dict[str, Any]], *, reset: bool
 ) -> None:
-    limit = spec.get("concurrency_limit", {})
+    limit = dict(spec.get("concurrency_limit", {}))
     always: dict[str, Any] = {
         "version": version("tenarai"),
         "description": spec["description"],
@@ -88,12 +87,8 @@ def _deploy(
         "job_variables": spec["work_pool"]["job_variables"],
         "parameter_openapi_schema": parameter_schema(flow).model_dump(),
         "enforce_parameter_schema": True,
-        "concurrency_limit": limit.get("limit"),
-        "concurrency_options": ConcurrencyOptions.model_validate(
-            {name: value for name, value in limit.items() if name != "limit"}
-        )
-        if limit
-        else None,
+        "concurrency_limit": limit.pop("limit", None),
+        "concurrency_options": limit or None,
     }
     try:
         known = client.read_deployment_by_name(f"{flow.name}/{spec['name']}")

@@ -22,18 +22,11 @@ from zoneinfo import ZoneInfo
 
 from httpx import HTTPError
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterEndTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
+from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events import emit_event
-from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
+from prefect.events.filters import EventFilter
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Cancelled, Cancelling, Crashed, Scheduled
 from prefect.utilities.urls import url_for
@@ -197,22 +190,21 @@ def lost_its_process(client: SyncPrefectClient, run_id: UUID, state: State[Any])
 def _read_runs(
     client: SyncPrefectClient, types: list[StateType], *, flow: str = "", ended_after: datetime | None = None
 ) -> list[FlowRun]:
-    states = FlowRunFilterState(type=FlowRunFilterStateType(any_=types))
-    ended = FlowRunFilterEndTime(after_=ended_after) if ended_after else None  # type: ignore[arg-type]
+    runs = {"state": {"type": {"any_": types}}, "end_time": {"after_": ended_after} if ended_after else None}
     return client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])) if flow else None,
-        flow_run_filter=FlowRunFilter(state=states, end_time=ended),
+        flow_filter=FlowFilter.model_validate({"name": {"any_": [flow]}}) if flow else None,
+        flow_run_filter=FlowRunFilter.model_validate(runs),
         sort=FlowRunSort.EXPECTED_START_TIME_ASC,
     )
 
 
 def _sent_heartbeat(client: SyncPrefectClient, run: FlowRun, since: datetime) -> bool:
-    beats = EventFilter(
-        occurred=EventOccurredFilter(since=since),  # type: ignore[arg-type]
-        event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),
-        resource=EventResourceFilter(id=[f"prefect.flow-run.{run.id}"]),
-    )
-    return bool(client.read_events(beats, limit=1).events)
+    beats = {
+        "occurred": {"since": since},
+        "event": {"name": ["prefect.flow-run.heartbeat"]},
+        "resource": {"id": [f"prefect.flow-run.{run.id}"]},
+    }
+    return bool(client.read_events(EventFilter.model_validate(beats), limit=1).events)
 
 
 def _look_at(run: FlowRun) -> str:

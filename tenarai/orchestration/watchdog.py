@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +19,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import psutil
 from httpx import HTTPError
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
@@ -209,13 +209,14 @@ def _sent_heartbeat(client: SyncPrefectClient, run: FlowRun, since: datetime) ->
 
 def _look_at(run: FlowRun) -> str:
     """Whether the process of a run is alive, frozen or dead on this machine."""
-    pid = run.infrastructure_pid or ""
-    if not pid.isdigit():
+    try:
+        process = psutil.Process(int(run.infrastructure_pid or -1))
+        command, status = " ".join(process.cmdline()), process.status()
+    except (ValueError, psutil.Error):
         return "dead"
-    told = subprocess.run(["ps", "-o", "stat=,command=", "-p", pid], capture_output=True, text=True, check=False).stdout
-    if "prefect" not in told or told.startswith("Z"):  # a number is given again after a restart
+    if "prefect" not in command or status == psutil.STATUS_ZOMBIE:  # a number is given again after a restart
         return "dead"
-    return "frozen" if told.startswith("T") else "alive"
+    return "frozen" if status == psutil.STATUS_STOPPED else "alive"
 
 
 def _kill(run: FlowRun) -> None:

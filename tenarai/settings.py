@@ -8,10 +8,10 @@ from __future__ import annotations
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from dotenv.parser import parse_stream
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tenarai.errors import SettingsError
@@ -20,6 +20,7 @@ from tenarai.locale import _
 DEFAULT_HOME = ".tenarai"
 DEFAULT_SOURCE = f"folder:{DEFAULT_HOME}/sample"
 DEFAULT_STORE = f"{DEFAULT_HOME}/store"
+SAMPLE_STORE = f"{DEFAULT_HOME}/sample-store"
 
 
 class Settings(BaseSettings):
@@ -30,7 +31,9 @@ class Settings(BaseSettings):
     )
 
     source: str = Field(DEFAULT_SOURCE, description="`folder:<path>` or `drive:<folder id>`.")
-    store: str = Field(DEFAULT_STORE, description="A local path, or an `s3://`/`gs://` address.")
+    store: str = Field(
+        DEFAULT_STORE, description="A local path, or an `s3://`/`gs://` address. The sample has a store of its own."
+    )
     catalogue: str = Field("", description="SQLAlchemy address of the catalogue; empty: SQLite inside the store.")
     language: Literal["en", "ja"] = Field("en", description="Language of reports and messages.")
     timezone: str = Field("", description="Whose clock reports go by, such as Asia/Tokyo; empty: this machine's.")
@@ -88,6 +91,13 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(
         120_000_000, ge=1_000, description="Pictures of more pixels are rejected before decoding."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_the_sample_apart(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """What a model learned from the sample is not to read anybody's own images."""
+        is_sample = given.get("source", DEFAULT_SOURCE) == DEFAULT_SOURCE
+        return {"store": SAMPLE_STORE, **given} if is_sample else given
 
 
 def read_settings(**given: str | None) -> Settings:

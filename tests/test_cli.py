@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 
 from tenarai.cli.main import main
 from tenarai.locale import _
+from tenarai.settings import read_settings
 from tests.collections_of_digits import fill, picture, save
 from tests.test_surroundings import cell, row
 
@@ -178,6 +180,28 @@ def test_a_setting_that_is_invalid_is_said_in_the_language_of_the_environment(ru
 
 def test_a_label_is_the_name_of_one_folder(run):
     assert "is not a label" in run("confirm-label", "../4").output
+
+
+def test_a_label_without_a_folder_is_not_confirmed(run, tmp_path):
+    told = run("confirm-label", "fuor", "--source", f"folder:{tmp_path}", "--store", str(tmp_path / "store"))
+    assert told.exit_code == 1
+    assert "no folder is called 'fuor'" in told.output
+
+
+def test_the_label_page_sends_nobody_to_a_port_that_is_taken(run, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        told = run("label", "--port", port, "--source", f"folder:{tmp_path}", "--store", str(tmp_path / "store"))
+    assert told.exit_code == 1
+    assert "cannot be used" in told.output
+    assert "is ready" not in told.output
+
+
+def test_the_sample_has_a_store_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert read_settings().store == ".tenarai/sample-store"
+    assert read_settings(source="folder:mine").store == ".tenarai/store"
+    assert read_settings(store="there").store == "there"
 
 
 @pytest.mark.parametrize("accept", [True, False])

@@ -177,7 +177,8 @@ def answer(folder, *answers):
 
 def test_a_few_questions_lead_to_a_folder_and_its_settings(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("TENARAI_LANGUAGE", "TENARAI_SOURCE", "TENARAI_NIGHTLY_AT"):
+    monkeypatch.setattr("tenarai.cli.connect.get_localzone_name", lambda: "Europe/Berlin")
+    for name in ("TENARAI_LANGUAGE", "TENARAI_SOURCE", "TENARAI_NIGHTLY_AT", "TENARAI_TIMEZONE"):
         monkeypatch.setenv(name, "")  # set again by the questions, and restored at the end
     (tmp_path / ".env").write_text("# mine\nTENARAI_STORE=elsewhere\n")
     values, output = answer(tmp_path, "ja", "my digits", "25:00", "03:30", "ntfy://topic")
@@ -186,7 +187,9 @@ def test_a_few_questions_lead_to_a_folder_and_its_settings(tmp_path, monkeypatch
         "TENARAI_LANGUAGE": "ja",
         "TENARAI_SOURCE": "folder:my digits",
         "TENARAI_NIGHTLY_AT": "03:30",
+        "TENARAI_TIMEZONE": "Europe/Berlin",
     }
+    assert "Europe/Berlin" in output
     assert (tmp_path / "my digits/inbox").is_dir()
     assert "tenarai notify ntfy://topic" in output
     assert Settings(_env_file=tmp_path / ".env").source == "folder:my digits"
@@ -194,8 +197,8 @@ def test_a_few_questions_lead_to_a_folder_and_its_settings(tmp_path, monkeypatch
 
 def test_the_questions_end_with_a_key_for_drive(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("TENARAI_LANGUAGE", "TENARAI_SOURCE", "TENARAI_NIGHTLY_AT", "TENARAI_DRIVE_CREDENTIALS"):
-        monkeypatch.setenv(name, "")
+    for name in ("LANGUAGE", "SOURCE", "NIGHTLY_AT", "TIMEZONE", "DRIVE_CREDENTIALS"):
+        monkeypatch.setenv(f"TENARAI_{name}", "")
     (tmp_path / "key.json").write_text('{"type": "service_account"}')
     link = "https://drive.google.com/drive/folders/1abc"
     values, output = answer(tmp_path, "en", link, "key.json", "", "")

@@ -66,7 +66,7 @@ def find_challenger(store: Path) -> str:
 
 def measure_one_image(place: Path, repeats: int) -> None:
     """CPU time and memory of reading one image, with the champion and with a model of each recipe."""
-    store = place / ".tenarai/store"
+    store = place / ".tenarai/sample-store"
     image = next(file for file in sorted((place / ".tenarai/sample/inbox").iterdir()))
     bare_cpu, bare_memory = run_measured("-c", "import keras")
     for recipe in ("base", *RECIPES):

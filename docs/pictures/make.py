@@ -29,7 +29,7 @@ from rich.text import Text
 
 from benchmarks.sheets import load_inks, print_pdf
 from tenarai.prepare import decode
-from tenarai.settings import DEFAULT_SOURCE, DEFAULT_STORE
+from tenarai.settings import DEFAULT_SOURCE, SAMPLE_STORE
 from tenarai.sheets.layout import find_layout
 from tests.browser import chromium
 from tests.photographs import Camera, fill_in, photograph
@@ -84,7 +84,7 @@ def show_terminal(lines: str) -> None:
 
 def show_morning(browser: Browser, home: Path) -> None:
     """The report on a phone beside the folder, and its hard cases."""
-    reports = home / DEFAULT_STORE / "reports"
+    reports = home / SAMPLE_STORE / "reports"
     report = reports / (reports / "latest").read_text().strip() / "report.html"
     (report.parent / "morning.html").write_text(MORNING % list_folder(home / SAMPLE))
     for scheme in SCHEMES:

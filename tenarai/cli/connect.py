@@ -11,6 +11,7 @@ from typing import Any
 import click
 from dotenv import set_key
 from pydantic import SecretStr
+from tzlocal import get_localzone_name
 
 from tenarai.cli.options import read_language, say
 from tenarai.drive.credentials import OWN_FILES_SCOPE, READ_SCOPE, WRITE_SCOPE
@@ -90,8 +91,9 @@ def ask_settings(file: Path) -> None:
             (folder / name).mkdir(parents=True, exist_ok=True)
         _write(file, TENARAI_SOURCE=f"folder:{folder}")
         say(_("put images into {folder}/digits/<label>/, and those to be read into {folder}/inbox/", folder=folder))
-    time = _ask(_("When to run at night"), type=click.DateTime(["%H:%M"]), default="02:00")
-    _write(file, TENARAI_NIGHTLY_AT=f"{time:%H:%M}")
+    zone = read_settings().timezone or get_localzone_name()
+    time = _ask(_("When to run at night, by the clock of {zone}", zone=zone), value_proc=_read_time, default="02:00")
+    _write(file, TENARAI_NIGHTLY_AT=time, TENARAI_TIMEZONE=zone)
     notices = _ask(_("Where to send notices, such as ntfy://my-topic (empty: nowhere)"), default="")
     say(
         _(
@@ -101,6 +103,13 @@ def ask_settings(file: Path) -> None:
     )
     if notices:
         say(_("once `tenarai up` runs: `tenarai notify {address}`", address=notices))
+
+
+def _read_time(text: str) -> str:
+    try:
+        return f"{datetime.strptime(text.strip(), '%H:%M'):%H:%M}"
+    except ValueError:
+        raise click.BadParameter(translate(_("write it as 02:30"), read_language())) from None
 
 
 def _ask(question: str, **options: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -106,6 +107,7 @@ def label(source: str | None, store: str | None, host: str, port: int) -> None:
     from tenarai.orchestration.server import LOGIN, find_home, read_or_make_login
 
     settings = resolve_secrets(read_settings(source=source, store=store))
+    listener = listen(host, port)
     if host in {LOOPBACK, "::1", "localhost"}:
         app, url = make_app(settings), f"http://{host}:{port}/"
         say(_("{url} is ready. Ctrl-C ends it.", url=url), bold=True)
@@ -118,7 +120,8 @@ def label(source: str | None, store: str | None, host: str, port: int) -> None:
         say(_("{url} is ready. Ctrl-C ends it.", url=url), bold=True)
         say(_("It asks for the password in {file}; the QR code contains it:", file=str(home / LOGIN)))
         segno.make(f"{url}login?key={login_key(login)}", error="l").terminal(compact=True)
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 
 @click.command()
@@ -153,6 +156,7 @@ def confirm_label(source: str | None, store: str | None, label: str) -> None:
     Images of a new label wait until there are enough of them, in case its folder is a mistake.
     """
     from tenarai.night import open_night
+    from tenarai.records import State
     from tenarai.sync.source import confirm_label
 
     if {"/", "\\"} & set(label) or label in {"", ".", ".."}:
@@ -163,6 +167,14 @@ def confirm_label(source: str | None, store: str | None, label: str) -> None:
         )
     night = open_night(read_settings(source=source, store=store))
     with night.lock(), night.catalogue() as catalogue:
+        images = catalogue.images(night.settings.source, states=tuple(State))
+        folders = {folder for image in images for folder in image.path.split("/")[1:-1]}
+        if label not in folders:
+            raise SettingsError(
+                _("no folder is called {label!r}", label=label),
+                expected=", ".join(sorted(folders)),
+                fix=_("check the name; if the folder is new, run `tenarai nightly` first"),
+            )
         confirm_label(catalogue, night.settings.source, label, night.run)
     say(_("{label} is a label from the next night on", label=label))
 
@@ -178,6 +190,18 @@ def make_sample_if_default(settings: Settings) -> None:
 
     say(_("no source is set: making a sample folder of real digits in {folder}", folder=folder))
     make_sample(folder)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the port before anybody is sent there."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise SettingsError(
+            _("port {port} of {host} cannot be used", port=port, host=host),
+            received=error.strerror or str(error),
+            fix=_("stop what listens there, or choose another with --port"),
+        ) from error
 
 
 def find_address() -> str:

@@ -34,7 +34,7 @@ CAUSES = {
     "first": Cause("promoted, the first to read these labels", N_("it is the first to read these labels")),
     "better": Cause(
         "promoted",
-        N_("it won {won} and lost {lost} of {num_images} images that neither model was trained on"),
+        N_("it won {won} and lost {lost} of {num_images} images, each read by models that were not trained on it"),
         promise=N_(
             "Better. In this collection's whole life, the chance that even one promotion with this word is wrong is at "
             "most {risk:.0%}; this was look {look}."
@@ -44,8 +44,8 @@ CAUSES = {
         "promoted, having learned from more",
         N_("it learned from {num_learned} images instead of {num_learned_before} and is not shown to be worse"),
         promise=N_(
-            "Not proven better: it won {won} and lost {lost} of {num_images} images that neither model was trained on, "
-            "and is at most {bound:.1%} worse (95 % sure)."
+            "Not proven better: it won {won} and lost {lost} of {num_images} images, each read by models that were not "
+            "trained on it, and is at most {bound:.1%} worse (95 % sure)."
         ),
     ),
     "doubled": Cause(
@@ -81,7 +81,7 @@ CAUSES = {
         N_("{model} was rolled back by hand; only a person can promote it again"),
     ),
     "resumed": Cause("promoted", N_("{model} was promoted by a night that was interrupted")),
-    "unchanged": Cause("nothing new", N_("no image or setting changed since last night")),
+    "unchanged": Cause("nothing new", N_("nothing to train on and no setting changed since last night")),
     "reads already": Cause("nothing new", N_("{model} was trained before and is the champion already")),
     "too few": Cause("nothing new, too few labelled images", N_("nothing was trained: {what} ({received}); {fix}")),
     "unusual changes": Cause("stopped, the source changed in an unusual way", N_("{what}. {fix}")),

@@ -28,6 +28,7 @@ from tenarai.report.sections import (
 from tenarai.report.words import percent, word_day, word_moment, word_score, word_share
 from tenarai.store import seal_json
 
+FEW = 10  # images of each label; with fewer than that on average, more of them help most
 WINDOW = 100  # images that the trend looks back over, where there are as many
 LEFT_OUT = {"history", "curves", "heat"}  # earlier nights have their own reports; `history.json` holds the curves
 
@@ -114,7 +115,7 @@ class View:
         """What `number` is a share of."""
         score = self.number or Score.of(0, 0)
         return _(
-            "read correctly: {right} of {images} images that it was never trained on",
+            "read correctly: {right} of {images} images, each by a model that was not trained on it",
             right=score.num_right,
             images=score.num_images,
         )
@@ -123,6 +124,11 @@ class View:
         """What to do, in order of worth: anchor and sentence. Empty when there is nothing to do."""
         fix = self.night.decision.facts.get("fix")  # of a night that stopped, or had too little to train on
         items = [("today", _("Fix: {fix}", fix=fix))] if fix else []
+        info = self.night.frozen.info
+        if info and (n := info.num_train + info.num_test) < FEW * len(info.labels):
+            facts = {"n": n, "labels": len(info.labels)}
+            more = _("Add images: there are {n} of {labels} labels, and twenty of each make a difference.", **facts)
+            items.append(("today", more))
         items += [(part.name, part.title) for part in (self.suspects, self.inbox) if part.tiles]
         return items + ([("unusable", self.unusable_title())] if self.unusable else [])
 

@@ -66,13 +66,13 @@ def _two_labels(fault: Planted, year: Year) -> None:
     original = year.choose()
     other = _another(year, year.person.truth[original.id])
     copy = year.person.put(f"digits/{other}/{year.person.name('png')}", original.data or b"")
-    _expect_refused(fault, year, copy, "labels", tidy=True)
+    _expect_refused(fault, year, copy, "filed under", tidy=True)
 
 
 def _unusable(fault: Planted, year: Year) -> None:
     whole = encode(year.person.supply.picture(year.person.take()), "JPEG")
     blank = encode(np.full((90, 90, 3), 244, np.uint8))
-    kinds = [("empty", b""), ("not a picture", b"Shopping: rice, tea.\n"), ("truncated", whole[: len(whole) // 3])]
+    kinds = [("empty", b""), ("not an image", b"Shopping: rice, tea.\n"), ("truncated", whole[: len(whole) // 3])]
     reason, data = [*kinds, ("blank", blank)][fault.number % 4]
     item = year.person.put(f"digits/{fault.number % 10}/{year.person.name('png')}", data)
     _expect_refused(fault, year, item, reason)
@@ -192,16 +192,14 @@ def _rename_folder(fault: Planted, year: Year) -> None:
     seen: list[bool] = []
 
     def look(report: Report, night: int) -> tuple[bool, str] | None:
-        label = "4" if seen else "four"
-        right = sum(year.label_in_snapshot(item) == label for item in known)
+        right = sum(year.label_in_snapshot(item) == ("4" if seen else None) for item in known)
         calls = sum(year.num_calls_for(item) for item in known)
         seen.append(right == len(known) and not calls)
         if len(seen) == 1:
             year.drive.tree.rename(folder, "4")
             return None
-        reads_four = "4" in load_info(year.store, report["champion"]).labels
-        told = f"{right} of {len(known)} images back under 4, asked for {calls} times"
-        return all(seen) and reads_four, told + ("" if reads_four else "; the champion still reads them as four")
+        is_same = "four" not in load_info(year.store, report["champion"]).labels
+        return all(seen) and is_same, f"{right} of {len(known)} images back under 4, asked for {calls} times"
 
     year.watch(fault, look)
 

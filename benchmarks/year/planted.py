@@ -39,7 +39,7 @@ KINDS = {
     "file moved to another label": Kind(6, "relabelled without a download"),
     "file trashed": Kind(6, "gone from the next snapshot"),
     "file restored from the trash": Kind(4, "back without a download"),
-    "label folder renamed and named back": Kind(1, "relabelled without a download, in the end read as 4", alone=True),
+    "label folder renamed and named back": Kind(1, "waits under its new name, is back without a download", alone=True),
     "second writer arrives": Kind(1, "read no worse at the end of the year than when they came"),
     "Drive answers with faults": Kind(12, "the catalogue is the folder all the same"),
     "token revoked": Kind(2, "one clear message, nothing changed, the next night completes", alone=True),

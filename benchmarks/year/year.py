@@ -102,10 +102,10 @@ class Year:
         return self.rng.choice([item for item in self.person.labelled() if digest(item) in known])
 
     def state(self) -> tuple[object, ...]:
-        """Champion, rows and finished nights: what a refused night must leave as it was."""
+        """Champion and rows: what a refused night must leave as it was; one that stops writes a report."""
         with self.catalogue() as catalogue:
             rows = catalogue.images(self.source, states=tuple(State))
-            return champion_id(self.store), tuple(rows), len(catalogue.nights(self.source))
+            return champion_id(self.store), tuple(rows)
 
     def catalogue_is_the_folder(self) -> bool:
         """Whether every file of the folder has its live row with its own bytes, and nothing else has one."""

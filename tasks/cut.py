@@ -14,7 +14,7 @@ from tenarai.records import CutResult
 @task(name="cut", task_run_name="cut", cache_policy=NO_CACHE)
 def cut(night: Night) -> CutResult:
     """Cut practice sheets, PDFs and photos of several characters into one image each, and prepare these."""
-    with night.step("cut") as log, night.catalogue() as catalogue:
+    with night.step(_("cut")) as log, night.catalogue() as catalogue:
         result = cut_files(night.store, catalogue, night.settings, night.run, log.info)
         if result.num_cut or result.num_new or result.num_gone:
             log.info(

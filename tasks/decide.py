@@ -6,6 +6,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tenarai.evaluate.promotions import settle
+from tenarai.locale import _
 from tenarai.night import Night
 from tenarai.records import Decision, Evaluation, FreezeResult
 
@@ -17,7 +18,7 @@ def decide(night: Night, frozen: FreezeResult, evaluation: Evaluation) -> Decisi
         return Decision("nothing new", "too few", dict(frozen.missing))
     if not evaluation.challenger:
         return Decision("nothing new", "unchanged" if frozen.info else "unlabelled")
-    with night.step("decide") as log, night.catalogue() as catalogue:
+    with night.step(_("decide")) as log, night.catalogue() as catalogue:
         night.check_lock()
         decision = settle(night.store, catalogue.nights(night.settings.source), evaluation, night.gate)
         log.info(decision.summary)

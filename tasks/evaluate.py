@@ -16,7 +16,7 @@ from tenarai.records import Evaluation, FreezeResult
 @task(name="evaluate", task_run_name="evaluate", cache_policy=NO_CACHE)
 def evaluate(night: Night, frozen: FreezeResult, challenger: str) -> Evaluation:
     """Compare champion and challenger on images that neither was trained on, and on the regression set."""
-    with night.step("evaluate") as log, night.catalogue() as catalogue:
+    with night.step(_("evaluate")) as log, night.catalogue() as catalogue:
         if not challenger or frozen.info is None:
             return review(night.store, catalogue, night.settings.source)
         evaluation = compare(night.store, catalogue, night.settings.source, frozen.info.id, challenger)

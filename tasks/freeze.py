@@ -23,7 +23,7 @@ def freeze(night: Night) -> FreezeResult:
     Too few labelled images are no failure: the night goes on without training.
     """
     source = night.settings.source
-    with night.step("freeze") as log, night.catalogue() as catalogue:
+    with night.step(_("freeze")) as log, night.catalogue() as catalogue:
         images = catalogue.images(source)
         digits = catalogue.fingerprints(NORMALISER_VERSION)
         rejections = catalogue.rejections(source, NORMALISER_VERSION)

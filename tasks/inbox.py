@@ -14,7 +14,7 @@ from tenarai.records import Case
 @task(name="inbox", task_run_name="inbox", cache_policy=NO_CACHE)
 def read_inbox(night: Night) -> tuple[Case, ...]:
     """Read the unlabelled images with the champion. Predictions are kept, so a quiet night loads no model."""
-    with night.step("inbox") as log, night.catalogue() as catalogue:
+    with night.step(_("inbox")) as log, night.catalogue() as catalogue:
         cases = inbox.read_inbox(night.store, catalogue, night.settings.source)
         num_unsure = sum(case.champion.unsure for case in cases if case.champion)
         if cases:

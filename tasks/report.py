@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tenarai.evaluate.compare import explain_misread
 from tenarai.evaluate.predictions import champion_id
+from tenarai.locale import _
 from tenarai.night import Night
 from tenarai.orchestration.artifacts import publish_artifacts
 from tenarai.orchestration.notices import announce_expiry, announce_night
@@ -30,7 +31,7 @@ def publish_report(
     """Write the night's report, show it in the UI, and only then count the night as finished."""
     from tenarai.report import Pictures, build_report, write_report
 
-    with night.step("report") as log, night.catalogue() as catalogue:
+    with night.step(_("report")) as log, night.catalogue() as catalogue:
         settings = night.settings
         if sheet := draw_next_sheet(settings, night.store, catalogue, date=night.created[:10]):
             night.store.write(sheet, "reports", night.run, SHEET)

@@ -25,7 +25,7 @@ def send_report(night: Night, outcome: Outcome) -> Outcome:
     source, settings = night.settings.source, night.settings
     if not wants_reports(source, settings):
         return outcome
-    with night.step("send") as log:
+    with night.step(_("send")) as log:
         try:
             names = [name for name in night.store.names("reports", night.run) if name.endswith(SENT)]
             files = {name: night.store.read("reports", night.run, name) for name in names}

@@ -35,7 +35,7 @@ def is_passing(_task: Any, _run: Any, state: Any) -> bool:
 )
 def sync(night: Night) -> SyncResult:
     """Bring originals and catalogue up to date with the source."""
-    with night.step("sync") as log, night.catalogue() as catalogue:
+    with night.step(_("sync")) as log, night.catalogue() as catalogue:
         source = open_source(night.settings)
         day = date.fromisoformat(night.created[:10]).toordinal()
         bad = find_bad_originals(night.store, catalogue, part=day % CHECKED_IN, parts=CHECKED_IN)

@@ -28,7 +28,7 @@ def train(night: Night, frozen: FreezeResult) -> str:
     """
     if frozen.info is None or not frozen.is_new:
         return ""
-    with night.step("train") as log:
+    with night.step(_("train")) as log:
         training, snapshot = night.training, frozen.info.id
         if night.force:  # another seed each time, or a forced night would repeat the last one to the bit
             with night.catalogue() as catalogue:

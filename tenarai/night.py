@@ -18,7 +18,7 @@ from tenarai.address import normalise_address
 from tenarai.catalogue import Catalogue, hold_store, locate_catalogue, open_catalogue
 from tenarai.errors import SettingsError
 from tenarai.evaluate.promotions import begin_history
-from tenarai.locale import _
+from tenarai.locale import Message, _
 from tenarai.settings import EvaluationSettings, GateSettings, Settings, TrainingSettings
 from tenarai.store import Store, open_store
 
@@ -63,7 +63,7 @@ class Night:
     _lock_checks: list[Callable[[], None]] = field(default_factory=list)
 
     @contextmanager
-    def step(self, name: str) -> Iterator[StepLog]:
+    def step(self, name: Message) -> Iterator[StepLog]:
         """Time a step, and give it its log."""
         start = time.perf_counter()
         step_log = StepLog(log, {"step": name})

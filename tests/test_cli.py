@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from tenarai.cli.main import main
-from tenarai.locale import _
+from tenarai.locale import Message, _
 from tenarai.settings import read_settings
 from tests.collections_of_digits import fill, picture, save
 from tests.test_surroundings import cell, row
@@ -226,7 +226,7 @@ def show(records, *, verbose=False, language="en"):
     lines = StepLines(language, verbose=verbose)
     with lines._console.capture() as captured:
         for level, step, message in records:
-            named = _("{step}: {message}", step=step, message=message)
+            named = _("{step}: {message}", step=Message(step), message=message)
             lines.emit(logging.LogRecord("tenarai.night", level, __file__, 0, named, None, None))
     lines.close()
     return captured.get().splitlines()

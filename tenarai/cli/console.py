@@ -20,19 +20,7 @@ from tenarai.settings import Settings, TrainingSettings
 if TYPE_CHECKING:
     from tenarai.records import Outcome
 
-STEPS = (
-    _("sync"),
-    _("prepare"),
-    _("cut"),
-    _("freeze"),
-    _("train"),
-    _("evaluate"),
-    _("decide"),
-    _("inbox"),
-    _("report"),
-    _("send"),
-)
-WIDTH = 9  # of the longest name, in columns of the terminal
+WIDTH = 9  # of the longest name of a step, in columns of the terminal
 ON_SERVER = {  # read when Prefect is imported: what the steps log goes to the UI, and nothing else to the screen
     "PREFECT_LOGGING_EXTRA_LOGGERS": "tenarai",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
@@ -59,8 +47,8 @@ class StepLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record; progress by its fields, and a result as a line."""
         fields = record.msg.fields if isinstance(record.msg, Message) else {}
-        step, message = str(fields.get("step", "")), fields.get("message", record.msg)
-        name = translate(Message(step), self._language)
+        step, message = fields.get("step", ""), fields.get("message", record.msg)
+        name = translate(step, self._language)
         share = find_progress(message)
         is_result = step and share is None and record.levelno >= logging.INFO
         if not is_result:

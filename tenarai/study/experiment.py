@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -47,34 +47,36 @@ ONE_THREAD = {
 }
 
 
+@dataclass(frozen=True)
 class ResultCache:
     """Results as small files, `studies/trials/<key>.json`, under a key of everything that decides their content.
 
-    Args:
+    Attributes:
         store: Where they lie.
         data: What the trials train on.
         environment: Whatever else decides the numbers, such as versions.
         ignore: Find nothing, so that everything is trained again. Default: False.
     """
 
-    def __init__(self, store: Store, data: StudyData, environment: Mapping[str, str], *, ignore: bool = False) -> None:
-        """Nothing is read yet."""
-        self._store, self._data, self._environment, self._ignore = store, data, dict(environment), ignore
+    store: Store
+    data: StudyData
+    environment: Mapping[str, str]
+    ignore: bool = False
 
     def key(self, trial: Trial) -> str:
         """The key of a trial. Only trials that ask depend on the misread image."""
-        misread = self._data.misread
+        misread = self.data.misread
         asked = misread.fingerprint if misread and trial.asks else ""
-        words = [VERSION, asdict(trial), self._data.fingerprint, asked, self._environment]
+        words = [VERSION, asdict(trial), self.data.fingerprint, asked, self.environment]
         return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()[:24]
 
     def find(self, trial: Trial) -> Result | None:
         """An earlier result; None where there is none or its file is damaged."""
         parts = (FOLDER, "trials", f"{self.key(trial)}.json")
-        if self._ignore or not self._store.exists(*parts):
+        if self.ignore or not self.store.exists(*parts):
             return None
         try:
-            found = self._store.read_json(*parts)["result"]
+            found = self.store.read_json(*parts)["result"]
             return Result(**found) if set(found) == {field.name for field in fields(Result)} else None
         except (StoreError, KeyError, TypeError):
             return None  # trained and written again
@@ -86,7 +88,7 @@ class ResultCache:
             StoreError: It cannot be written.
         """
         value = {"trial": asdict(trial), "result": asdict(result)}
-        self._store.write_json(value, FOLDER, "trials", f"{self.key(trial)}.json")
+        self.store.write_json(value, FOLDER, "trials", f"{self.key(trial)}.json")
 
 
 def train_all(

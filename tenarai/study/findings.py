@@ -85,10 +85,9 @@ class Row:
         return self._at_epoch("val_loss")
 
     @property
-    def answers(self) -> list[tuple[str, int]]:
-        """Labels read in the misread image, each with its number of seeds, the most frequent first."""
-        counts = Counter(one.answer for one in self.results if one.answer)
-        return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    def answers(self) -> Counter[str]:
+        """Labels read in the misread image, each with its number of seeds."""
+        return Counter(sorted(one.answer for one in self.results if one.answer))
 
     @property
     def confidence(self) -> float:
@@ -99,7 +98,7 @@ class Row:
         """What is tried, and the numbers by name."""
         spreads = {name: getattr(self, name) for name in ("epochs", "training", "held_out", "as_article", "loss")}
         line = {"part": self.line.part, "recipe": self.line.recipe, "what": self.line.what}
-        numbers = {"num_train": self.num_train, "answers": self.answers, "confidence": self.confidence}
+        numbers = {"num_train": self.num_train, "answers": self.answers.most_common(), "confidence": self.confidence}
         return {**line, **numbers, **{name: spread and asdict(spread) for name, spread in spreads.items()}}
 
     def _at_epoch(self, name: str) -> Spread | None:

@@ -49,12 +49,14 @@ def _question(study: Study, rows: list[Row]) -> Table:
     cells = tuple(
         (
             row.line.what,
-            ", ".join(label if number == seeds else f"{label} ×{number}" for label, number in row.answers),
+            ", ".join(
+                label if number == seeds else f"{label} ×{number}" for label, number in row.answers.most_common()
+            ),
             percent(row.confidence),
-            f"{dict(row.answers).get(study.label, 0)}/{seeds}",
+            f"{row.answers[study.label]}/{seeds}",
         )
         for row in rows
-        if (seeds := sum(number for _label, number in row.answers))
+        if (seeds := row.answers.total())
     )
     head = (_("tried"), _("reads"), _("confidence"), _("seeds right"))
     note = _("Never trained on. The article's network reads x / 255, inverted; each line adds or replaces one thing.")
@@ -66,8 +68,8 @@ def _answer(study: Study, rows: list[Row]) -> Iterator[str]:
     """Why the image is misread, and what makes it right."""
     *tried, base = rows
     *_shorter, article, longer, _otherwise = (row for row in tried if row.line.recipe == "article")
-    given = {"label": study.label, "read": article.answers[0][0], "network": article.line.what}
-    solved = next((row for row in tried if row.answers == [(study.label, study.seeds)]), None)
+    given = {"label": study.label, "read": article.answers.most_common()[0][0], "network": article.line.what}
+    solved = next((row for row in tried if row.answers[study.label] == study.seeds), None)
     if solved:
         yield _(
             "This {label} is read as {read} by {network}. Every seed is right with: {tried}.",
@@ -76,11 +78,11 @@ def _answer(study: Study, rows: list[Row]) -> Iterator[str]:
         )
     else:
         yield _("This {label} is read as {read} by {network}. Nothing that was tried is right in every seed.", **given)
-    seeds = f"{dict(longer.answers).get(study.label, 0)}/{study.seeds}"
+    seeds = f"{longer.answers[study.label]}/{study.seeds}"
     yield _("With {network}, {seeds} seeds are right.", network=longer.line.what, seeds=seeds)
-    confidence = percent(base.confidence)
-    yield _("The base model reads {label} ({confidence}).", label=base.answers[0][0], confidence=confidence)
-    same = sum(label == study.label for _row, label in study.nearest)
+    (label,) = base.answers
+    yield _("The base model reads {label} ({confidence}).", label=label, confidence=percent(base.confidence))
+    same = sum(near == study.label for _row, near in study.nearest)
     yield _("{same} of the {number} most similar images have its label.", same=same, number=len(study.nearest))
 
 

@@ -74,6 +74,14 @@ def test_what_cannot_be_read_is_said_of_each_file_and_the_others_are_still_read(
     assert lines[1]["error"]
 
 
+def test_of_a_folder_every_file_is_read(run, tmp_path):
+    save(tmp_path / "photos/4.png", picture(4))
+    save(tmp_path / "photos/more/5.png", picture(5))
+    done = run("read", tmp_path / "photos")
+    assert done.exit_code == 0
+    assert [line.split(":")[0].rsplit("/", 1)[1] for line in done.output.splitlines()] == ["4.png", "5.png"]
+
+
 def test_a_reading_is_explained_stage_by_stage_in_one_picture(run, tmp_path):
     blank = save(tmp_path / "blank.png", np.full((64, 64), 250, np.uint8))
     four = save(tmp_path / "four.png", picture(4, side=160))

@@ -67,14 +67,15 @@ def nightly(
 @click.option("--explain", type=click.Path(path_type=Path), metavar="PNG", help="Draw the steps from image to reading.")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE…")
 def read(store: str | None, as_json: bool, model: str | None, explain: Path | None, images: tuple[Path, ...]) -> None:
-    """Read images with the champion."""
+    """Read images, or folders of them, with the champion."""
     if not any(image.exists() for image in images):  # before NumPy and the like are imported
         raise SettingsError(_("{file} does not exist", file=str(images[0])), fix=_("check the path"))
     from tenarai.evaluate.read import read_files
 
     settings = read_settings(store=store)
+    files = [file for path in images for file in (_files_in(path) if path.is_dir() else [path])]
     results = []
-    for result in read_files(images, settings, model=model):
+    for result in read_files(files, settings, model=model):
         results.append(result)
         if as_json:
             click.echo(json.dumps(result.as_json(), ensure_ascii=False))
@@ -86,6 +87,10 @@ def read(store: str | None, as_json: bool, model: str | None, explain: Path | No
         write_file(explain, draw_readings(results, settings), option="--explain")
     if any(result.error for result in results):
         sys.exit(1)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
 
 
 @click.command()

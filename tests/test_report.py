@@ -22,6 +22,7 @@ from tenarai.records import (
     Prediction,
     Rejection,
     Score,
+    SnapshotInfo,
 )
 from tenarai.report import build_report, make_view, write_report
 from tenarai.report.markdown import escape
@@ -226,6 +227,13 @@ def test_report_json_holds_what_each_step_found(report):
         "File 1 image from your inbox",
         "Replace 1 file that could not be used",
     ]
+
+
+@pytest.mark.parametrize(("labels", "is_asked"), [(("4", "5"), False), (tuple("0123456789ab"), True)])
+def test_with_few_images_a_label_more_are_asked_for(labels, is_asked):
+    view = make_view(busy_night(info=SnapshotInfo("s-1", labels, 80, 20, 1, 0, 1)))
+    first = view.today()[0][1]
+    assert first.startswith("Add images: there are 100 of 12 labels") == is_asked
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])

@@ -90,7 +90,7 @@ def list_suspects(night: NightReport) -> Section:
 
 def _word_suspect(item: Suspect) -> Message:
     if item.kind == "duplicate":
-        return _("nearly the same as {other}", other=item.other_path)
+        return _("nearly the same as {other}: one is enough", other=item.other_path)
     if item.kind == "outlier":
         return _("looks like none of your characters")
     return _("looks like {reads} ({sure})", reads=item.read_as, sure=percent(item.confidence))

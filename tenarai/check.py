@@ -8,7 +8,7 @@ the next night makes it. What nobody can make again is listed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Table
 
 from tenarai.catalogue import CATALOGUE_FILE, Catalogue, hold_store, locate_catalogue, open_catalogue, repair
+from tenarai.catalogue.repair import Listener
 from tenarai.dataset import load_manifest
 from tenarai.errors import StoreError, StoreVersionError, TenaraiError
 from tenarai.evaluate.promotions import history, write_history
@@ -27,8 +28,6 @@ from tenarai.settings import Settings
 from tenarai.store import Store, open_store
 
 LAST_CHECK = "last-check.json"
-
-Listener = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

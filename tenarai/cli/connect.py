@@ -17,6 +17,7 @@ from tenarai.cli.options import read_language, say
 from tenarai.drive.credentials import OWN_FILES_SCOPE, READ_SCOPE, WRITE_SCOPE
 from tenarai.errors import CredentialsError, writing
 from tenarai.locale import Message, _, translate
+from tenarai.records import Role
 from tenarai.settings import DEFAULT_HOME, Settings, read_settings
 
 DEFAULT_FILE = f"{DEFAULT_HOME}/drive-credentials.json"
@@ -59,7 +60,6 @@ here, and on your own machine   ssh -L 8765:localhost:8765 <this machine>   befo
     file=DEFAULT_FILE,
 )
 
-FOLDERS = ("digits", "misread", "inbox", "sheets")
 ASK = _("Open this address in a browser and allow what it asks for:")
 DONE = _("Tenarai is connected. You can close this window.")
 
@@ -87,8 +87,8 @@ def ask_settings(file: Path) -> None:
         _write(file, TENARAI_DRIVE_CREDENTIALS=str(key))
     else:
         folder = Path(source.removeprefix("folder:")).expanduser()
-        for name in FOLDERS:
-            (folder / name).mkdir(parents=True, exist_ok=True)
+        for role in Role:
+            (folder / role).mkdir(parents=True, exist_ok=True)
         _write(file, TENARAI_SOURCE=f"folder:{folder}")
         say(_("put images into {folder}/digits/<label>/, and those to be read into {folder}/inbox/", folder=folder))
     zone = read_settings().timezone or get_localzone_name()

@@ -139,8 +139,7 @@ class Desk:
         """Ask again after the others."""
         with self._lock:
             self._later.append(item.key)
-            undo = self._later.pop
-            self.steps.append(Step(_("{path} comes later", path=item.image.path), item.key, lambda: undo() and None))
+            self.steps.append(Step(_("{path} comes later", path=item.image.path), item.key, self._later.pop))
 
     def undo(self) -> str:
         """Undo the last step; what was undone.

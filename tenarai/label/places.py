@@ -17,7 +17,7 @@ from tenarai.records import Image, Role
 from tenarai.settings import Settings
 from tenarai.sync.layout import has_digits_folder, is_ignored, is_role
 
-Undo = Callable[[], None]
+Undo = Callable[[], object]
 
 
 class FolderPlace:

@@ -194,7 +194,7 @@ def test_a_failed_night_shows_cause_and_fix_on_a_phone(up, page):
     page.get_by_text("what-to-do").first.wait_for()
     page.goto(f"{root}/v2/artifacts/key/what-to-do")
     open_latest(page)
-    for words in ("What happened", "/nowhere/photos", "What to do"):
+    for words in ("What happened", "/nowhere/photos", "What to do", "check the path and its permissions"):
         page.get_by_text(words).first.wait_for()
         assert page.get_by_text(words).first.bounding_box()["y"] < 844
     page.set_viewport_size({"width": 1280, "height": 1000})

@@ -155,7 +155,7 @@ def explain(error: BaseException, what: str, account: str) -> TenaraiError:
         account: Who asked, for people.
     """
     if isinstance(error, google.auth.exceptions.RefreshError):
-        return _explain_refresh(error, what, account)
+        return _explain_refresh(error, account)
     if isinstance(error, HttpError):
         return _explain_answer(error, what, account)
     fix = _("check the network and TENARAI_DRIVE_API_ROOT; nothing is lost, and the next night continues from here")
@@ -212,14 +212,12 @@ _REFRESH_FIXES: tuple[tuple[tuple[str, ...], Message], ...] = (  # the first tha
 )
 
 
-def _explain_refresh(error: google.auth.exceptions.RefreshError, what: str, account: str) -> TenaraiError:
+def _explain_refresh(error: google.auth.exceptions.RefreshError, account: str) -> TenaraiError:
     words = str(error.args[0]) if error.args else ""
     lower = f"{words} {error.args[1:]}".lower()
     fix = next(fix for signs, fix in _REFRESH_FIXES if any(sign in lower for sign in signs))
     said = "invalid_rapt" if fix is _LOGIN else words  # Google's library would send people to gcloud
-    return CredentialsError(
-        what, received=_("Google refused the credentials of {account} ({words})", account=account, words=said), fix=fix
-    )
+    return CredentialsError(_("Google refused the credentials of {account}", account=account), received=said, fix=fix)
 
 
 def _explain_answer(error: HttpError, what: str, account: str) -> TenaraiError:

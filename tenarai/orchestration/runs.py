@@ -107,19 +107,20 @@ def explain_failure(flow: Flow[..., Any] | None, flow_run: FlowRun, state: State
     The watchdog calls it for a run that died, since its worker may have died, too.
     """
     language = _language()
-    found = getattr(state.data, "result", state.data)  # Prefect wraps what a state holds
-    error = found if isinstance(found, TenaraiError) else None
-    if error:
-        fix = error.fix
-    elif state.is_crashed():
-        fix = _("Nothing: the next night completes what this one began. If it happens again, look for a memory limit.")
-    else:
-        fix = _("Open the Logs tab. If the cause is not clear there, report it together with the log.")
+    error = getattr(state.data, "result", state.data)  # Prefect wraps what a state holds
+    if not isinstance(error, TenaraiError):
+        fix = _("open the Logs tab; if the cause is not clear there, report it together with the log")
+        if state.is_crashed():
+            fix = _(
+                "wait: it is started again, or the next night completes what it began; "
+                "if it happens every night, look for a memory limit"
+            )
+        error = TenaraiError(state.message or "", fix=fix)
     sections = {
-        _("What happened"): error.what if error else state.message or "",
-        _("Expected"): error.expected if error else "",
-        _("Received"): error.received if error else "",
-        _("What to do"): fix,
+        _("What to do"): error.fix,
+        _("What happened"): error.what,
+        _("Received"): error.received,
+        _("Expected"): error.expected,
     }
     said = {translate(title, language): translate(text, language) for title, text in sections.items() if text}
     with get_client(sync_client=True) as client:
@@ -127,13 +128,13 @@ def explain_failure(flow: Flow[..., Any] | None, flow_run: FlowRun, state: State
             ArtifactCreate(
                 key="what-to-do",
                 type="markdown",
-                description=escape(translate(fix, language)),  # a card in the list shows this much
+                description=escape(translate(error.what, language)),  # a card in the list shows this much
                 data="\n\n".join(f"## {title}\n\n{escape(text)}" for title, text in said.items()),
                 flow_run_id=flow_run.id,
             )
         )
     _name(flow_run.id, flow_run.name, flow_run.tags, STATES.get(state.name or "", state.name or ""), datetime.now())
-    announce_failure(flow_run, "\n".join(said.values()), language)
+    announce_failure(flow_run, error.describe(language), language)
 
 
 def _name(run: UUID, name: str, tags: Iterable[str], title: str, moment: datetime) -> None:

@@ -356,7 +356,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _cannot_write(address: str, parts: tuple[str, ...], error: OSError) -> StoreError:
     return StoreError(
-        _("{file} cannot be written to the store {store}", file="/".join(parts), store=address),
-        received=str(error),
+        _("the store {store} cannot be written", store=address),
+        received=f"{error} ({parts[0]})",  # a blob's whole name does not fit a phone
         fix=_("free space on the disk, or make the folder writable; nothing that was there before is lost"),
     )

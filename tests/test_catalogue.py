@@ -37,7 +37,7 @@ def make_digit(sha256, *, normaliser=1, reason=""):
 def test_images_come_back_as_they_went_in_ordered_by_path(catalogue):
     rows = [
         make_image("digits/4/b.png"),
-        make_image("digits/4/a.png", owner="みどり", modified="2026-01-01T00:00:00+00:00"),
+        make_image("digits/4/a.png", reason="みどり", first_run="r1"),
     ]
     catalogue.apply_sync(SOURCE, rows, [])
     assert catalogue.images(SOURCE) == [rows[1], rows[0]]

@@ -55,7 +55,7 @@ def files_of(drive):
     for file_id, (place, content) in drive.items():
         role, *rest = place.split("/")
         label = rest[0] if role in {"digits", "misread"} else None
-        yield RemoteFile(file_id, place, Role(role), label, 1, "", content, sha256=content)
+        yield RemoteFile(file_id, place, Role(role), label, 1, content, sha256=content)
 
 
 @given(nights=st.lists(drives(), min_size=1, max_size=5))

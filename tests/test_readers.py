@@ -177,21 +177,28 @@ def test_a_damaged_row_gives_one_clear_error_or_is_not_found(made, tmp_path, tab
     with open_catalogue(f"sqlite:///{address}") as catalogue, closing(sqlite3.connect(address)) as database:
         catalogue.apply_sync(made.source, [], [], {"token": "1", "seen": [1, 2]})
         right = ROWS[table](catalogue, made)
-        for column in [column.name for column in table.columns]:
-            number, old = database.execute(f'SELECT rowid, "{column}" FROM {table}').fetchone()
+        names = [column.name for column in table.columns]
+        row = dict(zip(names, database.execute(f"SELECT * FROM {table}").fetchone(), strict=True))
+        for column, old in row.items():
             for new in (None, "", "\0junk", 3, -1, 0.5, b"\xff\xfe", "[" * 5000, "{}", "[1]", flip(old, rng)):
-                with suppress(sqlite3.IntegrityError):
-                    database.execute(f'UPDATE {table} SET "{column}" = ? WHERE rowid = ?', (new, number))
-                database.commit()
+                change(database, table, row, column, new)
                 try:
                     found = ROWS[table](catalogue, made)
                     assert found == right or len(found) < len(right)
                 except StoreError as error:
                     errors.append(error)
-                database.execute(f'UPDATE {table} SET "{column}" = ? WHERE rowid = ?', (old, number))
-                database.commit()
+                change(database, table, row | {column: new}, column, old)
     assert len(errors) > 10
     assert all("damaged" in str(error) and error.fix for error in errors)
+
+
+def change(database, table, row, column, value):
+    """Give a row another value in one column; a value that the database refuses changes nothing."""
+    keys = [key.name for key in table.primary_key]
+    which = " AND ".join(f'"{key}" IS ?' for key in keys)
+    with suppress(sqlite3.IntegrityError):
+        database.execute(f'UPDATE {table} SET "{column}" = ? WHERE {which}', (value, *(row[key] for key in keys)))
+    database.commit()
 
 
 def flip(value, rng):

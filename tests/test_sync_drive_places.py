@@ -6,7 +6,7 @@ from pydantic import SecretStr
 from tenarai.errors import CredentialsError, SettingsError, SourceError, UnusualChangesError
 from tenarai.records import EventKind, State
 from tests.drive_desk import DriveDesk
-from tests.stand_in import ANN, ROBOT, StandInDrive
+from tests.stand_in import ROBOT, StandInDrive
 
 
 @pytest.fixture
@@ -344,9 +344,3 @@ def test_without_credentials_nothing_is_touched(desk, monkeypatch, tmp_path):
             settings=desk.settings.model_copy(update={"drive_credentials": SecretStr(str(tmp_path / "nowhere.json"))})
         )
     assert desk.images() == {}
-
-
-def test_an_owner_is_known_by_name(desk):
-    desk.put("digits/4/a.png", "a", owner=ANN)
-    desk.night()
-    assert desk.images()["digits/4/a.png"].owner == "Ann"

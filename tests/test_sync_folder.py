@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import importlib
 import multiprocessing
 import os
 import shutil
@@ -89,6 +90,49 @@ def test_folder_names_may_be_written_with_capitals_as_phones_do(desk):
     desk.put("Inbox/b.png", "b")
     desk.night()
     assert {image.role for image in desk.ask("images")} == {Role.DIGITS, Role.INBOX}
+
+
+def test_no_record_is_made_of_a_file_that_is_as_it_was(desk, monkeypatch):
+    for number in range(30):
+        desk.put(f"digits/{number % 3}/{number}.png", str(number))
+    desk.night()
+    desk.put("digits/1/new.png", "new")
+    made = []
+    for module, name in (("sync.folder", "RemoteFile"), ("catalogue.catalogue", "Image"), ("sync.plan", "Image")):
+        honest = getattr(importlib.import_module(f"tenarai.{module}"), name)
+
+        def make(*values, honest=honest, **fields):
+            made.append(honest(*values, **fields))
+            return made[-1]
+
+        monkeypatch.setattr(f"tenarai.{module}.{name}", make)
+    result = desk.night()
+    assert (result.num_seen, result.num_added, result.num_differences) == (31, 1, 1)
+    assert {record.path for record in made} == {"digits/1/new.png"}
+
+
+def test_files_of_a_folder_that_now_means_another_label_are_relabelled_without_being_read(desk):
+    for name in "abc":
+        desk.put(f"digits/か/き/{name}.png", name)
+    desk.put("digits/か/く/d.png", "d")
+    desk.night()
+    assert desk.labels() == {**{f"digits/か/き/{name}.png": "き" for name in "abc"}, "digits/か/く/d.png": "く"}
+    result = desk.night(labels=Labels(read=frozenset("か")), accept_changes=True)
+    assert (result.num_seen, result.num_relabelled, result.num_downloaded) == (4, 4, 0)
+    assert set(desk.labels().values()) == {"か"}
+
+
+def test_a_link_whose_file_was_moved_out_of_the_folder_is_refused_though_the_file_is_the_same(desk, tmp_path):
+    file = desk.put("notes/a.png", "a")
+    desk.put("digits/4/b.png", "b")
+    link = desk.folder / "digits/4/a.png"
+    link.symlink_to(file)
+    desk.night()
+    assert set(desk.labels()) == {"digits/4/a.png", "digits/4/b.png"}
+    link.unlink()
+    link.symlink_to(file.rename(tmp_path / "a.png"))
+    desk.night()
+    assert "leads out of the folder" in desk.rejections()["digits/4/a.png"]
 
 
 def test_a_second_night_opens_no_file_and_writes_nothing(desk, monkeypatch):

@@ -71,8 +71,7 @@ def _images(source: str, places: Sequence[tuple[str, str, str]] | int) -> Iterat
         role, _, rest = path.partition("/")
         label = rest.partition("/")[0] if role != "inbox" else None
         sha, night = _sha(number), "20260101-020000-aaaa"
-        made = "2026-01-01T02:00:00+00:00"
-        yield (source, path, path, role, label, sha, int(size), made, "ok", "", night, night, "", stamp)
+        yield (source, path, path, role, label, sha, int(size), "ok", "", night, night, stamp)
 
 
 def _digits(places: Sequence[tuple[str, str, str]] | int) -> Iterator[tuple[object, ...]]:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from importlib import import_module
-from itertools import islice
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from sys import intern
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, case, func, insert, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import case, func, insert, select
 
 from tenarai.catalogue import schema
+from tenarai.catalogue.database import CHUNK, Database, any_of, chunks, to_values
 from tenarai.errors import StoreError
-from tenarai.locale import Message, _, dump, load
+from tenarai.locale import _, load
 from tenarai.records import (
     ANSWERS,
     BOX,
@@ -38,37 +35,13 @@ from tenarai.records import (
 _ROLES = {role.value: role for role in Role}  # a tenth of the time that `Role(value)` takes
 _STATES = {state.value: state for state in State}
 
-_TEXTS = (Role, State, EventKind, Message)  # kinds of text that a row holds as plain text
 
-CHUNK = 500  # parameters of one IN (…), rows of one insert: below every database's limit
-
-_T = TypeVar("_T")
-
-
-class Catalogue:
+class Catalogue(Database):
     """What is known of each image. Open it with `open_catalogue`, as a context manager.
 
     Every method that writes does so in one transaction, and raises `StoreError` when the database cannot take it
     (a full disk, a lost connection); nothing of that call is then kept.
     """
-
-    def __init__(self, engine: Engine) -> None:
-        """Wrap an engine that `open_catalogue` has checked."""
-        self.engine = engine
-
-    def __enter__(self) -> Self:
-        """Nothing to do: connections are opened when needed."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
-
-    def close(self) -> None:
-        """Close all connections."""
-        self.engine.dispose()
 
     # ---- images and events
 
@@ -78,6 +51,7 @@ class Catalogue:
         *,
         roles: Collection[Role] | None = None,
         states: Collection[State] | None = None,
+        file_ids: Collection[str] | None = None,
         sha256s: Collection[str] | None = None,
         only_parts: bool = False,
     ) -> list[Image]:
@@ -87,7 +61,8 @@ class Catalogue:
             source: Address of the source.
             roles: Only files of these roles. Default: all.
             states: Only files in these states. Default: usable ones that no person set aside.
-            sha256s: Only files with these bytes, a few hundred at most. Default: all.
+            file_ids: Only these files. Default: all.
+            sha256s: Only files with these bytes. Default: all.
             only_parts: Only what was cut out of files. Default: False.
         """
         table = schema.images
@@ -97,12 +72,26 @@ class Catalogue:
             conditions.append(table.c.role.in_([role.value for role in roles]))
         if only_parts:
             conditions.append(table.c.file_id.contains(CELL))
-        if sha256s is not None:
-            conditions.append(table.c.sha256.in_(sha256s))
-        rows = self.read(table, to_image, *conditions)
+        rows = [
+            row
+            for is_named, has_bytes in product(any_of(table.c.file_id, file_ids), any_of(table.c.sha256, sha256s))
+            for row in self.read(table, to_image, *conditions, is_named, has_bytes)
+        ]
         if states is None and (answers := self.answers(source)):
             rows = [row for row in rows if answers.get((row.sha256, row.label)) is not EventKind.SET_ASIDE]
         return sorted(rows, key=lambda image: (image.path, image.file_id))  # databases differ in how they order text
+
+    def known_files(self, source: str) -> dict[str, tuple[Any, ...]]:
+        """State, role, label, stamp and path of a source's files by id, without what is gone and parts of files.
+
+        No record is made and no checksum verified: what differs from the source is then read with `images`.
+        """
+        table = schema.images
+        query = select(table.c.file_id, table.c.state, table.c.role, table.c.label, table.c.stamp, table.c.path)
+        query = query.where(table.c.source == source, table.c.state != State.GONE.value)
+        with self.reading() as connection:
+            rows = connection.execute(query.execution_options(yield_per=10 * CHUNK)).tuples()
+            return {file_id: tuple(values) for file_id, *values in rows if CELL not in file_id}
 
     def files_to_cut(self, source: str, normaliser: int) -> list[Image]:
         """Usable files that are cut into several samples: practice sheets, and where the preparation found parts."""
@@ -192,13 +181,13 @@ class Catalogue:
         if not rows and not events and state is None:
             return
         with self.writing() as connection:
-            self._upsert(connection, schema.images, map(to_values, rows))
-            for chunk in _chunks(events, CHUNK):
+            self.upsert(connection, schema.images, map(to_values, rows))
+            for chunk in chunks(events, CHUNK):
                 values = [schema.seal(schema.events, {"source": source, **to_values(event)}) for event in chunk]
                 connection.execute(insert(schema.events), values)
             if state is not None:
                 text = json.dumps(state, sort_keys=True)
-                self._upsert(connection, schema.sources, [{"source": source, "state": text}])
+                self.upsert(connection, schema.sources, [{"source": source, "state": text}])
 
     # ---- digits
 
@@ -256,7 +245,7 @@ class Catalogue:
     def put_digits(self, digits: Iterable[Digit]) -> None:
         """Keep prepared images; one that is held already is replaced."""
         with self.writing() as connection:
-            self._upsert(connection, schema.digits, map(to_values, digits))
+            self.upsert(connection, schema.digits, map(to_values, digits))
 
     def digits(self, normaliser: int, sha256s: Collection[str] | None = None) -> dict[str, Digit]:
         """Prepared images by sha256, ascending; those that cannot be used included.
@@ -266,9 +255,10 @@ class Catalogue:
             sha256s: Only these, however many. Default: all.
         """
         table = schema.digits
-        parts = [True] if sha256s is None else [table.c.sha256.in_(chunk) for chunk in _chunks(sha256s, CHUNK)]
         found = [
-            digit for part in parts for digit in self.read(table, _to_digit, table.c.normaliser == normaliser, part)
+            digit
+            for part in any_of(table.c.sha256, sha256s)
+            for digit in self.read(table, _to_digit, table.c.normaliser == normaliser, part)
         ]
         return {digit.sha256: digit for digit in sorted(found, key=lambda digit: digit.sha256)}
 
@@ -298,7 +288,7 @@ class Catalogue:
         Raises:
             StoreError: One of them is missing or damaged.
         """
-        for chunk in _chunks(sha256s, CHUNK):
+        for chunk in chunks(sha256s, CHUNK):
             found = self.digits(normaliser, chunk)
             for sha in chunk:
                 if sha not in found:
@@ -337,14 +327,14 @@ class Catalogue:
             for sha256, (label, confidence) in predictions.items()
         )
         with self.writing() as connection:
-            self._upsert(connection, schema.predictions, values)
+            self.upsert(connection, schema.predictions, values)
 
     def predictions(self, model: str, sha256s: Collection[str]) -> dict[str, tuple[str, float]]:
         """What a model read in these images, as far as it is held: label and probability by sha256."""
         table = schema.predictions
         found: dict[str, tuple[str, float]] = {}
-        for chunk in _chunks(sha256s, CHUNK):
-            rows = self.read(table, tuple, table.c.model == model, table.c.sha256.in_(chunk))
+        for part in any_of(table.c.sha256, sha256s):
+            rows = self.read(table, tuple, table.c.model == model, part)
             found.update({sha256: (label, confidence) for _model, sha256, label, confidence in rows})
         return found
 
@@ -352,7 +342,7 @@ class Catalogue:
         """Keep the record of a finished night; told again, the later record stands in the earlier one's place."""
         value = {"run": run, "source": source, "record": json.dumps(record, sort_keys=True)}
         with self.writing() as connection:
-            self._upsert(connection, schema.nights, [value], key=("run",))
+            self.upsert(connection, schema.nights, [value], key=("run",))
 
     def nights(self, source: str = "") -> list[dict[str, object]]:
         """Records of finished nights of a source, or of all sources, oldest first."""
@@ -360,94 +350,16 @@ class Catalogue:
         conditions = [table.c.source == source] if source else []
         return self.read(table, lambda row: json.loads(row[2]), *conditions, order=table.c.id)
 
-    # ---- reading and writing
-
-    def read(
-        self,
-        table: Table,
-        make: Callable[[Sequence[Any]], _T],
-        *conditions: Any,
-        order: Any = None,
-        limit: int | None = None,
-    ) -> list[_T]:
-        """What is made of the rows of a table, each checked against its checksum.
-
-        Args:
-            table: One of `schema.SEALED`.
-            make: Makes a record of a row's values: all columns without the row's own number.
-            conditions: Which rows. Default: all.
-            order: A column to sort by. Default: as the database has them.
-            limit: So many at most. Default: all.
-
-        Raises:
-            StoreError: A row is damaged.
-        """
-        columns = [table.c[name] for name in (*schema.sealed_columns(table), "checksum")]
-        query = select(*columns).where(*conditions).order_by(order).limit(limit)
-        query = query.execution_options(yield_per=10 * CHUNK)  # at a million, all rows beside all records would be 1 GB
-        made = []
-        with self.reading() as connection:
-            for *values, checksum in connection.execute(query).tuples():
-                if schema.checksum(values) != checksum:
-                    raise ValueError(f"the row {values[:2]} of {table.name} does not fit its checksum")
-                made.append(make(values))
-        return made
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection to read with; its errors are ours."""
-        with self._errors(), self.engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction; its errors are ours, and then nothing of it is kept."""
-        with self._errors(), self.engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Turn an error of the database into one of ours."""
-        try:
-            yield
-        except SQLAlchemyError as error:
-            raise StoreError(
-                _("the catalogue {place} cannot be read or written", place=schema.shown(self.engine.url)),
-                received=str(getattr(error, "orig", None) or error),
-                fix=_("free space on the disk, or run `tenarai check`; nothing of this step was kept"),
-            ) from error
-        except (LookupError, ValueError, TypeError) as error:
-            raise StoreError(
-                _("the catalogue {place} is damaged", place=schema.shown(self.engine.url)),
-                received=f"{type(error).__name__}: {error}",
-                fix=_("run `tenarai check --repair`"),
-            ) from error
-
-    def _upsert(
-        self, connection: Connection, table: Table, values: Iterable[dict[str, Any]], key: Sequence[str] = ()
-    ) -> None:
-        """Insert rows, or replace those with the same key (the primary key, unless one is given)."""
-        names = [column.name for column in table.columns if not (column.primary_key and column.autoincrement is True)]
-        keys = list(key) or [column.name for column in table.primary_key]
-        # both dialects write it alike; each is imported only where it is spoken, which spares a quiet night 0.1 s
-        dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
-        statement = dialect.insert(table)
-        replaced = {name: statement.excluded[name] for name in names if name not in keys}
-        upsert = statement.on_conflict_do_update(index_elements=keys, set_=replaced)
-        for chunk in _chunks(values, CHUNK):
-            connection.execute(upsert, [schema.seal(table, row) for row in chunk])
-
 
 def to_image(row: Sequence[Any]) -> Image:
     """A row as a record; words that many rows share are held once."""
-    source, file_id, path, role, label, sha256, size, modified, state, reason, first, last, owner, stamp = row
+    source, file_id, path, role, label, sha256, size, state, reason, first, last, stamp = row
     label = None if label is None else intern(label)
-    source, first, last, owner = intern(source), intern(first), intern(last), intern(owner)
+    source, first, last = intern(source), intern(first), intern(last)
     file_id = path if file_id == path else file_id  # as in a folder
     return Image(
-        source, file_id, path, _ROLES[role], label, sha256, size, modified, _STATES[state], load(reason), first, last,
-        owner, stamp,
-    )  # fmt: skip
+        source, file_id, path, _ROLES[role], label, sha256, size, _STATES[state], load(reason), first, last, stamp
+    )
 
 
 def _to_event(row: Sequence[Any]) -> Event:
@@ -458,18 +370,3 @@ def _to_event(row: Sequence[Any]) -> Event:
 def _to_digit(row: Sequence[Any]) -> Digit:
     normaliser, sha256, pixels, phash, group, reason, doubt, characters, parts = row
     return Digit(sha256, normaliser, pixels, phash, group, load(reason), load(doubt), characters, parts)
-
-
-def to_values(record: Image | Event | Digit) -> dict[str, Any]:
-    """A record's fields by name; `dataclasses.asdict` copies deeply and takes four times as long."""
-    values = {name: getattr(record, name) for name in record.__slots__}
-    for name, value in values.items():
-        if type(value) in _TEXTS:
-            values[name] = dump(value)
-    return values
-
-
-def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    remaining = iter(items)
-    while chunk := list(islice(remaining, size)):
-        yield chunk

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from tenarai.catalogue import schema
-from tenarai.catalogue.catalogue import Catalogue, to_image, to_values
+from tenarai.catalogue.catalogue import Catalogue, to_image
+from tenarai.catalogue.database import to_values
 from tenarai.records import Event, Image
 
 

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from tenarai.catalogue import schema
 from tenarai.catalogue.catalogue import Catalogue
+from tenarai.catalogue.database import open_engine
 from tenarai.errors import SettingsError, StoreBusyError
 from tenarai.locale import _
 from tenarai.settings import Settings
@@ -30,7 +30,7 @@ def open_catalogue(address: str | URL) -> Catalogue:
         StoreVersionError: Another version of Tenarai wrote it.
         StoreError: It cannot be opened or made.
     """
-    return Catalogue(schema.open_engine(_parse(address)))
+    return Catalogue(open_engine(_parse(address)))
 
 
 def locate_catalogue(settings: Settings, store: Store) -> URL:
@@ -66,7 +66,7 @@ def hold_store(settings: Settings, store: Store) -> Iterator[Callable[[], None]]
         with store.lock():
             yield lambda: None
         return
-    engine = schema.open_engine(locate_catalogue(settings, store))
+    engine = open_engine(locate_catalogue(settings, store))
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": store.lock_key}):

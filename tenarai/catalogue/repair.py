@@ -13,12 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tenarai.catalogue import schema
 from tenarai.catalogue.catalogue import Catalogue
+from tenarai.catalogue.database import CHUNK, connect
 from tenarai.catalogue.opening import open_catalogue
 from tenarai.errors import StoreError
 from tenarai.locale import _, plural
 from tenarai.store import Store
-
-CHUNK = 500
 
 Listener = Callable[[str, int, int], None]
 
@@ -139,7 +138,7 @@ def salvage(url: URL) -> str:
             received=str(error),
             fix=_("make its folder writable"),
         ) from error
-    old = schema.connect(url.set(database=str(kept)))
+    old = connect(url.set(database=str(kept)))
     with open_catalogue(url) as new:
         for table in schema.SEALED:
             good = []

@@ -10,8 +10,8 @@ FOLDER = "application/vnd.google-apps.folder"
 SHORTCUT = "application/vnd.google-apps.shortcut"
 NATIVE = "application/vnd.google-apps."
 FIELDS = (
-    "id,name,mimeType,parents,size,md5Checksum,sha256Checksum,headRevisionId,modifiedTime,trashed,driveId,resourceKey,"
-    "owners(displayName),shortcutDetails(targetId,targetMimeType,targetResourceKey),appProperties,"
+    "id,name,mimeType,parents,size,md5Checksum,sha256Checksum,headRevisionId,trashed,driveId,resourceKey,"
+    "shortcutDetails(targetId,targetMimeType,targetResourceKey),appProperties,"
     "capabilities(canDownload,canEdit,canAddChildren)"
 )
 
@@ -28,11 +28,9 @@ class DriveFile:
         size: Bytes; None for Google's own formats and folders.
         md5, sha256: Hex digests as listed; empty if not listed.
         revision: Id of the content's revision, or empty.
-        modified: Time of last change, ISO 8601 in UTC.
         trashed: Whether it, or a folder above it, is in the trash.
         drive_id: Id of the shared drive it is on; empty in My Drive.
         resource_key: Needed to reach some files shared by link; else empty.
-        owner: Display name of the owner; empty on shared drives.
         target_id, target_mime, target_key: What a shortcut leads to; empty for all else.
         properties: Properties that only this application sees.
         can_download, can_edit, can_add: What the account may do.
@@ -46,11 +44,9 @@ class DriveFile:
     md5: str = ""
     sha256: str = ""
     revision: str = ""
-    modified: str = ""
     trashed: bool = False
     drive_id: str = ""
     resource_key: str = ""
-    owner: str = ""
     target_id: str = ""
     target_mime: str = ""
     target_key: str = ""
@@ -96,7 +92,6 @@ class Changes:
 def to_file(answer: Mapping[str, Any]) -> DriveFile:
     """A file from Drive's JSON (`files` resource, with `FIELDS`)."""
     shortcut, may = answer.get("shortcutDetails", {}), answer.get("capabilities", {})
-    owners = answer.get("owners") or [{}]
     return DriveFile(
         id=answer["id"],
         name=answer.get("name", ""),
@@ -106,11 +101,9 @@ def to_file(answer: Mapping[str, Any]) -> DriveFile:
         md5=answer.get("md5Checksum", "").lower(),
         sha256=answer.get("sha256Checksum", "").lower(),
         revision=answer.get("headRevisionId", ""),
-        modified=answer.get("modifiedTime", ""),
         trashed=bool(answer.get("trashed", False)),
         drive_id=answer.get("driveId", ""),
         resource_key=answer.get("resourceKey", ""),
-        owner=owners[0].get("displayName", ""),
         target_id=shortcut.get("targetId", ""),
         target_mime=shortcut.get("targetMimeType", ""),
         target_key=shortcut.get("targetResourceKey", ""),

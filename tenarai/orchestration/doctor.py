@@ -104,7 +104,7 @@ def check_source(settings: Settings) -> Check:
         yield Finding("ok", _("credentials of {account} ({kind})", account=account.name, kind=KINDS[account.kind]))
         yield _check_clock(settings.drive_api_root)
         yield Finding("ok", _("Google Drive answers {who}", who=source.drive.who()))
-    files = source.list_files()
+    files = source.list_files().files
     yield _describe_files(source.name, files)
     for file in files:  # what lies at the top of the source and is not read
         if file.reason and "/" not in file.path.rstrip("/"):

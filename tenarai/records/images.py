@@ -58,11 +58,9 @@ class Image:
         label: True label for `digits` and `misread`, else None.
         sha256: Hex digest of the bytes; names the original in the store. Empty if they were never had.
         size: Bytes.
-        modified: Time of last change as the source says, ISO 8601 in UTC; empty if unknown.
         state: ok, rejected or gone.
         reason: Why it was rejected, for people; else empty.
         first_run, last_run: Runs that saw it first and last changed it.
-        owner: Who put it there, if the source says; else empty.
         stamp: What the source says that changes whenever the bytes may have changed; opaque, only ever compared.
     """
 
@@ -73,12 +71,10 @@ class Image:
     label: str | None
     sha256: str
     size: int
-    modified: str = ""
     state: State = State.OK
     reason: str = ""
     first_run: str = ""
     last_run: str = ""
-    owner: str = ""
     stamp: str = ""
 
     @property
@@ -207,10 +203,7 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """What one sync did, as numbers of files.
-
-    `new` lists the paths of labelled images that were not there before, for test-then-train.
-    """
+    """What one sync did, as numbers of files; `shortcut`: Drive said that nothing changed, and nothing was listed."""
 
     num_seen: int = 0
     num_added: int = 0

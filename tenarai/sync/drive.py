@@ -27,7 +27,7 @@ from tenarai.sync.drive_memory import Folder, Memory, to_path
 from tenarai.sync.layout import Layout, Place, has_digits_folder, is_ignored, is_role
 from tenarai.sync.names import BASE_LABELS, Labels, refuse_size, to_text
 from tenarai.sync.plan import RemoteFile
-from tenarai.sync.source import Source, name_folder
+from tenarai.sync.source import NOTHING, Known, Listing, Source, name_folder
 
 NUM_LOOKED_AT = 20
 MAX_FAILURES = 10
@@ -78,12 +78,9 @@ class DriveSource(Source):
             log.info(_("Google Drive no longer accepts the token of its changes feed; everything is listed"))
             return None
         if changes.changes:
-            known = {
-                image.file_id: image
-                for image in catalogue.images(self.address, states=(State.OK, State.REJECTED))
-                if not image.photo_id
-            }
-            if any(memory.is_touched_by(file_id, file, known.get(file_id)) for file_id, file in changes.changes):
+            ids, present = {file_id for file_id, _file in changes.changes}, (State.OK, State.REJECTED)
+            rows = {row.file_id: row for row in catalogue.images(self.address, states=present, file_ids=ids)}
+            if any(memory.is_touched_by(file_id, file, rows.get(file_id)) for file_id, file in changes.changes):
                 return None
         if changes.token != memory.token:
             catalogue.apply_sync(self.address, (), (), memory.dump(token=changes.token))
@@ -112,8 +109,8 @@ class DriveSource(Source):
             )
         return root
 
-    def list_files(self, labels: Labels = BASE_LABELS) -> list[RemoteFile]:
-        """Every file that can be used or that people should hear of, by path; none is opened."""
+    def list_files(self, labels: Labels = BASE_LABELS, known: Known = NOTHING) -> Listing:
+        """Every file that can be used or that people should hear of; none is opened."""
         root = self.find_root()
         token = self.drive.start_token(root.drive_id)  # before the listing: the next night hears of later changes
         with ThreadPoolExecutor(self.num_threads, thread_name_prefix="list") as pool:
@@ -144,7 +141,12 @@ class DriveSource(Source):
             targets=self._targets,
         )
         self._state = memory.dump()
-        return list(files.values())
+        changed = [file for file in files.values() if file.reason or known.get(file.file_id) != self._expect(file)]
+        return Listing(changed, files.keys() - {file.file_id for file in changed})
+
+    def _expect(self, file: RemoteFile) -> tuple[Any, ...]:
+        """What is known of a usable file that is as it was."""
+        return State.OK, file.role, file.label, file.stamp, file.path
 
     def state(self, *, is_complete: bool) -> Mapping[str, Any]:
         """Where the changes feed stood and what was in the tree; without the token if files are still waiting."""
@@ -225,10 +227,8 @@ class DriveSource(Source):
             role=place.role,
             label=place.label,
             size=content.size or 0,
-            modified=_to_time(content.modified),
             stamp=content.stamp if content is file else f"{content.id}-{content.stamp}",
             sha256=content.sha256,
-            owner=to_text(content.owner),
             reason=place.reason or self._refuse(content),
             origin=content,
         )
@@ -321,11 +321,3 @@ _STILL_THERE = _("still there")
 def _is_note(file: DriveFile, parts: Names) -> bool:
     """Whether a file is a Google document, table or the like beside the four folders."""
     return len(parts) == 1 and file.is_native and file.mime != SHORTCUT
-
-
-def _to_time(listed: str) -> str:
-    """Drive's time as the catalogue writes times; empty if it is none."""
-    try:
-        return datetime.fromisoformat(listed).astimezone(UTC).isoformat(timespec="seconds")
-    except ValueError:
-        return ""

@@ -1,7 +1,7 @@
 """A local folder as the source.
 
-A file whose size, time of change and inode are as they were is not opened. Links that lead out of the folder are not
-followed, nor are links to folders, so nothing is read twice and no loop is entered.
+A file whose size, time of change and inode are as they were is not opened, and no record is made of it. Links that lead
+out of the folder are not followed, nor are links to folders, so nothing is read twice and no loop is entered.
 """
 
 from __future__ import annotations
@@ -9,18 +9,39 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tenarai.errors import SourceError
 from tenarai.locale import _
+from tenarai.records import State
 from tenarai.settings import Settings
 from tenarai.sync.download import FilePostponedError, FileRefusedError
 from tenarai.sync.layout import REPORTS, Layout, Place
 from tenarai.sync.names import BASE_LABELS, Labels, is_quiet, refuse_size, to_text
 from tenarai.sync.plan import RemoteFile
-from tenarai.sync.source import Source, name_folder
+from tenarai.sync.source import NOTHING, Known, Listing, Source, name_folder
+
+
+@dataclass(slots=True)
+class _Folder:
+    """A folder on disk and what lies in it.
+
+    Attributes:
+        path: Where it is.
+        parts: Names that lead to it from the source's folder.
+        folders: Folders in it.
+        files: Files and links in it that may have changed.
+        unchanged: Ids of the others: each has the stamp of a usable file that is known.
+        places: Role and label that are known of these.
+    """
+
+    path: str
+    parts: tuple[str, ...]
+    folders: list[os.DirEntry[str]] = field(default_factory=list)
+    files: list[os.DirEntry[str]] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    places: set[tuple[str, str | None]] = field(default_factory=set)
 
 
 class FolderSource(Source):
@@ -34,15 +55,26 @@ class FolderSource(Source):
         self.root = Path(self.address.removeprefix("folder:")).expanduser().absolute()
         self.name = _("the folder {path}", path=str(self.root))
 
-    def list_files(self, labels: Labels = BASE_LABELS) -> list[RemoteFile]:
-        """Every file that can be used or that people should hear of, by path; none is opened."""
-        entries = dict(self._walk())
-        layout = Layout(entries, labels, self.name)
-        found = [
-            self._describe(path, place, entry) for path, entry in entries.items() if (place := layout.find_place(path))
-        ]
-        unread = [name_folder(f"{top}/", top, layout.describe_unread(top)) for top in layout.find_unread(entries)]
-        return sorted([file for file in found if file is not None] + unread, key=lambda file: file.path)
+    def list_files(self, labels: Labels = BASE_LABELS, known: Known = NOTHING) -> Listing:
+        """Every file that can be used or that people should hear of; none is opened.
+
+        Files are placed after all folders were read. If a folder means something else than the catalogue says, all of
+        its files are looked at again, as if none was known.
+        """
+        folders = list(self._walk(known))
+        paths = [(*folder.parts, to_text(entry.name)) for folder in folders for entry in folder.files]
+        layout = Layout(
+            paths, labels, self.name, {each.parts: len(each.unchanged) for each in folders if each.unchanged}
+        )
+        files, unchanged = list[RemoteFile](), set[str]()
+        for folder in folders:
+            if _is_placed_as_known(folder, layout):
+                unchanged.update(folder.unchanged)
+                files += self._describe_files(folder, layout)
+            else:
+                files += self._describe_files(self._look(folder.path, folder.parts, NOTHING), layout)
+        files += [name_folder(f"{top}/", top, layout.describe_unread(top)) for top in layout.find_unread(paths)]
+        return Listing(sorted(files, key=lambda file: file.path), unchanged)
 
     def read(self, file: RemoteFile) -> bytes:
         """A file's bytes, if it did not change while it was read."""
@@ -76,33 +108,50 @@ class FolderSource(Source):
         except FilePostponedError:
             return file
 
-    def _walk(self) -> Iterator[tuple[tuple[str, ...], os.DirEntry[str]]]:
-        """Files and links below the folder, with the names that lead to them.
+    def _walk(self, known: Known) -> Iterator[_Folder]:
+        """The source's folder and all folders below it."""
+        waiting: list[tuple[str, tuple[str, ...]]] = [(str(self.root), ())]
+        while waiting:
+            folder = self._look(*waiting.pop(), known)
+            waiting += [(entry.path, (*folder.parts, to_text(entry.name))) for entry in folder.folders]
+            yield folder
 
-        A folder that vanishes meanwhile is empty; a locked one is an error.
+    def _look(self, path: str, parts: tuple[str, ...], known: Known) -> _Folder:
+        """Read a folder once, and compare the stamps of its files with what is known.
+
+        A folder that vanished meanwhile is empty; a locked one is an error.
         """
-        folders: list[tuple[str, tuple[str, ...]]] = [(str(self.root), ())]
-        while folders:
-            folder, above = folders.pop()
-            try:
-                entries = list(os.scandir(folder))
-            except OSError as error:
-                if isinstance(error, FileNotFoundError) and above:
-                    continue
-                raise SourceError(
-                    _("the folder {path} cannot be read", path=folder),
-                    expected=_("a folder with images in digits/<label>/, misread/<label>/ or inbox/"),
-                    received=error.strerror or str(error),
-                    fix=_("check the path and its permissions; if it is on a disk or a share, mount it"),
-                ) from error
-            for entry in entries:
-                if is_quiet(entry.name) or (not above and entry.name.lower() == REPORTS):
-                    continue
-                parts = (*above, to_text(entry.name))
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append((entry.path, parts))
-                else:
-                    yield parts, entry
+        folder, above = _Folder(path, parts), "".join(f"{part}/" for part in parts)
+        for entry in self._scan(path, is_top=not parts):
+            if entry.is_dir(follow_symlinks=False):
+                if not is_quiet(entry.name):
+                    folder.folders.append(entry)
+            elif (row := known.get(file_id := above + entry.name)) and _is_as_known(entry, row):
+                folder.unchanged.append(file_id)
+                folder.places.add(row[1:3])
+            elif not is_quiet(entry.name):
+                folder.files.append(entry)
+        return folder
+
+    def _scan(self, path: str, *, is_top: bool) -> list[os.DirEntry[str]]:
+        try:
+            entries = list(os.scandir(path))
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) and not is_top:
+                return []
+            raise SourceError(
+                _("the folder {path} cannot be read", path=path),
+                expected=_("a folder with images in digits/<label>/, misread/<label>/ or inbox/"),
+                received=error.strerror or str(error),
+                fix=_("check the path and its permissions; if it is on a disk or a share, mount it"),
+            ) from error
+        return [entry for entry in entries if entry.name.lower() != REPORTS] if is_top else entries
+
+    def _describe_files(self, folder: _Folder, layout: Layout) -> Iterator[RemoteFile]:
+        for entry in folder.files:
+            path = (*folder.parts, to_text(entry.name))
+            if (place := layout.find_place(path)) and (file := self._describe(path, place, entry)):
+                yield file
 
     def _describe(self, parts: tuple[str, ...], place: Place, entry: os.DirEntry[str]) -> RemoteFile | None:
         reason = place.reason or (self._refuse_link(entry) if entry.is_symlink() else "")
@@ -119,7 +168,6 @@ class FolderSource(Source):
             role=place.role,
             label=place.label,
             size=status.st_size,
-            modified=_to_iso(status.st_mtime),
             stamp=_stamp(status),
             reason=reason,
             origin=entry.path,
@@ -135,12 +183,21 @@ class FolderSource(Source):
         return "" if target.is_file() else _("it is a link that leads nowhere")
 
 
+def _is_as_known(entry: os.DirEntry[str], row: tuple[str, ...]) -> bool:
+    """Whether a file has the stamp of a usable one; a link never has, since where it leads may have changed."""
+    try:
+        return row[0] == State.OK and not entry.is_symlink() and _stamp(entry.stat()) == row[3]
+    except FileNotFoundError:
+        return False
+
+
+def _is_placed_as_known(folder: _Folder, layout: Layout) -> bool:
+    """Whether a folder still means what is known of its unchanged files."""
+    if not folder.unchanged:
+        return True
+    place = layout.find_folder(folder.parts)
+    return place is not None and not place.reason and folder.places == {(place.role, place.label)}
+
+
 def _stamp(status: os.stat_result) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}"
-
-
-def _to_iso(seconds: float) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-    except (OverflowError, ValueError, OSError):
-        return ""

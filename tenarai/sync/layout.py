@@ -16,7 +16,7 @@ import re
 import shlex
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tenarai.errors import SourceError
@@ -63,16 +63,24 @@ class Layout:
         paths: Names from the source's top folder down to each file, its own name last.
         labels: What is known of labels.
         source: What people call the source, for messages.
+        others: Number of usable files by the names of the folders above them, in place of their paths. Default: none.
 
     Raises:
         SourceError: The collection lies further down.
     """
 
-    def __init__(self, paths: Iterable[Sequence[str]], labels: Labels, source: str = "") -> None:
+    def __init__(
+        self,
+        paths: Iterable[Sequence[str]],
+        labels: Labels,
+        source: str = "",
+        others: Mapping[Folders, int] | None = None,
+    ) -> None:
         """Find the level of the labels."""
         files = Counter(tuple(path[:-1]) for path in paths if not is_quiet(path[-1]) and not refuse_format(path[-1]))
+        files.update(others)
         files = Counter({folders: num for folders, num in files.items() if folders and not is_ignored((*folders, ""))})
-        tops = {folders[0] for folders in files}
+        tops = self._tops = {folders[0] for folders in files}
         self._labels, self._known = labels, labels.known
         self._has_digits = has_digits_folder(tops)
         if not any(_find_role(top) for top in tops):
@@ -92,16 +100,20 @@ class Layout:
             return None
         if not folders:
             return _find_stray(name)
-        if folders not in self._places:
-            is_used = self.is_read(folders[0]) and not is_ignored((*folders, ""))
-            self._places[folders] = self._place_folder(folders) if is_used else None
-        place = self._places[folders]
+        place = self.find_folder(folders)
         if place is None or place.reason:
             return place
         reason = refuse_format(name)
         if not reason and place.role is Role.MISREAD and place.label:
             reason = _find_contradiction(name, place.label)
         return Place(place.role, place.label, reason) if reason else place
+
+    def find_folder(self, folders: Folders) -> Place | None:
+        """What a folder below the top says of its files; None if they are ignored without a word."""
+        if folders not in self._places:
+            is_used = self.is_read(folders[0]) and not is_ignored((*folders, ""))
+            self._places[folders] = self._place_folder(folders) if is_used else None
+        return self._places[folders]
 
     def is_read(self, top: str) -> bool:
         """Whether a top folder's files are placed one by one; else it is named once."""
@@ -111,12 +123,13 @@ class Layout:
         """Top folders that are not read, though their content or name suggests that they are meant.
 
         Args:
-            paths: Files of the source.
+            paths: Files of the source; those that the layout was made of count in any case.
             tops: Names of its top folders, empty ones included. Default: none.
         """
         below = [path for path in paths if len(path) > 1]
-        unread = {top for top in {path[0] for path in below} | set(tops) if not self.is_read(top)}
-        found = {path[0] for path in below if path[0] in unread and not is_ignored(path) and not is_text(path[-1])}
+        unread = {top for top in {path[0] for path in below} | {*tops, *self._tops} if not self.is_read(top)}
+        found = self._tops & unread
+        found |= {path[0] for path in below if path[0] in unread and not is_ignored(path) and not is_text(path[-1])}
         found |= {top for top in unread if _guess_role(top) or match_label(top, self._known, exactly=False)}
         return sorted(found)
 

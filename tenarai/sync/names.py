@@ -21,22 +21,8 @@ _QUIET_NAMES = frozenset(
     | {"#recycle", "$recycle.bin", "system volume information", "lost+found", "thumbs.db:encryptable"}
 )
 _QUIET_ENDINGS = frozenset(
-    {
-        "aae",
-        "xmp",
-        "json",
-        "thm",
-        "pp3",
-        "dop",
-        "tmp",
-        "temp",
-        "crdownload",
-        "part",
-        "partial",
-        "download",
-        "opdownload",
-    }
-    | {"ini", "db", "ffs_db", "info", "icloud", "swp"}
+    {"aae", "xmp", "json", "thm", "pp3", "dop", "ini", "db", "ffs_db", "info", "icloud", "swp", "tmp", "temp"}
+    | {"crdownload", "part", "partial", "download", "opdownload"}
 )
 _FORMATS: tuple[tuple[Message, str], ...] = (
     (_("a video"), "mp4 mov m4v avi mkv webm 3gp mts mpg mpeg wmv mp heics"),

@@ -1,12 +1,14 @@
 """Decide what changed: two lists in, a plan out. Nothing is read or written here.
 
+Files that are as they were need not be in the lists; the guards only need their number by role and label.
+
 Changes that look like an accident stop the sync: an unmounted disk, a renamed folder, files that a script overwrote.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 FEW = 5  # fewer images are a day's tidying, whatever they are part of
 MANY, LARGE_SHARE = 20, 0.2
 KINDS = [EventKind(kind) for kind in ("added", "changed", "moved", "relabelled", "gone", "back", "rejected")]
-SHARED = ("file_id", "path", "role", "label", "sha256", "size", "modified", "reason", "owner", "stamp")
+SHARED = ("file_id", "path", "role", "label", "sha256", "size", "reason", "stamp")
 
 
 @dataclass(slots=True)
@@ -32,10 +34,8 @@ class RemoteFile:
         path: Path inside the source, `/`-separated, for people.
         role, label: What its place says.
         size: Bytes.
-        modified: ISO 8601 in UTC; empty if unknown.
         stamp: Changes whenever the bytes may have changed; only ever compared.
         sha256: Digest of the bytes, as listed or as read; empty if unknown.
-        owner: Who put it there, or empty.
         reason: Why it is refused, for people; empty if it is not.
         is_stored: Whether the bytes are known to be those that were stored before.
         origin: What the source reads it from.
@@ -46,10 +46,8 @@ class RemoteFile:
     role: Role
     label: str | None
     size: int
-    modified: str
     stamp: str
     sha256: str = ""
-    owner: str = ""
     reason: str = ""
     is_stored: bool = False
     origin: Any = field(default=None, compare=False)
@@ -63,7 +61,8 @@ class SyncPlan:
         rows: Rows to insert, or to replace by file id.
         events: What happened, in the order of the source's list, vanished files last.
         vanished: Files that were there the last time and are not now; moved ones are not among them.
-        before: Usable files as they were the last time.
+        before: Usable files as they were the last time, without the unchanged ones.
+        unchanged: Number of unchanged files by role and label; they are usable.
         num_seen: Files that the source has.
     """
 
@@ -71,7 +70,12 @@ class SyncPlan:
     events: tuple[Event, ...]
     vanished: tuple[Image, ...]
     before: tuple[Image, ...]
+    unchanged: Counter[tuple[str, str | None]]
     num_seen: int
+
+    def count_before(self) -> Counter[tuple[str, str | None]]:
+        """Number of files that were usable the last time, by role and label."""
+        return self.unchanged + Counter((image.role, image.label) for image in self.before)
 
     def result(self, **read: Any) -> SyncResult:
         """The plan in numbers, with those of what was read."""
@@ -88,18 +92,19 @@ def plan_sync(
     run: str,
     ids_are_paths: bool = False,
     waiting: Collection[str] = (),
+    unchanged: Mapping[tuple[str, str | None], int] | None = None,
 ) -> SyncPlan:
     """Compare what the source has with what the catalogue knows.
 
     Args:
-        remote: Every file of the source.
-        known: Every row of the source, vanished files included. Cells of practice sheets are ignored: their photos
-            decide.
+        remote: Every file of the source that may have changed.
+        known: Their rows, and those of vanished files. Cells of practice sheets are ignored: their photos decide.
         source: Address of the source.
         run: The run that notices.
         ids_are_paths: The source names files by their path, so a moved file is a vanished one and a new one with the
             same bytes. Default: False, ids stay when files move.
         waiting: Ids of files that cannot be read now; they stay as they were known. Default: none.
+        unchanged: Number of all other files, by role and label. Default: there are none.
     """
     rows_by_id = {image.file_id: image for image in known if not image.photo_id}
     files = [file for file in remote if file.file_id not in waiting]
@@ -112,8 +117,6 @@ def plan_sync(
     events: list[Event] = []
     for file in files:
         before = moved_from.get(file.file_id) or rows_by_id.get(file.file_id)
-        if before and _is_unchanged(file, before):
-            continue
         row = _make_row(file, before, source, run)
         if row == before:
             continue
@@ -127,7 +130,8 @@ def plan_sync(
         rows.append(replace(image, state=State.GONE, reason="", last_run=run))
         events.append(Event.of(run, EventKind.GONE, image, image))
     usable = tuple(image for image in live if image.state is State.OK)
-    return SyncPlan(tuple(rows), tuple(events), tuple(vanished.values()), usable, len(files))
+    others = Counter(unchanged)
+    return SyncPlan(tuple(rows), tuple(events), tuple(vanished.values()), usable, others, len(files) + others.total())
 
 
 def find_accident(plan: SyncPlan) -> list[Message]:
@@ -136,11 +140,12 @@ def find_accident(plan: SyncPlan) -> list[Message]:
     More than half of the labelled files, or more than 20 files and 20 % of all, vanished or became unusable, changed
     their label, or were overwritten; or no image is left of a label that had five.
     """
-    before = {image.file_id: image for image in plan.before}
-    labelled = [image for image in plan.before if image.role is not Role.INBOX]
+    before = {image.file_id: image.role for image in plan.before}
+    counts = plan.count_before()
+    total, num_labelled = counts.total(), sum(num for (role, _label), num in counts.items() if role != Role.INBOX)
     unusable = {event.file_id for event in plan.events if event.kind is EventKind.REJECTED} & before.keys()
     lost = {image.file_id for image in plan.vanished if image.state is State.OK} | unusable
-    lost_labelled = {image.file_id for image in labelled} & lost
+    num_lost_labelled = sum(before[file_id] is not Role.INBOX for file_id in lost)
     relabelled = [
         event
         for event in plan.events
@@ -148,12 +153,12 @@ def find_accident(plan: SyncPlan) -> list[Message]:
     ]
     changed = {event.file_id for event in plan.events if event.kind is EventKind.CHANGED} & before.keys() - unusable
     found: list[Message] = []
-    if _is_most(len(lost_labelled), len(labelled)) or _is_many(len(lost), len(before)):
-        found.append(_("{num} of {total} files vanished or became unusable", num=len(lost), total=len(before)))
-    if _is_most(len(relabelled), len(labelled)):
-        found.append(_("{num} of {total} files changed their label", num=len(relabelled), total=len(labelled)))
-    if _is_most(len(changed), len(before)):
-        found.append(_("{num} of {total} files were overwritten", num=len(changed), total=len(before)))
+    if _is_most(num_lost_labelled, num_labelled) or _is_many(len(lost), total):
+        found.append(_("{num} of {total} files vanished or became unusable", num=len(lost), total=total))
+    if _is_most(len(relabelled), num_labelled):
+        found.append(_("{num} of {total} files changed their label", num=len(relabelled), total=num_labelled))
+    if _is_most(len(changed), total):
+        found.append(_("{num} of {total} files were overwritten", num=len(changed), total=total))
     if labels := _find_lost_labels(plan):
         found.append(
             plural(
@@ -210,7 +215,10 @@ def _is_most(num: int, total: int) -> bool:
 def _find_lost_labels(plan: SyncPlan) -> list[str]:
     """Labels that had images, and have none after the plan."""
     before = {image.file_id: image.label for image in plan.before if image.label is not None}
-    had = Counter(before.values())
+    had = Counter[str]()
+    for (_role, label), num in plan.count_before().items():
+        if label is not None:
+            had[label] += num
     left = Counter(had)
     for row in plan.rows:
         if row.file_id in before:
@@ -243,17 +251,6 @@ def _match(files: Iterable[RemoteFile], images: Iterable[Image], *, with_name: b
         if candidates := waiting.get((file.sha256, name)):
             pairs[file.file_id] = candidates.pop(0)
     return pairs
-
-
-def _is_unchanged(file: RemoteFile, before: Image) -> bool:
-    """Whether a file is as its row says, found out without making a row of it."""
-    return (
-        file.is_stored
-        and before.state is State.OK
-        and file.path == before.path
-        and (file.role, file.label, file.modified, file.owner)
-        == (before.role, before.label, before.modified, before.owner)
-    )
 
 
 def _make_row(file: RemoteFile, before: Image | None, source: str, run: str) -> Image:

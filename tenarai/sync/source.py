@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 
 from tenarai.catalogue import Catalogue
 from tenarai.errors import SourceError
@@ -21,6 +23,24 @@ from tenarai.sync.names import BASE_LABELS, Labels, clean
 from tenarai.sync.plan import RemoteFile, check_changes, find_accident, plan_sync
 
 log = logging.getLogger("tenarai.sync")
+
+
+Known = Mapping[str, tuple[Any, ...]]
+"""What the catalogue knows of each file by id: state, role, label, stamp and path."""
+
+NOTHING: Known = MappingProxyType({})
+
+
+class Listing(NamedTuple):
+    """What is in a source.
+
+    Attributes:
+        files: Files that are new, changed or refused, by path.
+        unchanged: Ids of usable files that are exactly as they are known; no record is made of them.
+    """
+
+    files: list[RemoteFile]
+    unchanged: Set[str]
 
 
 class Source(ABC):
@@ -73,29 +93,34 @@ class Source(ABC):
         labels = self._add_own(labels, catalogue)
         if (num_seen := self.count_if_unchanged(catalogue, labels)) is not None:
             return SyncResult(num_seen=num_seen, shortcut=True)
-        known = {row.file_id: row for row in catalogue.images(self.address, states=tuple(State)) if not row.photo_id}
-        files = self.list_files(labels)
-        for file in files:
-            _recognise(file, known.get(file.file_id))
-        if not files:
+        known = catalogue.known_files(self.address)
+        files, unchanged = self.list_files(labels, known)
+        if not files and not unchanged:
             raise SourceError(
                 _("{source} contains no files that can be used", source=self.name),
                 expected=_("images in digits/<label>/, misread/<label>/ or inbox/"),
                 fix=_("{advice}, or put images into it; nothing was changed", advice=self.advice()),
             )
-        decide = partial(plan_sync, source=self.address, run=run, ids_are_paths=self.ids_are_paths)
-        vanished = self._check(decide, files, known, accept_changes=accept_changes)
+        ids = (known.keys() - unchanged) | {file.file_id for file in files}
+        rows = {row.file_id: row for row in catalogue.images(self.address, states=tuple(State), file_ids=ids)}
+        for file in files:
+            _recognise(file, rows.get(file.file_id))
+        num_unchanged = Counter(known[file_id][1:3] for file_id in unchanged)
+        decide = partial(
+            plan_sync, source=self.address, run=run, ids_are_paths=self.ids_are_paths, unchanged=num_unchanged
+        )
+        vanished = self._check(decide, files, rows, accept_changes=accept_changes)
 
-        downloads = Downloads(store, files, known, waiting=self.find_unlisted(vanished))
+        downloads = Downloads(store, files, rows, waiting=self.find_unlisted(vanished))
         recorded: set[str] = set()
         with ThreadPoolExecutor(self.num_threads, thread_name_prefix="sync") as pool:
             for batch in downloads.fetch(self.read, pool):
                 if not self.ids_are_paths:
-                    ids = {file.file_id for file in batch}
-                    part = decide(batch, [known[one] for one in ids if one in known])
+                    done = {file.file_id for file in batch}
+                    part = decide(batch, [rows[one] for one in done if one in rows])
                     catalogue.apply_sync(self.address, part.rows, part.events)
-                    recorded |= ids
-        plan = decide(downloads.files, known.values(), waiting=downloads.waiting)
+                    recorded |= done
+        plan = decide(downloads.files, rows.values(), waiting=downloads.waiting)
         catalogue.apply_sync(
             self.address,
             [row for row in plan.rows if row.file_id not in recorded],
@@ -115,27 +140,28 @@ class Source(ABC):
         )
 
     def _check(
-        self, decide: Any, files: list[RemoteFile], known: Mapping[str, Image], *, accept_changes: bool
+        self, decide: Any, files: list[RemoteFile], rows: Mapping[str, Image], *, accept_changes: bool
     ) -> list[str]:
         """Ids of the files that vanished.
 
         Raises:
             UnusualChangesError: The changes look like an accident.
         """
-        plan = decide(files, known.values())
+        plan = decide(files, rows.values())
         if not accept_changes and find_accident(plan):
-            plan = decide(self.identify(files), known.values())
+            plan = decide(self.identify(files), rows.values())
             check_changes(plan, self)
         return [image.file_id for image in plan.vanished]
 
     # ---- what the implementations differ in
 
     @abstractmethod
-    def list_files(self, labels: Labels = BASE_LABELS) -> list[RemoteFile]:
-        """Every file that can be used, or that people should hear of, by path; none is opened.
+    def list_files(self, labels: Labels = BASE_LABELS, known: Known = NOTHING) -> Listing:
+        """Every file that can be used, or that people should hear of; none is opened.
 
         Args:
             labels: What is known of labels. Default: as the base model.
+            known: What is known of files. Default: nothing, so that all are listed.
 
         Raises:
             SourceError: The source cannot be listed.
@@ -189,7 +215,7 @@ def is_confirmed(sha256: str, answer: EventKind) -> bool:
 
 def name_folder(file_id: str, top: str, reason: str) -> RemoteFile:
     """A top folder that is not read, as one file that cannot be used."""
-    return RemoteFile(file_id, f"{top}/", Role.INBOX, None, size=0, modified="", stamp="", reason=reason)
+    return RemoteFile(file_id, f"{top}/", Role.INBOX, None, size=0, stamp="", reason=reason)
 
 
 def _recognise(file: RemoteFile, before: Image | None) -> None:

@@ -26,6 +26,7 @@ from tenarai.records import (
     EventKind,
     Fingerprint,
     Image,
+    KnownFiles,
     Rejection,
     Role,
     State,
@@ -81,17 +82,24 @@ class Catalogue(Database):
             rows = [row for row in rows if answers.get((row.sha256, row.label)) is not EventKind.SET_ASIDE]
         return sorted(rows, key=lambda image: (image.path, image.file_id))  # databases differ in how they order text
 
-    def known_files(self, source: str) -> dict[str, tuple[Any, ...]]:
-        """State, role, label, stamp and path of a source's files by id, without what is gone and parts of files.
-
-        No record is made and no checksum verified: what differs from the source is then read with `images`.
-        """
+    def known_files(self, source: str) -> KnownFiles:
+        """What a sync compares: no record is made and no checksum verified; what differs is then read by `images`."""
         table = schema.images
-        query = select(table.c.file_id, table.c.state, table.c.role, table.c.label, table.c.stamp, table.c.path)
+        stamp = case(
+            (table.c.state == State.REJECTED.value, ""),
+            (table.c.path == table.c.file_id, table.c.stamp),
+            else_=table.c.stamp + KnownFiles.SEPARATOR + table.c.path,
+        )
+        query = select(table.c.file_id, table.c.role, table.c.label, stamp)
         query = query.where(table.c.source == source, table.c.state != State.GONE.value)
+        found = KnownFiles({}, defaultdict(set))
         with self.reading() as connection:
-            rows = connection.execute(query.execution_options(yield_per=10 * CHUNK)).tuples()
-            return {file_id: tuple(values) for file_id, *values in rows if CELL not in file_id}
+            for rows in connection.execute(query).partitions(CHUNK):  # few at a time: less for the collector
+                for file_id, role, label, seen in rows:
+                    if CELL not in file_id:
+                        found.stamps[file_id] = seen
+                        found.ids[role, label].add(file_id)
+        return found
 
     def files_to_cut(self, source: str, normaliser: int) -> list[Image]:
         """Usable files that are cut into several samples: practice sheets, and where the preparation found parts."""

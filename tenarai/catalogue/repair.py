@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table, bindparam, delete, insert, select, update
+from sqlalchemy import Table, bindparam, delete, insert, select
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from tenarai.catalogue import schema
-from tenarai.catalogue.catalogue import Catalogue
-from tenarai.catalogue.database import CHUNK, connect
+from tenarai.catalogue.catalogue import Catalogue, to_image
+from tenarai.catalogue.database import CHUNK, any_of, chunks, connect, to_values
 from tenarai.catalogue.opening import open_catalogue
 from tenarai.errors import StoreError
 from tenarai.locale import _, plural
@@ -97,24 +98,15 @@ def find_bad_originals(
 
 
 def fetch_again(store: Store, catalogue: Catalogue, sha256s: Collection[str]) -> None:
-    """Remove damaged originals, and let the next sync fetch them from the source."""
+    """Remove damaged originals, and let the next sync fetch them from the source, as if the files had changed."""
+    if not sha256s:
+        return
     for sha256 in sha256s:
         store.remove("blobs", sha256[:2], sha256)
-    if sha256s:
-        _read_again(catalogue, sorted(sha256s))
-
-
-def _read_again(catalogue: Catalogue, sha256s: Sequence[str]) -> None:
-    """Let the next sync read these files again from the source, as if they had changed."""
     table = schema.images
+    rows = [row for part in any_of(table.c.sha256, sha256s) for row in catalogue.read(table, to_image, part)]
     with catalogue.writing() as connection:
-        for start in range(0, len(sha256s), CHUNK):
-            found = connection.execute(
-                select(table).where(table.c.sha256.in_(sha256s[start : start + CHUNK]))
-            ).mappings()
-            for row in [schema.seal(table, {**row, "stamp": ""}) for row in found]:
-                keys = [column == row[column.name] for column in table.primary_key]
-                connection.execute(update(table).where(*keys).values(row))
+        catalogue.upsert(connection, table, (to_values(replace(row, stamp="")) for row in rows))
         connection.execute(delete(schema.sources))
 
 
@@ -147,8 +139,8 @@ def salvage(url: URL) -> str:
                     if schema.checksum(row[name] for name in schema.sealed_columns(table)) == row["checksum"]:
                         good.append(dict(row))
             with new.writing() as connection:
-                for start in range(0, len(good), CHUNK):
-                    connection.execute(insert(table).prefix_with("OR IGNORE"), good[start : start + CHUNK])
+                for chunk in chunks(good, CHUNK):
+                    connection.execute(insert(table).prefix_with("OR IGNORE"), chunk)
             number += len(good)
         with new.writing() as connection:
             connection.execute(delete(schema.sources))

@@ -25,6 +25,7 @@ from tenarai.records.images import Event as Event
 from tenarai.records.images import EventKind as EventKind
 from tenarai.records.images import Fingerprint as Fingerprint
 from tenarai.records.images import Image as Image
+from tenarai.records.images import KnownFiles as KnownFiles
 from tenarai.records.images import PrepareResult as PrepareResult
 from tenarai.records.images import Rejection as Rejection
 from tenarai.records.images import Role as Role

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 _AS = re.compile(r"(?P<before>.*?)[_ -]as[_ -](?P<read>[^_ .()-]+)", re.DOTALL)
 
@@ -91,6 +93,21 @@ class Image:
     def photo_id(self) -> str:
         """Of what was cut out of a file, the id of that file; empty for a file of the source itself."""
         return self.file_id.partition(CELL)[0] if CELL in self.file_id else ""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFiles:
+    """What a sync compares with the files of a source, without a record of each; files that are gone are left out.
+
+    Attributes:
+        stamps: The stamp of each file by its id; where the id is not the path, with the path. Empty for rejected files.
+        ids: Ids by role and label.
+    """
+
+    SEPARATOR: ClassVar[str] = " in "
+
+    stamps: dict[str, str]
+    ids: Mapping[tuple[str, str | None], set[str]]
 
 
 class EventKind(StrEnum):

@@ -8,7 +8,7 @@ new token is taken before the listing and recorded after the last row, so that i
 from __future__ import annotations
 
 import logging
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
@@ -20,14 +20,14 @@ from tenarai.catalogue import Catalogue
 from tenarai.drive import FOLDER, SHORTCUT, DriveFile, Scope, explain_file, find_scope, open_drive, parse_drive_address
 from tenarai.errors import SettingsError, SourceError
 from tenarai.locale import Message, _, join, plural
-from tenarai.records import Role, State
+from tenarai.records import KnownFiles, Role, State
 from tenarai.settings import Settings
 from tenarai.sync.download import FilePostponedError, FileRefusedError
 from tenarai.sync.drive_memory import Folder, Memory, to_path
 from tenarai.sync.layout import Layout, Place, has_digits_folder, is_ignored, is_role
 from tenarai.sync.names import BASE_LABELS, Labels, refuse_size, to_text
 from tenarai.sync.plan import RemoteFile
-from tenarai.sync.source import NOTHING, Known, Listing, Source, name_folder
+from tenarai.sync.source import NOTHING, Listing, Source, name_folder
 
 NUM_LOOKED_AT = 20
 MAX_FAILURES = 10
@@ -109,7 +109,7 @@ class DriveSource(Source):
             )
         return root
 
-    def list_files(self, labels: Labels = BASE_LABELS, known: Known = NOTHING) -> Listing:
+    def list_files(self, labels: Labels = BASE_LABELS, known: KnownFiles = NOTHING) -> Listing:
         """Every file that can be used or that people should hear of; none is opened."""
         root = self.find_root()
         token = self.drive.start_token(root.drive_id)  # before the listing: the next night hears of later changes
@@ -141,12 +141,15 @@ class DriveSource(Source):
             targets=self._targets,
         )
         self._state = memory.dump()
-        changed = [file for file in files.values() if file.reason or known.get(file.file_id) != self._expect(file)]
-        return Listing(changed, files.keys() - {file.file_id for file in changed})
-
-    def _expect(self, file: RemoteFile) -> tuple[Any, ...]:
-        """What is known of a usable file that is as it was."""
-        return State.OK, file.role, file.label, file.stamp, file.path
+        listing = Listing([], defaultdict(list))
+        for file in files.values():
+            is_seen = known.stamps.get(file.file_id) == f"{file.stamp}{KnownFiles.SEPARATOR}{file.path}"
+            place = (file.role, file.label)
+            if is_seen and not file.reason and file.file_id in known.ids[place]:
+                listing.unchanged[place].append(file.file_id)
+            else:
+                listing.files.append(file)
+        return listing
 
     def state(self, *, is_complete: bool) -> Mapping[str, Any]:
         """Where the changes feed stood and what was in the tree; without the token if files are still waiting."""

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tenarai.errors import SourceError
 from tenarai.locale import _
-from tenarai.records import State
+from tenarai.records import KnownFiles, Role
 from tenarai.settings import Settings
 from tenarai.sync.download import FilePostponedError, FileRefusedError
 from tenarai.sync.layout import REPORTS, Layout, Place
 from tenarai.sync.names import BASE_LABELS, Labels, is_quiet, refuse_size, to_text
 from tenarai.sync.plan import RemoteFile
-from tenarai.sync.source import NOTHING, Known, Listing, Source, name_folder
+from tenarai.sync.source import NOTHING, Listing, Source, name_folder
 
 
 @dataclass(slots=True)
@@ -33,7 +34,6 @@ class _Folder:
         folders: Folders in it.
         files: Files and links in it that may have changed.
         unchanged: Ids of the others: each has the stamp of a usable file that is known.
-        places: Role and label that are known of these.
     """
 
     path: str
@@ -41,7 +41,6 @@ class _Folder:
     folders: list[os.DirEntry[str]] = field(default_factory=list)
     files: list[os.DirEntry[str]] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
-    places: set[tuple[str, str | None]] = field(default_factory=set)
 
 
 class FolderSource(Source):
@@ -55,7 +54,7 @@ class FolderSource(Source):
         self.root = Path(self.address.removeprefix("folder:")).expanduser().absolute()
         self.name = _("the folder {path}", path=str(self.root))
 
-    def list_files(self, labels: Labels = BASE_LABELS, known: Known = NOTHING) -> Listing:
+    def list_files(self, labels: Labels = BASE_LABELS, known: KnownFiles = NOTHING) -> Listing:
         """Every file that can be used or that people should hear of; none is opened.
 
         Files are placed after all folders were read. If a folder means something else than the catalogue says, all of
@@ -66,13 +65,15 @@ class FolderSource(Source):
         layout = Layout(
             paths, labels, self.name, {each.parts: len(each.unchanged) for each in folders if each.unchanged}
         )
-        files, unchanged = list[RemoteFile](), set[str]()
+        files: list[RemoteFile] = []
+        unchanged: dict[tuple[Role, str | None], list[str]] = defaultdict(list)
         for folder in folders:
-            if _is_placed_as_known(folder, layout):
-                unchanged.update(folder.unchanged)
-                files += self._describe_files(folder, layout)
-            else:
-                files += self._describe_files(self._look(folder.path, folder.parts, NOTHING), layout)
+            place = layout.find_folder(folder.parts) if folder.unchanged else None
+            if place and not place.reason and known.ids[place.role, place.label].issuperset(folder.unchanged):
+                unchanged[place.role, place.label] += folder.unchanged
+            elif folder.unchanged:
+                folder.files = self._look(folder.path, folder.parts, NOTHING).files
+            files += self._describe_files(folder, layout)
         files += [name_folder(f"{top}/", top, layout.describe_unread(top)) for top in layout.find_unread(paths)]
         return Listing(sorted(files, key=lambda file: file.path), unchanged)
 
@@ -108,7 +109,7 @@ class FolderSource(Source):
         except FilePostponedError:
             return file
 
-    def _walk(self, known: Known) -> Iterator[_Folder]:
+    def _walk(self, known: KnownFiles) -> Iterator[_Folder]:
         """The source's folder and all folders below it."""
         waiting: list[tuple[str, tuple[str, ...]]] = [(str(self.root), ())]
         while waiting:
@@ -116,36 +117,34 @@ class FolderSource(Source):
             waiting += [(entry.path, (*folder.parts, to_text(entry.name))) for entry in folder.folders]
             yield folder
 
-    def _look(self, path: str, parts: tuple[str, ...], known: Known) -> _Folder:
+    def _look(self, path: str, parts: tuple[str, ...], known: KnownFiles) -> _Folder:
         """Read a folder once, and compare the stamps of its files with what is known.
 
         A folder that vanished meanwhile is empty; a locked one is an error.
         """
         folder, above = _Folder(path, parts), "".join(f"{part}/" for part in parts)
-        for entry in self._scan(path, is_top=not parts):
-            if entry.is_dir(follow_symlinks=False):
-                if not is_quiet(entry.name):
-                    folder.folders.append(entry)
-            elif (row := known.get(file_id := above + entry.name)) and _is_as_known(entry, row):
-                folder.unchanged.append(file_id)
-                folder.places.add(row[1:3])
-            elif not is_quiet(entry.name):
-                folder.files.append(entry)
-        return folder
-
-    def _scan(self, path: str, *, is_top: bool) -> list[os.DirEntry[str]]:
         try:
-            entries = list(os.scandir(path))
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    file_id = above + entry.name
+                    if file_id in known.stamps and _has_stamp(entry, known.stamps[file_id]):
+                        folder.unchanged.append(file_id)
+                    elif is_quiet(entry.name) or (not parts and entry.name.lower() == REPORTS):
+                        continue
+                    elif entry.is_dir(follow_symlinks=False):
+                        folder.folders.append(entry)
+                    else:
+                        folder.files.append(entry)
         except OSError as error:
-            if isinstance(error, FileNotFoundError) and not is_top:
-                return []
+            if isinstance(error, FileNotFoundError) and parts:
+                return folder
             raise SourceError(
                 _("the folder {path} cannot be read", path=path),
                 expected=_("a folder with images in digits/<label>/, misread/<label>/ or inbox/"),
                 received=error.strerror or str(error),
                 fix=_("check the path and its permissions; if it is on a disk or a share, mount it"),
             ) from error
-        return [entry for entry in entries if entry.name.lower() != REPORTS] if is_top else entries
+        return folder
 
     def _describe_files(self, folder: _Folder, layout: Layout) -> Iterator[RemoteFile]:
         for entry in folder.files:
@@ -183,20 +182,12 @@ class FolderSource(Source):
         return "" if target.is_file() else _("it is a link that leads nowhere")
 
 
-def _is_as_known(entry: os.DirEntry[str], row: tuple[str, ...]) -> bool:
-    """Whether a file has the stamp of a usable one; a link never has, since where it leads may have changed."""
+def _has_stamp(entry: os.DirEntry[str], stamp: str) -> bool:
+    """Whether a file has a stamp; a link has its own, which no row has, since where it leads may have changed."""
     try:
-        return row[0] == State.OK and not entry.is_symlink() and _stamp(entry.stat()) == row[3]
+        return _stamp(entry.stat(follow_symlinks=False)) == stamp
     except FileNotFoundError:
         return False
-
-
-def _is_placed_as_known(folder: _Folder, layout: Layout) -> bool:
-    """Whether a folder still means what is known of its unchanged files."""
-    if not folder.unchanged:
-        return True
-    place = layout.find_folder(folder.parts)
-    return place is not None and not place.reason and folder.places == {(place.role, place.label)}
 
 
 def _stamp(status: os.stat_result) -> str:

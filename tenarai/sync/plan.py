@@ -70,10 +70,10 @@ class SyncPlan:
     events: tuple[Event, ...]
     vanished: tuple[Image, ...]
     before: tuple[Image, ...]
-    unchanged: Counter[tuple[str, str | None]]
+    unchanged: Counter[tuple[Role, str | None]]
     num_seen: int
 
-    def count_before(self) -> Counter[tuple[str, str | None]]:
+    def count_before(self) -> Counter[tuple[Role, str | None]]:
         """Number of files that were usable the last time, by role and label."""
         return self.unchanged + Counter((image.role, image.label) for image in self.before)
 
@@ -92,7 +92,7 @@ def plan_sync(
     run: str,
     ids_are_paths: bool = False,
     waiting: Collection[str] = (),
-    unchanged: Mapping[tuple[str, str | None], int] | None = None,
+    unchanged: Mapping[tuple[Role, str | None], int] | None = None,
 ) -> SyncPlan:
     """Compare what the source has with what the catalogue knows.
 
@@ -142,7 +142,7 @@ def find_accident(plan: SyncPlan) -> list[Message]:
     """
     before = {image.file_id: image.role for image in plan.before}
     counts = plan.count_before()
-    total, num_labelled = counts.total(), sum(num for (role, _label), num in counts.items() if role != Role.INBOX)
+    total, num_labelled = counts.total(), sum(num for (role, _label), num in counts.items() if role is not Role.INBOX)
     unusable = {event.file_id for event in plan.events if event.kind is EventKind.REJECTED} & before.keys()
     lost = {image.file_id for image in plan.vanished if image.state is State.OK} | unusable
     num_lost_labelled = sum(before[file_id] is not Role.INBOX for file_id in lost)

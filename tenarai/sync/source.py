@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 from tenarai.catalogue import Catalogue
 from tenarai.errors import SourceError
 from tenarai.locale import _
-from tenarai.records import Event, EventKind, Image, Role, State, SyncResult
+from tenarai.records import Event, EventKind, Image, KnownFiles, Role, State, SyncResult
 from tenarai.settings import Settings
 from tenarai.store import Store
 from tenarai.sync.download import Downloads
@@ -25,10 +23,7 @@ from tenarai.sync.plan import RemoteFile, check_changes, find_accident, plan_syn
 log = logging.getLogger("tenarai.sync")
 
 
-Known = Mapping[str, tuple[Any, ...]]
-"""What the catalogue knows of each file by id: state, role, label, stamp and path."""
-
-NOTHING: Known = MappingProxyType({})
+NOTHING = KnownFiles({}, {})
 
 
 class Listing(NamedTuple):
@@ -36,11 +31,11 @@ class Listing(NamedTuple):
 
     Attributes:
         files: Files that are new, changed or refused, by path.
-        unchanged: Ids of usable files that are exactly as they are known; no record is made of them.
+        unchanged: Ids of usable files that are exactly as they are known, by role and label; no record is made of them.
     """
 
     files: list[RemoteFile]
-    unchanged: Set[str]
+    unchanged: dict[tuple[Role, str | None], list[str]]
 
 
 class Source(ABC):
@@ -101,14 +96,12 @@ class Source(ABC):
                 expected=_("images in digits/<label>/, misread/<label>/ or inbox/"),
                 fix=_("{advice}, or put images into it; nothing was changed", advice=self.advice()),
             )
-        ids = (known.keys() - unchanged) | {file.file_id for file in files}
+        ids = set(known.stamps).difference(*unchanged.values()).union(file.file_id for file in files)
         rows = {row.file_id: row for row in catalogue.images(self.address, states=tuple(State), file_ids=ids)}
         for file in files:
             _recognise(file, rows.get(file.file_id))
-        num_unchanged = Counter(known[file_id][1:3] for file_id in unchanged)
-        decide = partial(
-            plan_sync, source=self.address, run=run, ids_are_paths=self.ids_are_paths, unchanged=num_unchanged
-        )
+        counts = {place: len(ids) for place, ids in unchanged.items()}
+        decide = partial(plan_sync, source=self.address, run=run, ids_are_paths=self.ids_are_paths, unchanged=counts)
         vanished = self._check(decide, files, rows, accept_changes=accept_changes)
 
         downloads = Downloads(store, files, rows, waiting=self.find_unlisted(vanished))
@@ -156,7 +149,7 @@ class Source(ABC):
     # ---- what the implementations differ in
 
     @abstractmethod
-    def list_files(self, labels: Labels = BASE_LABELS, known: Known = NOTHING) -> Listing:
+    def list_files(self, labels: Labels = BASE_LABELS, known: KnownFiles = NOTHING) -> Listing:
         """Every file that can be used, or that people should hear of; none is opened.
 
         Args:

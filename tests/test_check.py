@@ -59,7 +59,10 @@ def address(store):
     return url
 
 
-@pytest.mark.parametrize("seed", range(25))
+SEEDS = [*range(25), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(25, 200))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_flipped_bits_in_the_catalogue_are_found_or_change_nothing_and_a_rebuilt_one_is_whole(address, seed):
     with open_catalogue(address) as catalogue:
         before = rows_of(catalogue)

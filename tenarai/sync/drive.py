@@ -142,13 +142,13 @@ class DriveSource(Source):
         )
         self._state = memory.dump()
         listing = Listing([], defaultdict(list))
-        for file in files.values():
-            is_seen = known.stamps.get(file.file_id) == f"{file.stamp}{KnownFiles.SEPARATOR}{file.path}"
-            place = (file.role, file.label)
-            if is_seen and not file.reason and file.file_id in known.ids[place]:
-                listing.unchanged[place].append(file.file_id)
+        for remote in files.values():
+            has_stamp = known.stamps.get(remote.file_id) == f"{remote.stamp}{KnownFiles.SEPARATOR}{remote.path}"
+            labelled = (remote.role, remote.label)
+            if has_stamp and not remote.reason and remote.file_id in known.ids[labelled]:
+                listing.unchanged[labelled].append(remote.file_id)
             else:
-                listing.files.append(file)
+                listing.files.append(remote)
         return listing
 
     def state(self, *, is_complete: bool) -> Mapping[str, Any]:

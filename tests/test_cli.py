@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from tenarai.cli.main import main
 from tenarai.locale import Message, _
-from tenarai.settings import read_settings
+from tenarai.settings import DEFAULT_SOURCE, read_settings
 from tests.collections_of_digits import fill, picture, save
 from tests.test_surroundings import cell, row
 
@@ -203,6 +203,12 @@ def test_the_label_page_sends_nobody_to_a_port_that_is_taken(run, tmp_path):
     assert told.exit_code == 1
     assert "cannot be used" in told.output
     assert "is ready" not in told.output
+
+
+def test_up_makes_the_sample_for_the_first_night_where_no_source_is_set(run, monkeypatch, tmp_path):
+    monkeypatch.setattr("tenarai.orchestration.up.run_up", lambda **_: 0)
+    assert run("up").exit_code == 0
+    assert (tmp_path / DEFAULT_SOURCE.removeprefix("folder:") / "digits/3").is_dir()
 
 
 def test_the_sample_has_a_store_of_its_own(monkeypatch, tmp_path):

@@ -137,8 +137,10 @@ def up(port: int, now: bool, database: str, reset: bool) -> None:
 
     With pools and deployments, on this machine; the nights then run by themselves.
     """
+    from tenarai.cli.daily import make_sample_if_default
     from tenarai.orchestration.up import run_up
 
+    make_sample_if_default(read_settings())
     sys.exit(run_up(port=port, start_now=now, database=database, reset=reset))
 
 

@@ -115,7 +115,7 @@ class TrainingError(TenaraiError):
 
 @contextmanager
 def writing(path: object, *, fix: str) -> Iterator[None]:
-    """Report what goes wrong while a file is written that a person asked for.
+    """Report that a file which a person asked for cannot be written.
 
     Args:
         path: Where to.

@@ -111,16 +111,16 @@ def find_models(store: Store, model: str | None) -> tuple[ModelInfo, ModelInfo]:
 
 
 def trained_on(store: Store, info: ModelInfo) -> Labelled:
-    """What a model was trained on; empty for the base model, which has no snapshot.
+    """The labels of the images that a model was trained on; empty for the base model, which has no snapshot.
 
     Raises:
         StoreError: The snapshot is missing or damaged.
     """
-    return label_training(load_manifest(store, info.snapshot)) if info.snapshot else {}
+    return training_labels(load_manifest(store, info.snapshot)) if info.snapshot else {}
 
 
-def label_training(snapshot: Manifest) -> Labelled:
-    """What is trained on in a snapshot."""
+def training_labels(snapshot: Manifest) -> Labelled:
+    """The labels of the images that a snapshot trains on."""
     rows = snapshot.rows(TRAIN)
     return dict(zip(snapshot.sha256[rows].tolist(), snapshot.labels()[rows].tolist(), strict=True))
 

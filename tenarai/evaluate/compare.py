@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tenarai.catalogue import Catalogue
 from tenarai.dataset import REGRESSION, TEST, TRAIN, Snapshot, load_snapshot
 from tenarai.errors import TenaraiError
-from tenarai.evaluate.champions import find_changes, label_training, trained_on
+from tenarai.evaluate.champions import find_changes, trained_on, training_labels
 from tenarai.evaluate.gate import MIN_EVIDENCE
 from tenarai.evaluate.holdout import (
     Nights,
@@ -78,7 +78,7 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
         newly_found=_list_cases(images, snapshot, misread, theirs.rows(misread)),
         regression=_judge_regression(store, catalogue, snapshot, images, theirs, ours),
         suspects=find_suspects(snapshot, honest.probabilities, files, catalogue.fingerprints(NORMALISER_VERSION)),
-        changes=find_changes(champion.info, info, trained_on(store, champion.info), label_training(snapshot)),
+        changes=find_changes(champion.info, info, trained_on(store, champion.info), training_labels(snapshot)),
         confusion=count_confusion(truth[rows], honest.labels[rows], labels),
         confusion_labels=labels,
         curves=load_curves(store, challenger_id),

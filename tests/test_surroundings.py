@@ -73,6 +73,50 @@ def test_the_bar_of_a_seven_that_was_cropped_to_its_ink_stays():
     assert likeness(normalise(seven), normalise(cropped)) > 0.9
 
 
+def test_both_strokes_of_a_four_that_was_cropped_to_its_ink_stay():
+    four = np.full((300, 300, 3), 250, np.uint8)
+    cv2.polylines(four, [np.int32([[110, 60], [60, 160], [240, 160]])], False, (20, 20, 20), 6)
+    cv2.line(four, (235, 70), (235, 250), (20, 20, 20), 6)
+    assert likeness(normalise(four), normalise(four[57:253, 57:243])) > 0.9
+
+
+@pytest.mark.parametrize("level", [60, 90])
+def test_a_dark_sheet_with_light_ink_is_found_on_its_desk(level):
+    page = np.full((400, 400, 3), level, np.uint8)
+    page[80:320, 80:320] = 255 - cell(3)
+    assert likeness(normalise(page), normalise(cell(3))) > 0.9
+
+
+def test_thin_strokes_on_a_light_sheet_are_ink_on_a_dark_desk():
+    sheet = np.full((240, 240, 3), 250, np.uint8)
+    cv2.circle(sheet, (120, 120), 40, (90, 90, 140), 2, cv2.LINE_AA)
+    found = crop_page(on_a_dark_desk(sheet))
+    assert found.shape[0] < 280
+    assert found.min() > 60
+
+
+def test_of_bold_strokes_that_were_cropped_the_corners_say_which_is_the_paper():
+    six = np.full((200, 140, 3), 250, np.uint8)
+    cv2.ellipse(six, (70, 135), (50, 50), 0, 0, 360, (20, 20, 20), 34)
+    cv2.line(six, (32, 120), (90, 20), (20, 20, 20), 38)
+    assert has_dark_ink(six)
+    assert not has_dark_ink(255 - six)
+
+
+def test_ink_along_the_rim_makes_the_reading_doubtful():
+    page = cv2.circle(np.full((200, 200, 3), 250, np.uint8), (100, 100), 70, (20, 20, 20), 12, cv2.LINE_AA)
+    assert run_stages(page).doubt == ""
+    assert run_stages(page[20:]).doubt == ""
+    assert "cut off" in run_stages(page[33:]).doubt
+
+
+def test_a_bold_line_that_touches_the_digit_makes_the_reading_doubtful():
+    page = cv2.circle(np.full((300, 300, 3), 250, np.uint8), (150, 205), 60, (20, 20, 20), 8, cv2.LINE_AA)
+    touched = cv2.line(page.copy(), (0, 262), (299, 262), (20, 20, 20), 6)
+    assert run_stages(page).doubt == ""
+    assert run_stages(touched).doubt
+
+
 def test_a_zero_and_a_page_without_bars_stay_as_they_are():
     zero = cv2.ellipse(np.full((SIDE, SIDE, 3), 250, np.uint8), (120, 120), (60, 90), 0, 0, 360, (20, 20, 20), 9)
     stages = run_stages(zero)

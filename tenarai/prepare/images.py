@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from tenarai.errors import ImageError
 from tenarai.locale import _
 from tenarai.prepare.decode import THREADS, count_pages, decode
-from tenarai.prepare.normalise import NORMALISER_VERSION, PAGE_SIDE, cut_characters, run_stages
+from tenarai.prepare.ink import has_dark_strokes, ink_strength
+from tenarai.prepare.normalise import NORMALISER_VERSION, Stages, look_for_characters
 from tenarai.prepare.several import MORE_THAN_ONE, are_one_piece, count_characters
 from tenarai.records import Digit, PrepareResult, Unprepared
 from tenarai.settings import Settings
@@ -102,24 +103,20 @@ def prepare_original(store: Store, sha256: str, *, settings: Settings, character
     try:
         if (num := count_pages(data)) > 1:
             return replace(digit, reason=_("it has {n} pages", n=num), parts=num)
-        picture = decode(data, **limits)
-        try:
-            stages = run_stages(picture, one_piece=characters == 1)
-        except ImageError:  # blank, or many characters that are too small to be seen at that size
-            num = len(cut_characters(decode(data, max_side=PAGE_SIDE, **limits))) if characters == 1 else 0
-            if num < 2:
-                raise
-            dark = np.asarray(255 - picture.mean(axis=2), dtype=np.float32)
-            return replace(digit, reason=MORE_THAN_ONE, parts=num, phash=perceptual_hash(dark))
+        found = look_for_characters(data, one_piece=characters == 1, **limits)
     except ImageError as error:
         return replace(digit, reason=error.what)
-    num, phash = stages.num_characters, perceptual_hash(stages.ink)
+    if not isinstance(found, Stages):
+        page = decode(data, **limits)
+        phash = perceptual_hash(ink_strength(page, dark_ink=has_dark_strokes(page)))
+        return replace(digit, reason=MORE_THAN_ONE, parts=len(found), phash=phash)
+    num, phash = found.num_characters, perceptual_hash(found.ink)
     if characters == 1 < num:
         return replace(digit, reason=MORE_THAN_ONE, parts=num, phash=phash)
     if 0 < characters < num:
         reason = _("it shows {n} characters, its label has {characters}", n=num, characters=characters)
         return replace(digit, reason=reason)
-    return replace(digit, pixels=stages.digit.tobytes(), phash=phash, doubt=stages.doubt)
+    return replace(digit, pixels=found.digit.tobytes(), phash=phash, doubt=found.doubt)
 
 
 class Groups:

@@ -18,6 +18,7 @@ from tenarai.prepare.order import median, percentile, percentiles
 SMALL = 64  # side at which polarity is estimated
 CLEAR = 3  # one polarity has this many times the energy of the other where there is no doubt
 STROKES = (0.004, 0.008, 0.016, 0.032)  # half the width of a pen, as shares of the image's longest side
+MAX_EDGE = 0.9  # share of the border that is like the corners at most; more may be a frame
 CLEAR_STROKES = 1.5  # what is dark and narrow has this many times the energy of what is light and narrow
 GREY = 8  # channels that differ by at most this show no colour, 0 to 255
 PAPER = 128  # side at which the paper is estimated
@@ -66,6 +67,10 @@ def has_dark_ink(picture: NDArray[np.uint8]) -> bool:
     paper = sorted(median(ring) for ring in (_ring(grey, 0, rim), _ring(grey, step, step + rim), grey))[1]
     inner = grey[rim : high - rim or None, rim : wide - rim or None]
     darkest, lightest = percentiles(inner if inner.size else grey, 1, 99)
+    corners = grey[[0, 0, -1, -1], [0, -1, 0, -1]] > (darkest + lightest) / 2
+    edge = _ring(grey, 0, rim) > (darkest + lightest) / 2
+    if len(set(corners)) == 1 and np.mean(edge == corners[0]) < MAX_EDGE:  # cropped to the ink, which reaches no corner
+        return bool(corners[0])
     spread = float(np.std(grey)) + 1e-6
     by_border = ((paper - darkest) - (lightest - paper)) / spread
     passed = grey - cv2.GaussianBlur(grey, (0, 0), max(3.0, 0.12 * max(high, wide)))

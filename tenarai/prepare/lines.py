@@ -21,6 +21,7 @@ SLANTS = tuple(round(0.02 * step, 2) for step in range(-8, 9))
 STROKE_ON_LINE = 1.6  # ink this many times as strong as the line it lies on is a stroke
 FAINT = 0.2  # ink says no more of the slant than this, however strong, 0 to 1
 SHORTEST = 0.22  # share of the width that one straight piece of a line covers at least
+MIN_REST = 0.1  # a character has at least this share of its straight strokes' ink beside them
 LONGEST_GAP = 0.78  # share of the width that a line covers at least
 
 
@@ -39,20 +40,32 @@ def remove_lines(ink: Float) -> tuple[Float, Mask | None]:
     floor = max(MIN_CONTRAST, middle + 3 * measure_grain(ink))
     found = [line for axis in (0, 1) for line in _find_lines(ink, floor, 0.7 * strongest, axis)]
     kept = [line for line, is_certain in found if is_certain or len(found) > 1]
+    bold = [line for line in kept if median(line[line > 0]) > 0.4 * strongest]
+    if 1 <= len(bold) <= 2:  # of a frame there are more
+        strong = ink > max(floor, 0.4 * strongest)
+        strokes = [line for line in bold if _is_stroke(strong, line > 0, np.maximum.reduce(bold) > 0)]
+        kept = [line for line in kept if not any(line is stroke for stroke in strokes)]
     if not kept:
         return ink, None
     removed = np.maximum.reduce(kept)
-    if len(kept) == 1 and _fills_image(ink > max(floor, 0.4 * strongest), removed > 0):
-        return ink, None  # the bar of a 7 that was cropped to its ink
     cleaned = np.clip(ink - 1.15 * np.maximum(removed, 0), 0, 1)
     return np.asarray(cleaned, dtype=np.float32), np.asarray(removed > 0)
 
 
-def _fills_image(strong: Mask, line: Mask) -> bool:
-    """Whether a line belongs to a part that reaches all four sides of the image."""
+def _is_stroke(strong: Mask, line: Mask, lines: Mask) -> bool:
+    """Whether a line belongs to a character that was cropped to its ink: a part that reaches all sides of the image.
+
+    Args:
+        strong: (H, W) bool, ink as strong as the character's.
+        line: (H, W) bool, where the line is.
+        lines: (H, W) bool, where any such line is; lines alone are no character.
+    """
     parts = find_parts(strong)
-    part = np.bincount(parts.labels[line & strong], minlength=2)[1:].argmax()
-    return len(parts.areas) > 0 and bool((parts.boxes[part, 2:] > 0.94 * np.array(strong.shape[::-1])).all())
+    part = int(np.bincount(parts.labels[line & strong]).argmax())
+    if not part or (parts.boxes[part - 1, 2:] <= 0.94 * np.array(strong.shape[::-1])).any():
+        return False
+    rest = (parts.labels == part) & (cv2.dilate(lines.view(np.uint8), square(7, 7)) == 0)
+    return bool(np.count_nonzero(rest) > MIN_REST * np.count_nonzero(lines))
 
 
 def _find_lines(ink: Float, floor: float, strength: float, axis: int) -> list[tuple[Float, bool]]:

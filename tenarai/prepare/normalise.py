@@ -41,14 +41,17 @@ from tenarai.prepare.ink import (
 )
 from tenarai.prepare.layout import lay_out
 from tenarai.prepare.lines import heal_crossings, remove_lines
-from tenarai.prepare.order import percentile
+from tenarai.prepare.order import median, percentile
 from tenarai.prepare.several import MORE_THAN_ONE, find_characters, is_broken
 from tenarai.prepare.surroundings import crop_page, drop_enclosures, drop_underlines
 
-NORMALISER_VERSION = 3
+NORMALISER_VERSION = 4
 
 MIN_SIDE = 8
 RIM = 5  # pixels
+STRONG, MAX_JOINED = 0.6, 0.2  # shares of a character's strength and area that a line which touches it has at most
+MAX_TOUCH = 0.25  # share of a side along which a whole character touches it at most
+FULL = 0.85  # share of a stroke's strength that its edge does not have
 NARROW_AT_RIM, NARROW_ELSEWHERE = 0.75, 0.55  # ink that is less narrow may be an edge
 PAGE_SIDE = 1024  # longest side at which several characters are told apart
 NEAR_OF_MANY = 0.06  # the ink of one character is not compared with that of the next, as a share of the longest side
@@ -147,7 +150,9 @@ def _look(page: NDArray[np.uint8], dark_ink: bool, one_piece: bool) -> Stages | 
     mask, chosen = parts.mask, choose_character(parts, cleaned)
     if not stands_out(cleaned, mask, chosen):
         return None
-    doubt = doubt or _doubt_edge(page, chosen, dark_ink)
+    doubt = doubt or _doubt_edge(page, chosen, dark_ink) or _doubt_cut(cleaned, chosen)
+    if lines is not None:
+        doubt = doubt or _doubt_line(within, lines, chosen)
     # where a pixel or two are missing in a stroke of a tiny image, it is still one
     joined = (
         parts
@@ -187,6 +192,31 @@ def _doubt_edge(page: NDArray[np.uint8], chosen: Mask, dark_ink: bool) -> str:
     return _("it may be the edge of something dark") if is_edge else ""
 
 
+def _doubt_cut(ink: Float, chosen: Mask) -> str:
+    """A doubt where the rim may cut the character off: full ink along a stretch of it, or in two places of one side.
+
+    The edge of a whole stroke is not as dark as its middle.
+    """
+    if max(ink.shape) < WORK:  # a pixel of a tiny image is full or empty
+        return ""
+    full = FULL * percentile(ink[chosen], 75)
+    for rim in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+        ends = np.flatnonzero(np.diff(np.pad(np.int8(chosen[rim]), 1))).reshape(-1, 2)
+        lengths = [end - start for start, end in ends.tolist() if ink[rim][start:end].max() > full]
+        if len(lengths) > 1 or max(lengths, default=0) > MAX_TOUCH * len(ink[rim]):
+            return _("the character may be cut off")
+    return ""
+
+
+def _doubt_line(ink: Float, lines: Mask, chosen: Mask) -> str:
+    """A doubt where a line that was removed may be a stroke: as strong as the character, and connected with it."""
+    strong = ink > STRONG * median(ink[chosen])
+    labels = find_parts(strong | chosen).labels
+    joined = np.isin(labels, np.unique(labels[chosen])) & strong & lines & ~chosen
+    is_stroke = np.count_nonzero(joined) > MAX_JOINED * np.count_nonzero(chosen)
+    return _("a line that touches the character may be part of it") if is_stroke else ""
+
+
 def _one_channel(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W) of a grey image that came as (H, W, 3); an image in colour as it is."""
     if picture.ndim == 2:
@@ -221,21 +251,32 @@ def read_characters(
     Raises:
         ImageError: The file is not an image, or shows no character.
     """
+    found = look_for_characters(data, max_bytes=max_bytes, max_pixels=max_pixels, one_piece=one_piece)
+    return [Character(found.digit, doubt=found.doubt)] if isinstance(found, Stages) else found
+
+
+def look_for_characters(
+    data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS, one_piece: bool = True
+) -> Stages | list[Character]:
+    """The stages of an image that shows one character, or the characters of one that shows several.
+
+    Arguments and errors as for `read_characters`.
+    """
+    stages = None
     try:
         stages = run_stages(decode(data, max_bytes=max_bytes, max_pixels=max_pixels), one_piece=one_piece)
+        if not (one_piece and stages.doubt):
+            return stages
     except ImageError:
         if not one_piece:
             raise
-        stages = None
-    if one_piece and (stages is None or stages.doubt):
-        page = decode(data, max_bytes=max_bytes, max_pixels=max_pixels, max_side=PAGE_SIDE)
-        characters = cut_characters(page)
-        # a shadow across a row may hide all but one of its characters, and look like a second one beside a digit
-        if len(characters) > (2 if stages and stages.num_characters == 1 else 1):
-            return characters
+    characters = cut_characters(decode(data, max_bytes=max_bytes, max_pixels=max_pixels, max_side=PAGE_SIDE))
+    # a shadow across a row may hide all but one of its characters, and look like a second one beside a digit
+    if len(characters) > (2 if stages and stages.num_characters == 1 else 1):
+        return characters
     if stages is None:
         raise ImageError(_("the page is blank: no ink was found"))
-    return [Character(stages.digit, doubt=stages.doubt)]
+    return stages
 
 
 def cut_characters(picture: NDArray[np.uint8]) -> list[Character]:

@@ -21,6 +21,8 @@ MIN_SIDE = 64  # a paint program's 28 pixels have no surroundings, and a broad s
 UNIFORM = 14  # levels by which the pixels of a bar differ at most
 STEP = 40  # levels by which a bar differs from the image beside it at least
 DESK = 0.45  # a desk reflects at most this share of the sheet's light; a shadow leaves more
+SURROUNDED, DESK_AROUND = 0.95, 0.65  # but no shadow covers this share of the rim; a desk all round may be lighter
+GREY = 12  # levels by which the desk differs from a dark sheet at least
 SHEET_SIDE = 128  # side at which a sheet is looked for
 HOLLOW = 0.68  # share of its box that the hull of a frame or circle covers at least; two sides of a frame hold nothing
 
@@ -78,45 +80,65 @@ def _share_like(rows: NDArray[np.uint8], colour: NDArray[np.float64], levels: in
 
 
 def _crop_sheet(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The light sheet of paper on a dark desk, what lies beyond it replaced by its colour; else the image as it is."""
+    """The sheet of paper on a desk, what lies beyond it replaced by its colour; without a sheet, the image as it is."""
     factor = SHEET_SIDE / max(picture.shape[:2])
     small = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    grey = small if small.ndim == 2 else small.max(axis=2)
-    level, light = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    if not light.any() or np.mean(rim <= level) < 0.1:
-        return picture
-    if np.median(grey[light == 0]) > DESK * np.median(grey[light > 0]):
-        return picture
-    sheet = _find_sheet(light)
+    sheet = _find_sheet(small, is_light=True)
+    if sheet is None:
+        sheet = _find_sheet(255 - small, is_light=False)
     if sheet is None:
         return picture
     high, wide = picture.shape[:2]
-    inside = cv2.resize(sheet.astype(np.float32), (wide, high), interpolation=cv2.INTER_LINEAR) > 0.5
+    inside = cv2.resize(sheet, (wide, high), interpolation=cv2.INTER_LINEAR) > 0.5
     left, top, across, tall = cv2.boundingRect(inside.view(np.uint8))
     here = np.s_[top : top + tall, left : left + across]
-    paper = np.median(small[(sheet > 0) & (light > 0)], axis=0)
+    paper = np.median(small[sheet > 0], axis=0)
     mask = inside[here] if picture.ndim == 2 else inside[here][..., None]
     return np.where(mask, picture[here], paper.astype(np.uint8))
 
 
-def _find_sheet(light: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """The hull of the largest light part, if it is like a sheet: broad, four-cornered, with some ink on it."""
+def _find_sheet(small: NDArray[np.uint8], *, is_light: bool) -> Float | None:
+    """Where a sheet lies that is lighter than its desk: broad, four-cornered, with some ink on it.
+
+    Args:
+        small: (H, W) or (H, W, 3) uint8, dark ink on a light sheet, or the negative of light ink on a dark one.
+        is_light: Whether it is no negative. A dark sheet's ink must differ from the desk, too: a bold 日 on light paper
+            is no sheet.
+
+    Returns:
+        (H, W) float32, 1 inside; None if there is no sheet.
+    """
+    grey = small if small.ndim == 2 else small.max(axis=2)
+    rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    darkest = 0 if is_light else np.uint8(np.median(rim))  # a dark sheet is almost as dark as its desk, the ink is not
+    level, light = cv2.threshold(np.maximum(grey, darkest), 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    around = float(np.mean(rim <= level))
+    if not light.any() or around < (0.1 if is_light else SURROUNDED):
+        return None
+    desk, paper = float(np.median(grey[light == 0])), float(np.median(grey[light > 0]))
+    if desk > (paper - GREY if not is_light else paper * (DESK_AROUND if around > SURROUNDED else DESK)):
+        return None
     outline = max(cv2.findContours(light, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=cv2.contourArea)
     hull = cv2.fillPoly(np.zeros_like(light), [cv2.convexHull(outline)], 1)
-    filled = cv2.fillPoly(np.zeros_like(light), [outline], 1)
+    inside = cv2.erode(hull, square(5, 5), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    if not inside.any() or not _has_four_corners(outline, hull) or np.sum(light[hull == 0]) > 0.1 * np.sum(hull == 0):
+        return None  # what is light outside, too, is the inside of a loop
+    on_sheet = grey[inside > 0]
+    is_written = (
+        np.mean(on_sheet < 0.85 * paper) > 0.002  # also where thin strokes are lighter than the desk
+        and np.mean(on_sheet <= level) < 0.4
+        and (is_light or on_sheet.min() < desk - STEP)
+    )
+    return inside.astype(np.float32) if is_written else None
+
+
+def _has_four_corners(outline: NDArray[np.int32], hull: NDArray[np.uint8]) -> bool:
+    """Whether a part is broad, fills its hull, and the hull its box."""
     area = np.count_nonzero(hull)
     short, long = np.sort(np.array(cv2.minAreaRect(outline)[1], dtype=np.float64))
-    inside = cv2.erode(hull, square(5, 5), borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    ink = float(np.mean(light[inside > 0] == 0)) if inside.any() else 0.0
-    is_sheet = (
-        area > 0.06 * light.size
-        and long < 2.5 * short
-        and area > 0.86 * (short + 1) * (long + 1)
-        and np.count_nonzero(filled) > 0.93 * area
-        and 0.002 < ink < 0.4
-    )
-    return inside if is_sheet else None
+    filled = np.count_nonzero(cv2.fillPoly(np.zeros_like(hull), [outline], 1))
+    is_broad = area > 0.06 * hull.size and long < 2.5 * short
+    return bool(is_broad and area > 0.86 * (short + 1) * (long + 1) and filled > 0.93 * area)
 
 
 # ---- round the character

@@ -56,7 +56,7 @@ def test_nothing_to_explain_gives_nothing(base):
 def by_recipe(recipe, base):
     if recipe == "transfer":
         convolutions = take_convolutions(base.network)
-        return build_transfer(convolutions, build_head(convolutions.output_shape[-1], 128, 10))
+        return build_transfer(convolutions, build_head(convolutions.output_shape[-1], 128, 10, seed=0))
     return {"mlp": build_mlp, "cnn": build_cnn}[recipe](10)
 
 

@@ -47,7 +47,7 @@ def by_recipe(recipe, base):
         return base
     if recipe == "transfer":
         convolutions = take_convolutions(base.network)
-        return named(build_transfer(convolutions, build_head(convolutions.output_shape[-1], 24, 3)), 3)
+        return named(build_transfer(convolutions, build_head(convolutions.output_shape[-1], 24, 3, seed=0)), 3)
     return named({"mlp": build_mlp, "cnn": build_cnn}[recipe](10), 10)
 
 

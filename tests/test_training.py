@@ -1,7 +1,9 @@
 """Real tiny trainings: what a model learns, when it stops, what it remembers, and what is refused."""
 
+import random
 import subprocess
 import sys
+import threading
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -180,7 +182,7 @@ def test_small_heads_are_fitted_as_keras_fit_would_to_the_bit(training_set):
     fitter = TransferFitter(make_set(*training_set), 0)
     ours = fitter.fit(rows[:110], rows[110:], epochs=4)
 
-    def fit_with_keras(network, batches, watched, epochs, callbacks):
+    def fit_with_keras(network, batches, watched, epochs, callbacks, dice):
         network.fit(batches, epochs=epochs, validation_data=watched, callbacks=callbacks, verbose=0)
         return network.history.history
 
@@ -243,6 +245,19 @@ def test_the_same_images_and_seed_make_the_same_model(training_set):
     first, second = (learn(training_set, recipe="mlp", max_epochs=3) for _ in range(2))
     for a, b in zip(first.network.get_weights(), second.network.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_other_threads_that_draw_random_numbers_do_not_change_a_training(training_set):
+    def fit():
+        return TransferFitter(make_set(*training_set), 3).fit(np.arange(30), np.arange(30, 40), epochs=3).probabilities
+
+    alone, done = fit(), threading.Event()
+    other = threading.Thread(target=lambda: [random.random() for _ in iter(done.is_set, True)])  # Prefect has some
+    other.start()
+    together = fit()
+    done.set()
+    other.join()
+    np.testing.assert_array_equal(alone, together)
 
 
 def test_labels_need_not_be_digits(training_set):

@@ -49,10 +49,14 @@ def build_base(num_labels: int = 10, *, width: int = 32, dropout: float = 0.25) 
     return _output(inputs, _dense(x, 6 * width, dropout), num_labels, name="base")
 
 
-def build_head(num_features: int, hidden: int, num_labels: int, *, dropout: float = 0.3) -> Any:
-    """Build the dense layers of the base alone, (N, F) float32 features in; a `keras.Model`."""
+def build_head(num_features: int, hidden: int, num_labels: int, *, seed: int, dropout: float = 0.3) -> Any:
+    """Build the dense layers of the base alone, (N, F) float32 features in; a `keras.Model`.
+
+    All that is random in it follows from the seed, not from Python's global random numbers: Prefect's threads draw from
+    these, too, and the same training would end differently.
+    """
     inputs = keras.Input((num_features,), name=FEATURES)
-    return _output(inputs, _dense(inputs, hidden, dropout), num_labels, name="head")
+    return _output(inputs, _dense(inputs, hidden, dropout, seed), num_labels, name="head", seed=seed)
 
 
 def build_transfer(convolutions: Any, head: Any) -> Any:
@@ -74,13 +78,18 @@ def _input(scale: float = 1 / 255) -> tuple[Any, Any]:
     return inputs, layers.Reshape((28, 28, 1))(x)
 
 
-def _dense(x: Any, units: int, dropout: float) -> Any:
-    x = layers.Dropout(dropout)(x)
-    x = layers.Dense(units, activation="relu", name=HEAD[0])(x)
-    return layers.Dropout(dropout)(x)
+def _dense(x: Any, units: int, dropout: float, seed: int | None = None) -> Any:
+    x = layers.Dropout(dropout, seed=seed)(x)
+    x = layers.Dense(units, activation="relu", kernel_initializer=_glorot(seed), name=HEAD[0])(x)
+    return layers.Dropout(dropout, seed=None if seed is None else seed + 1)(x)
 
 
-def _output(inputs: Any, x: Any, num_labels: int, *, name: str) -> Any:
-    x = layers.Dense(num_labels, name=HEAD[1])(x)
+def _glorot(seed: int | None) -> Any:
+    """Keras' default initializer."""
+    return keras.initializers.GlorotUniform(seed)
+
+
+def _output(inputs: Any, x: Any, num_labels: int, *, name: str, seed: int | None = None) -> Any:
+    x = layers.Dense(num_labels, kernel_initializer=_glorot(seed), name=HEAD[1])(x)
     # the softmax stays in float32 when the rest is trained in mixed precision
     return keras.Model(inputs, layers.Softmax(name="probability", dtype="float32")(x), name=name)

@@ -199,7 +199,6 @@ class TransferFitter(Fitter):
     def __init__(self, training_set: TrainingSet, seed: int, *, augmentation: Augmentation | None = GENTLE) -> None:
         """Compute the features of every image and of its augmented copies; without augmentation the images serve."""
         super().__init__(training_set, seed)
-        keras.utils.set_random_seed(seed)
         base = load_base(normaliser=training_set.normaliser)
         self._base, self._base_labels = base.network, base.info.labels
         self._convolutions = take_convolutions(self._base)
@@ -245,7 +244,7 @@ class TransferFitter(Fitter):
         if held_out is not None:
             part = held_out[:: -(-len(held_out) // self._capacity)]
             watched = (self._features(part), one_hot(truth[part], labels))
-        return _fit_small(self._head, batches, watched, epochs, callbacks)
+        return _fit_small(self._head, batches, watched, epochs, callbacks, random.Random(self._seed))
 
     def _predict_rows(self, rows: Rows) -> NDArray[np.float32]:
         return super()._predict_rows(rows) if self._plain is None else _predict(self._head, self._plain[rows])
@@ -279,7 +278,8 @@ class TransferFitter(Fitter):
         return features
 
     def _build_head(self) -> Any:
-        return build_head(self._num_features, self._base.get_layer(HEAD[0]).units, len(self._set.labels))
+        hidden, labels = self._base.get_layer(HEAD[0]).units, len(self._set.labels)
+        return build_head(self._num_features, hidden, labels, seed=self._seed)
 
     def _new_head(self) -> Any:
         """The base's dense layers; labels that the base does not know get new, small weights."""
@@ -317,9 +317,12 @@ def divide_logits(network: Any, temperature: float) -> None:
 
 
 def _fit_small(
-    network: Any, batches: Batches, watched: Any, epochs: int, callbacks: list[Any]
+    network: Any, batches: Batches, watched: Any, epochs: int, callbacks: list[Any], dice: random.Random
 ) -> dict[str, list[float]]:
-    """As `network.fit`, without its overhead per epoch, which is most of the time where an epoch is a few steps."""
+    """As `network.fit`, without its overhead per epoch, which is most of the time where an epoch is a few steps.
+
+    `fit` shuffles batches by Python's global random numbers, from which other threads draw, too; here by `dice`.
+    """
     listeners = keras.callbacks.CallbackList(callbacks, add_history=True, model=network, epochs=epochs)
     network.stop_training = False
     listeners.on_train_begin()
@@ -328,7 +331,7 @@ def _fit_small(
         logs: dict[str, float] = {}
         num_seen, steps = 0, list(range(len(batches)))
         batches.on_epoch_end()  # in the order of `fit`, so that the weights are the same to the bit
-        random.shuffle(steps)
+        dice.shuffle(steps)
         for step in steps:
             x, y, weights = batches[step]
             num_seen += len(y)

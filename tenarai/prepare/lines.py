@@ -40,7 +40,7 @@ def remove_lines(ink: Float) -> tuple[Float, Mask | None]:
     floor = max(MIN_CONTRAST, middle + 3 * measure_grain(ink))
     found = [line for axis in (0, 1) for line in _find_lines(ink, floor, 0.7 * strongest, axis)]
     kept = [line for line, is_certain in found if is_certain or len(found) > 1]
-    bold = [line for line in kept if median(line[line > 0]) > 0.4 * strongest]
+    bold = [line for line in kept if line.any() and median(line[line > 0]) > 0.4 * strongest]
     if 1 <= len(bold) <= 2:  # of a frame there are more
         strong = ink > max(floor, 0.4 * strongest)
         strokes = [line for line in bold if _is_stroke(strong, line > 0, np.maximum.reduce(bold) > 0)]
@@ -61,7 +61,7 @@ def _is_stroke(strong: Mask, line: Mask, lines: Mask) -> bool:
         lines: (H, W) bool, where any such line is; lines alone are no character.
     """
     parts = find_parts(strong)
-    part = int(np.bincount(parts.labels[line & strong]).argmax())
+    part = int(np.bincount(parts.labels[line & strong], minlength=1).argmax())
     if not part or (parts.boxes[part - 1, 2:] <= 0.94 * np.array(strong.shape[::-1])).any():
         return False
     rest = (parts.labels == part) & (cv2.dilate(lines.view(np.uint8), square(7, 7)) == 0)

@@ -8,6 +8,7 @@ from PIL import Image
 from tenarai.errors import ImageError
 from tenarai.prepare import has_dark_ink, normalise, read_characters, run_stages
 from tenarai.prepare.images import prepare_original
+from tenarai.prepare.lines import remove_lines
 from tenarai.prepare.normalise import cut_characters
 from tenarai.prepare.several import are_one_piece
 from tenarai.prepare.surroundings import crop_page
@@ -222,3 +223,12 @@ def test_what_is_doubted_is_kept_with_the_digit_and_several_characters_are_never
     assert len(doubted.pixels) == 784
     assert "more than one" in several.reason
     assert several.pixels == b""
+
+
+def test_a_line_that_holds_no_ink_of_its_own_is_no_error(monkeypatch):
+    ink = np.zeros((SIDE, SIDE), np.float32)
+    ink[60:170, 100:112] = 0.8
+    nothing = np.zeros_like(ink)
+    monkeypatch.setattr("tenarai.prepare.lines._find_lines", lambda *_given: [(nothing, True)])
+    cleaned, _lines = remove_lines(ink)
+    np.testing.assert_array_equal(cleaned > 0.5, ink > 0.5)

@@ -14,7 +14,6 @@ from tenarai.prepare.character import find_parts
 from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, measure_grain, square
 from tenarai.prepare.order import median, percentiles
 
-MAX_SLANT = 0.16  # rows a column: 9°
 SLANT_SIDE = 128  # side at which the slant of printed lines is measured
 PAD = 12  # a column at the edge moves by less than this
 SLANTS = tuple(round(0.02 * step, 2) for step in range(-8, 9))

@@ -82,6 +82,13 @@ def test_of_a_folder_every_file_is_read(run, tmp_path):
     assert [line.split(":")[0].rsplit("/", 1)[1] for line in done.output.splitlines()] == ["4.png", "5.png"]
 
 
+def test_a_folder_without_files_is_an_error(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    told = run("read", tmp_path / "empty")
+    assert told.exit_code == 1
+    assert "holds no files" in told.output
+
+
 def test_a_reading_is_explained_stage_by_stage_in_one_picture(run, tmp_path):
     blank = save(tmp_path / "blank.png", np.full((64, 64), 250, np.uint8))
     four = save(tmp_path / "four.png", picture(4, side=160))
@@ -194,6 +201,14 @@ def test_a_label_without_a_folder_is_not_confirmed(run, tmp_path):
     told = run("confirm-label", "fuor", "--source", f"folder:{tmp_path}", "--store", str(tmp_path / "store"))
     assert told.exit_code == 1
     assert "no folder is called 'fuor'" in told.output
+
+
+def test_a_label_is_confirmed_as_the_report_spells_it_however_its_folder_is_written(run, tmp_path):
+    for number in range(2):
+        save(tmp_path / "folder/digits/ four " / f"{number}.png", picture(number))
+    given = ("--source", f"folder:{tmp_path / 'folder'}", "--store", str(tmp_path / "store"))
+    assert run("nightly", *given).exit_code == 0
+    assert run("confirm-label", "four", *given).exit_code == 0
 
 
 def test_the_label_page_sends_nobody_to_a_port_that_is_taken(run, tmp_path):

@@ -182,7 +182,7 @@ def test_small_heads_are_fitted_as_keras_fit_would_to_the_bit(training_set):
     fitter = TransferFitter(make_set(*training_set), 0)
     ours = fitter.fit(rows[:110], rows[110:], epochs=4)
 
-    def fit_with_keras(network, batches, watched, epochs, callbacks, dice):
+    def fit_with_keras(network, batches, watched, epochs, callbacks, rng):
         network.fit(batches, epochs=epochs, validation_data=watched, callbacks=callbacks, verbose=0)
         return network.history.history
 

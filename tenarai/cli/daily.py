@@ -74,6 +74,10 @@ def read(store: str | None, as_json: bool, model: str | None, explain: Path | No
 
     settings = read_settings(store=store)
     files = [file for path in images for file in (_files_in(path) if path.is_dir() else [path])]
+    if not files:
+        raise SettingsError(
+            _("{folder} holds no files", folder=str(images[0])), fix=_("name images, or a folder of them")
+        )
     results = []
     for result in read_files(files, settings, model=model):
         results.append(result)
@@ -162,6 +166,7 @@ def confirm_label(source: str | None, store: str | None, label: str) -> None:
     """
     from tenarai.night import open_night
     from tenarai.records import State
+    from tenarai.sync.names import clean
     from tenarai.sync.source import confirm_label
 
     if {"/", "\\"} & set(label) or label in {"", ".", ".."}:
@@ -173,8 +178,8 @@ def confirm_label(source: str | None, store: str | None, label: str) -> None:
     night = open_night(read_settings(source=source, store=store))
     with night.lock(), night.catalogue() as catalogue:
         images = catalogue.images(night.settings.source, states=tuple(State))
-        folders = {folder for image in images for folder in image.path.split("/")[1:-1]}
-        if label not in folders:
+        folders = {clean(folder) for image in images for folder in image.path.split("/")[1:-1]}
+        if clean(label) not in folders:
             raise SettingsError(
                 _("no folder is called {label!r}", label=label),
                 expected=", ".join(sorted(folders)),

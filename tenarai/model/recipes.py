@@ -317,11 +317,11 @@ def divide_logits(network: Any, temperature: float) -> None:
 
 
 def _fit_small(
-    network: Any, batches: Batches, watched: Any, epochs: int, callbacks: list[Any], dice: random.Random
+    network: Any, batches: Batches, watched: Any, epochs: int, callbacks: list[Any], rng: random.Random
 ) -> dict[str, list[float]]:
     """As `network.fit`, without its overhead per epoch, which is most of the time where an epoch is a few steps.
 
-    `fit` shuffles batches by Python's global random numbers, from which other threads draw, too; here by `dice`.
+    `fit` shuffles batches by Python's global random numbers, from which other threads draw, too; here by `rng`.
     """
     listeners = keras.callbacks.CallbackList(callbacks, add_history=True, model=network, epochs=epochs)
     network.stop_training = False
@@ -331,7 +331,7 @@ def _fit_small(
         logs: dict[str, float] = {}
         num_seen, steps = 0, list(range(len(batches)))
         batches.on_epoch_end()  # in the order of `fit`, so that the weights are the same to the bit
-        dice.shuffle(steps)
+        rng.shuffle(steps)
         for step in steps:
             x, y, weights = batches[step]
             num_seen += len(y)

@@ -185,10 +185,10 @@ def say(text: str, *, bold: bool = False) -> None:
 
 def _environment(home: Path, url: str, database: str, pages: int) -> dict[str, str]:
     env = {
+        "PREFECT_UI_STATIC_DIRECTORY": str(home / "ui"),  # Prefect's own folder may belong to another user
         **os.environ,
         "DO_NOT_TRACK": "1",
         "PREFECT_HOME": str(home),
-        "PREFECT_UI_STATIC_DIRECTORY": str(home / "ui"),  # Prefect's own folder may belong to another user
         "PREFECT_API_URL": f"{url}/api",
         "PROJECT_ROOT": str(Path.cwd()),
         "TENARAI_REPORTS_URL": read_settings().reports_url or (f"http://127.0.0.1:{pages}/reports" if pages else ""),

@@ -70,8 +70,13 @@ class Store:
         return self.root.joinpath(*parts)
 
     def exists(self, *parts: str) -> bool:
-        """Whether a file or folder is there."""
-        return bool(self.path(*parts).exists())
+        """Whether a file or folder is there.
+
+        Raises:
+            StoreError: The store cannot be looked into.
+        """
+        with self._looking():
+            return bool(self.path(*parts).exists())
 
     def read(self, *parts: str) -> bytes:
         """The bytes of a file.
@@ -162,11 +167,27 @@ class Store:
         self.write(seal_json(value, parts[-1]), *parts)
 
     def names(self, *parts: str) -> list[str]:
-        """Names in a folder, sorted; empty if there is none. Temporary files are left out."""
+        """Names in a folder, sorted; empty if there is none. Temporary files are left out.
+
+        Raises:
+            StoreError: The store cannot be looked into.
+        """
         folder = self.path(*parts) if parts else self.root
-        if not folder.exists():
-            return []
-        return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+        with self._looking():
+            if not folder.exists():
+                return []
+            return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+
+    @contextlib.contextmanager
+    def _looking(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                _("the store {store} cannot be looked into", store=self.address),
+                received=str(error),
+                fix=_("check --store, and that this account may read it"),
+            ) from error
 
     def has_original(self, sha256: str) -> bool:
         """Whether the bytes of this digest are held."""
@@ -222,13 +243,17 @@ class Store:
         """
         from filelock import FileLock, Timeout
 
+        lock = FileLock(self.root / ".lock", timeout=0, mode=0o600)
         try:
-            with FileLock(self.root / ".lock", timeout=0, mode=0o600):
-                yield
+            lock.acquire()
         except Timeout as error:
             raise self.busy() from error
         except OSError as error:
             raise _cannot_write(self.address, (".lock",), error) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     @property
     def lock_key(self) -> int:

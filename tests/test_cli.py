@@ -74,6 +74,15 @@ def test_what_cannot_be_read_is_said_of_each_file_and_the_others_are_still_read(
     assert lines[1]["error"]
 
 
+def test_a_path_that_no_file_can_have_is_one_message_in_every_command(run):
+    path = "a" * 300
+    for arguments in (("read", path), ("models", "--store", path), ("export", "--format", "onnx", "--out", path)):
+        done = run(*arguments)
+        assert done.exit_code == 1
+        assert "File name too long" in done.output
+        assert "Traceback" not in done.output
+
+
 def test_of_a_folder_every_file_is_read(run, tmp_path):
     save(tmp_path / "photos/4.png", picture(4))
     save(tmp_path / "photos/more/5.png", picture(5))

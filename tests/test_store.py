@@ -86,6 +86,14 @@ def test_two_nights_never_work_on_one_store_and_a_killed_one_frees_it(tmp_path):
         pass
 
 
+def test_what_breaks_while_a_store_is_held_is_not_taken_for_the_store(tmp_path):
+    store = open_store(str(tmp_path))
+    with pytest.raises(ConnectionResetError, match="the network"), store.lock():
+        raise ConnectionResetError("the network")
+    with store.lock():
+        pass
+
+
 def test_an_object_store_holds_the_same_things():
     store = open_store("memory://tenarai-test")
     sha256 = store.put_original(b"ink")

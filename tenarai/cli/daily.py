@@ -68,12 +68,10 @@ def nightly(
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE…")
 def read(store: str | None, as_json: bool, model: str | None, explain: Path | None, images: tuple[Path, ...]) -> None:
     """Read images, or folders of them, with the champion."""
-    if not any(image.exists() for image in images):  # before NumPy and the like are imported
-        raise SettingsError(_("{file} does not exist", file=str(images[0])), fix=_("check the path"))
     from tenarai.evaluate.read import read_files
 
     settings = read_settings(store=store)
-    files = [file for path in images for file in (_files_in(path) if path.is_dir() else [path])]
+    files = [file for path in images for file in _files_in(path)]
     if not files:
         raise SettingsError(
             _("{folder} holds no files", folder=str(images[0])), fix=_("name images, or a folder of them")
@@ -93,8 +91,12 @@ def read(store: str | None, as_json: bool, model: str | None, explain: Path | No
         sys.exit(1)
 
 
-def _files_in(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+def _files_in(path: Path) -> list[Path]:
+    """The files of a folder; any other path stands for itself, and reading it says what is wrong with it."""
+    with suppress(OSError):
+        if path.is_dir():
+            return sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    return [path]
 
 
 @click.command()

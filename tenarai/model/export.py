@@ -40,8 +40,10 @@ def export_model(model: LoadedModel, form: Format, out: Path) -> float | None:
         SettingsError: The place cannot be written, holds something else, or a package is missing.
         ModelError: The export predicts something else, by more than 1e-5.
     """
-    is_ours = (out / "saved_model.pb").exists() if form == "saved_model" else out.is_file()
-    if out.exists() and not is_ours:
+    with writing(out, fix=_("give another --out")):
+        is_ours = (out / "saved_model.pb").exists() if form == "saved_model" else out.is_file()
+        is_free = is_ours or not out.exists()
+    if not is_free:
         raise SettingsError(
             _("{out} exists and is no {format} file", out=str(out), format=form),
             expected=_("a free path, or an earlier export as {format}", format=form),

@@ -42,7 +42,7 @@ def test_no_module_but_those_that_train_imports_keras_before_it_is_used():
     [
         (READ_MISSING, {"numpy", "cv2", "sqlalchemy", "keras"}),
         ("import tenarai.evaluate.read", {"prefect", "sqlalchemy", "keras", "sklearn"}),
-        ("import tenarai.cli.main", {"prefect", "numpy", "cv2", "sqlalchemy"}),
+        ("import tenarai.cli.main", {"prefect", "numpy", "cv2", "sqlalchemy", "pydantic"}),
         ("import tenarai.sync, tenarai.prepare, tenarai.dataset, tenarai.report", {"prefect", "sklearn", "google"}),
     ],
 )

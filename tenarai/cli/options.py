@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from dotenv.parser import parse_stream
 
-from tenarai.errors import SettingsError, writing
+from tenarai.errors import writing
 from tenarai.locale import _, translate
-from tenarai.settings import read_settings as read_settings
+
+if TYPE_CHECKING:
+    from tenarai.settings import Settings
 
 store_option = click.option("--store", metavar="P", help="Where everything is kept: a path, s3://… or gs://…")
 source_option = click.option("--source", metavar="S", help="folder:<path> or drive:<folder id>.")
@@ -21,12 +26,20 @@ def say(message: str, **style: Any) -> None:
     click.secho(translate(message, read_language()), **style)
 
 
+def read_settings(**given: str | None) -> Settings:
+    """As `tenarai.settings.read_settings`; pydantic is imported when a command needs the settings."""
+    from tenarai.settings import read_settings
+
+    return read_settings(**given)
+
+
 def read_language() -> str:
-    """The language of the settings; where they are invalid, that of the environment, or English."""
-    try:
-        return read_settings().language
-    except SettingsError:  # whoever needs the settings reports what is wrong with them
-        return "ja" if os.environ.get("TENARAI_LANGUAGE") == "ja" else "en"
+    """The language of the settings, or English; help and the error about another setting need no more of them."""
+    found = {name.upper(): value for name, value in os.environ.items()}
+    with suppress(OSError, UnicodeDecodeError):
+        text = Path(".env").read_text(encoding="utf-8-sig")
+        found = {(line.key or "").upper(): line.value or "" for line in parse_stream(StringIO(text))} | found
+    return "ja" if found.get("TENARAI_LANGUAGE") == "ja" else "en"
 
 
 def write_file(place: Path, data: bytes, *, option: str) -> None:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tenarai.address import normalise_address
 from tenarai.catalogue import Catalogue, forgetting, hold_store, locate_catalogue, open_catalogue
 from tenarai.dataset import load_snapshot, save_snapshot, without
 from tenarai.errors import SettingsError, SourceError
@@ -40,7 +39,7 @@ def forget(settings: Settings, path: str, say: Say) -> None:
         SettingsError: No file is known at this path.
         SourceError: The file, or another with the same bytes, still lies in the source; nothing is removed.
     """
-    source, store = normalise_address(settings.source), open_store(settings.store, create=False)
+    source, store = settings.source, open_store(settings.store, create=False)
     with hold_store(settings, store), open_catalogue(locate_catalogue(settings, store)) as catalogue:
         files = forgetting.find_files(catalogue, source, path)
         if not files:

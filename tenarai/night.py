@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tenarai.address import normalise_address
 from tenarai.catalogue import Catalogue, hold_store, locate_catalogue, open_catalogue
 from tenarai.errors import SettingsError
 from tenarai.evaluate.promotions import begin_history
@@ -117,10 +116,9 @@ def open_night(settings: Settings, *, run_id: str = "", **options: Any) -> Night
         options: `force`, `accept_changes` and the forms, as in `Night`.
 
     Raises:
-        SettingsError: An address or the time zone is invalid.
+        SettingsError: The time zone is invalid.
         StoreError: The store cannot be opened.
     """
-    settings = settings.model_copy(update={"source": normalise_address(settings.source)})
     now = datetime.now(UTC)  # names of nights sort by time, even when the clocks are put back
     run = f"{now:%Y%m%d-%H%M%S}-{(run_id or uuid.uuid4().hex)[:4]}"
     created = local_time(settings, now).isoformat(timespec="seconds")

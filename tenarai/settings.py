@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv.parser import parse_stream
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tenarai.address import normalise_address
 from tenarai.errors import SettingsError
 from tenarai.locale import _
 
@@ -32,7 +33,9 @@ class Settings(BaseSettings):
 
     source: str = Field(DEFAULT_SOURCE, description="`folder:<path>` or `drive:<folder id>`.")
     store: str = Field(
-        DEFAULT_STORE, description="A local path, or an `s3://`/`gs://` address. The sample has a store of its own."
+        DEFAULT_STORE,
+        min_length=1,
+        description="A local path, or an `s3://`/`gs://` address. The sample has a store of its own.",
     )
     catalogue: str = Field("", description="SQLAlchemy address of the catalogue; empty: SQLite inside the store.")
     language: Literal["en", "ja"] = Field("en", description="Language of reports and messages.")
@@ -98,6 +101,12 @@ class Settings(BaseSettings):
         """What a model learned from the sample is not to read anybody's own images."""
         is_sample = given.get("source", DEFAULT_SOURCE) == DEFAULT_SOURCE
         return {"store": SAMPLE_STORE, **given} if is_sample else given
+
+    @field_validator("source")
+    @classmethod
+    def _write_one_way(cls, source: str) -> str:
+        """The catalogue knows a source by its address, however a person wrote it."""
+        return normalise_address(source)
 
 
 def read_settings(**given: str | None) -> Settings:

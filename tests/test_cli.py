@@ -79,7 +79,7 @@ def test_a_path_that_no_file_can_have_is_one_message_in_every_command(run):
     for arguments in (("read", path), ("models", "--store", path), ("export", "--format", "onnx", "--out", path)):
         done = run(*arguments)
         assert done.exit_code == 1
-        assert "File name too long" in done.output
+        assert "File name too long" in done.output or "does not exist" in done.output
         assert "Traceback" not in done.output
 
 
@@ -233,6 +233,27 @@ def test_up_makes_the_sample_for_the_first_night_where_no_source_is_set(run, mon
     monkeypatch.setattr("tenarai.orchestration.up.run_up", lambda **_: 0)
     assert run("up").exit_code == 0
     assert (tmp_path / DEFAULT_SOURCE.removeprefix("folder:") / "digits/3").is_dir()
+
+
+@pytest.mark.parametrize("written", ["{folder}/", " '{folder}'", "Folder: {folder}"])
+def test_a_source_is_known_by_one_address_however_it_is_written(monkeypatch, tmp_path, written):
+    monkeypatch.setenv("TENARAI_SOURCE", "folder:" + written.format(folder=tmp_path).removeprefix("Folder:"))
+    assert read_settings().source == f"folder:{tmp_path}"
+
+
+def test_an_error_about_a_setting_is_in_the_language_of_the_settings(run, tmp_path):
+    (tmp_path / ".env").write_text("TENARAI_LANGUAGE=ja\nTENARAI_SOURCE=here\n")
+    done = run("models")
+    assert done.exit_code == 1
+    assert "エラー" in done.output
+
+
+def test_an_empty_store_is_refused_not_made_in_the_current_folder(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("TENARAI_STORE", "")
+    done = run("nightly", "--source", f"folder:{tmp_path}")
+    assert done.exit_code == 1
+    assert "TENARAI_STORE is invalid" in done.output
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_sample_has_a_store_of_its_own(monkeypatch, tmp_path):

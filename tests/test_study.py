@@ -127,8 +127,8 @@ def gather(folder, **misread):
     return load_data(Settings(source=f"folder:{folder}"), lambda line: None, **misread)
 
 
-def test_images_of_the_regression_set_are_left_out(folder):
-    data = gather(folder)
+def test_images_of_the_regression_set_are_left_out_however_the_folder_is_written(folder):
+    data = gather(f"{folder}/")
     assert data.labels == ("0", "1", "4", "7")
     assert list(np.bincount(data.targets)) == [4, 4, 4, 4]
 

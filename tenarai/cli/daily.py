@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 from contextlib import suppress
@@ -68,6 +69,8 @@ def nightly(
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE…")
 def read(store: str | None, as_json: bool, model: str | None, explain: Path | None, images: tuple[Path, ...]) -> None:
     """Read images, or folders of them, with the champion."""
+    if not any(map(os.path.lexists, images)):  # before NumPy and the like are imported
+        raise SettingsError(_("{file} does not exist", file=str(images[0])), fix=_("check the path"))
     from tenarai.evaluate.read import read_files
 
     settings = read_settings(store=store)

@@ -20,8 +20,7 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
-from tenarai.address import normalise_address
-from tenarai.catalogue import locate_catalogue, open_catalogue
+from tenarai.catalogue import hold_store, locate_catalogue, open_catalogue
 from tenarai.check import last_check
 from tenarai.errors import SourceError, StoreBusyError, StoreError, TenaraiError
 from tenarai.locale import _, join, plural
@@ -194,14 +193,13 @@ def check_store(settings: Settings) -> Check:
         yield Finding("note", _("{address} does not exist yet; the first night creates it", address=settings.store))
         return
     try:
-        with store.lock():
+        with hold_store(settings, store):
             yield Finding("ok", _("no night is running on it"))
     except StoreBusyError:
         yield Finding("note", _("a night is running on it; another would have to wait"))
-    source = normalise_address(settings.source)
     with open_catalogue(locate_catalogue(settings, store)) as catalogue:
-        images = plural("{n} image", "{n} images", len(catalogue.images(source)))
-        nights = plural("{n} night", "{n} nights", len(catalogue.nights(source)))
+        images = plural("{n} image", "{n} images", len(catalogue.images(settings.source)))
+        nights = plural("{n} night", "{n} nights", len(catalogue.nights(settings.source)))
     text = _("{address} has {images} of this source and {nights}", address=store.address, images=images, nights=nights)
     yield Finding("ok", text)
     if (last := last_check(store)) is None:

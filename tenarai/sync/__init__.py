@@ -7,7 +7,6 @@ looks like an accident; `download` reads in threads.
 
 from __future__ import annotations
 
-from tenarai.address import normalise_address
 from tenarai.settings import Settings
 from tenarai.sync.source import Source
 
@@ -18,10 +17,8 @@ def open_source(settings: Settings) -> Source:
     """The source that the settings name; nothing is read yet.
 
     Raises:
-        SettingsError: The address is not valid.
         CredentialsError: There are no usable credentials for Drive.
     """
-    settings = settings.model_copy(update={"source": normalise_address(settings.source)})
     if settings.source.startswith("drive:"):
         from tenarai.sync.drive import DriveSource
 

@@ -13,7 +13,7 @@ from tenarai.dataset import freeze
 from tenarai.evaluate.inbox import read_inbox
 from tenarai.evaluate.suspects import find_duplicates
 from tenarai.prepare import NORMALISER_VERSION, prepare_images
-from tenarai.records import EventKind, Role, State
+from tenarai.records import Event, EventKind, Role, State
 from tenarai.report.pictures import Pictures
 from tenarai.settings import Settings
 from tenarai.store import open_store
@@ -291,6 +291,18 @@ def test_a_row_in_the_inbox_is_read_as_a_whole(folder):
     assert cases["inbox/row.png"].champion.label == "0143"
     assert cases["inbox/one.png"].champion.label == "7"
     assert set(cases) == {"inbox/row.png", "inbox/one.png"}
+
+
+def test_a_photo_that_is_no_character_goes_with_all_that_was_cut_out_of_it(folder):
+    folder.put("inbox/row.png", write([numbers_of(label, 1)[0] for label in "0143"]))
+    folder.put("inbox/one.png", picture(numbers_of("7", 1)[0]))
+    folder.night()
+    (row,) = folder.catalogue.images(folder.source, file_ids=["inbox/row.png"])
+    folder.catalogue.apply_sync(folder.source, [], [Event.of("label", EventKind.SET_ASIDE, row, None)])
+    assert [case.path for case in read_inbox(folder.store, folder.catalogue, folder.source)] == ["inbox/one.png"]
+    assert folder.paths(Role.INBOX) == ["inbox/one.png"]
+    folder.catalogue.apply_sync(folder.source, [], [Event.of("label", EventKind.REOPENED, row, None)])
+    assert len(folder.samples(Role.INBOX)) == 5
 
 
 # ---- PDF

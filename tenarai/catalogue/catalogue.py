@@ -79,7 +79,9 @@ class Catalogue(Database):
             for row in self.read(table, to_image, *conditions, is_named, has_bytes)
         ]
         if states is None and (answers := self.answers(source)):
-            rows = [row for row in rows if answers.get((row.sha256, row.label)) is not EventKind.SET_ASIDE]
+            aside = {key for key, answer in answers.items() if answer is EventKind.SET_ASIDE}
+            # what was cut out of a file has its digest as a stamp, and goes with it
+            rows = [row for row in rows if aside.isdisjoint({(row.sha256, row.label), (row.stamp, row.label)})]
         return sorted(rows, key=lambda image: (image.path, image.file_id))  # databases differ in how they order text
 
     def known_files(self, source: str) -> KnownFiles:

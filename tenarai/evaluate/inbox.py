@@ -58,7 +58,7 @@ def _group_by_photo(images: Sequence[Image], usable: Collection[str]) -> list[tu
     for image in sorted(images, key=lambda image: image.file_id):
         if image.file_id.rpartition(CHARACTER)[0] or image.sha256 in usable:
             shown[image.file_id.rpartition(CHARACTER)[0] or image.file_id].append(image)
-    found = [(files[name], all_of_it) for name, all_of_it in shown.items()]
+    found = [(files[name], all_of_it) for name, all_of_it in shown.items() if name in files]
     found = [pair for pair in found if all(image.sha256 in usable for image in pair[1])]
     return sorted(found, key=lambda pair: pair[0].path)
 

@@ -199,8 +199,7 @@ def list_items(store: Store, catalogue: Catalogue, source: str) -> list[Item]:
     ]
     inbox = {(image.path, image.sha256): image for image in catalogue.images(source, roles=(Role.INBOX,))}
     for case in read_inbox(store, catalogue, source):
-        if case.champion:
-            image = inbox[case.path, case.sha256]
+        if case.champion and (image := inbox.get((case.path, case.sha256))):  # a night may have synced in between
             items.append(Item(image, "inbox", case.champion.label, case.champion.confidence))
     return items
 

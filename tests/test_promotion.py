@@ -207,6 +207,14 @@ def test_what_was_rolled_back_is_not_promoted_again_nor_anything_on_the_same_evi
     assert not promotions.is_rolled_back(store, "m-3", "s-3")
 
 
+def test_a_champion_that_a_person_promotes_again_is_rolled_back_to_the_one_before_it(store):
+    for model in ("m-1", "m-2", "m-2"):
+        promote_model(store, model)
+    assert promotions.roll_back(store, to=None, why="", by="me").model == "m-1"
+    promote_model(store, bundle.base_info().id)
+    assert promotions.roll_back(store, to=None, why="", by="me").model == "m-1"
+
+
 def test_rolling_back_over_several_champions_undoes_them_all(store):
     for number in (1, 2, 3):
         promote_model(store, f"m-{number}", f"s-{number}")

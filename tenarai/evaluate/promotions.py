@@ -178,7 +178,8 @@ def _replay(promotions: Sequence[Promotion]) -> tuple[tuple[Promotion, ...], tup
                 del standing[kept:]
                 continue
         undone = [other for other in undone if other.model != promotion.model]
-        standing.append(promotion)
+        if promotion.model != (standing[-1].model if standing else base_info().id):  # a person may promote it again
+            standing.append(promotion)
     return tuple(standing), tuple(undone)
 
 

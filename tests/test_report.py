@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html import escape as escape_html
 from html.parser import HTMLParser
 from pathlib import Path
@@ -28,7 +29,7 @@ from tenarai.report import build_report, make_view, write_report
 from tenarai.report.markdown import escape
 from tenarai.report.pictures import draw_strips
 from tenarai.store import open_store
-from tests.nights import NoPictures, RealDigits, busy_night, night, quiet_night, sha
+from tests.nights import HISTORY, NoPictures, RealDigits, busy_night, night, quiet_night, sha
 
 CSS = (Path(__file__).parents[1] / "tenarai/report/templates/report.css").read_text()
 
@@ -159,6 +160,21 @@ def test_each_image_of_tonight_is_shown_once():
     lost = next(tile for tile in view.tonight.tiles if tile.sha256 == sha(31))
     assert lost.tone == "bad"
     assert lost.caption.endswith("→ 4")
+
+
+def test_a_hard_case_names_the_day_by_the_clock_of_the_report_not_by_that_of_the_nights_name():
+    tokyo = {"run": "20261124-170000-ab12", "created": "2026-11-25T02:00:00+09:00"}
+    past = {**HISTORY[0], "run": "20261118-170000-ab12"}
+    stories = [CaseStory("open", run, "m-a") for run in (tokyo["run"], past["run"], "20261101-170000-gone")]
+    cases = tuple(
+        replace(case, story=story) for case, story in zip(busy_night().evaluation.regression[3:6], stories, strict=True)
+    )
+    view = make_view(busy_night(**tokyo, history=(past,), regression=tuple(replace(c, label="x") for c in cases)))
+    assert {tile.note for tile in view.hard.tiles} == {
+        "misread since 25 Nov",
+        "misread since 19 Nov",
+        "misread since 1 Nov",
+    }
 
 
 def test_hard_cases_show_what_relapsed_and_what_was_solved_first():

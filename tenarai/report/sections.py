@@ -166,12 +166,18 @@ def _rank(case: Case, night: NightReport) -> int:
 def _word_story(case: Case, night: NightReport) -> Message | str:
     if case.story is None:
         return ""
-    since = word_day(datetime.strptime(case.story.since[:8], "%Y%m%d"))  # a night's name begins with its day
+    since = _word_beginning(case.story.since, night)
     if case.story.state == "relapsed":
         return _("relapsed {day}", day=since)
     if case.story.state == "fixed":
         return _("solved tonight") if _rank(case, night) == 1 else _("correct since {day}", day=since)
     return _("misread since {day}", day=since)
+
+
+def _word_beginning(run: str, night: NightReport) -> Message:
+    """The day of a night by the clock of its report; where it is not known any more, that of its name, which is UTC."""
+    begun = {past.get("run"): past["created"] for past in night.history} | {night.run: night.created}
+    return word_day(datetime.fromisoformat(begun[run]) if run in begun else datetime.strptime(run[:8], "%Y%m%d"))
 
 
 def _word_tonight(case: Case, night: NightReport, is_new: bool) -> Message:

@@ -136,6 +136,15 @@ def test_a_whole_store_passes_and_the_command_says_so(store, address):
     assert (found.exit_code, found.output.strip()) == (0, "the store is whole")
 
 
+def test_each_subject_of_a_check_has_one_bar(store, address, monkeypatch):
+    added = []
+    monkeypatch.setattr("rich.progress.Progress.add_task", lambda self, subject, total: added.append(subject))
+    monkeypatch.setattr("rich.progress.Progress.update", lambda self, bar, completed: None)
+    run_check(store)
+    assert added
+    assert len(added) == len(set(added))
+
+
 def test_every_kind_of_damage_is_found_by_the_command_repaired_and_then_gone(store, address):
     with open_catalogue(address) as catalogue:
         first, second, *_ = catalogue.images(SOURCE)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -233,6 +234,26 @@ def test_up_makes_the_sample_for_the_first_night_where_no_source_is_set(run, mon
     monkeypatch.setattr("tenarai.orchestration.up.run_up", lambda **_: 0)
     assert run("up").exit_code == 0
     assert (tmp_path / DEFAULT_SOURCE.removeprefix("folder:") / "digits/3").is_dir()
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.png", b"\x1b[31m\x1b]0;owned\x07.png", b"[/red].png", b"two\nlines.png"])
+def test_the_name_of_a_file_never_controls_the_terminal_and_never_ends_a_command(run, monkeypatch, tmp_path, name):
+    from tenarai.orchestration.doctor import Finding
+
+    file = tmp_path / "digits" / os.fsdecode(name)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"no picture")
+    monkeypatch.setattr(
+        "tenarai.orchestration.doctor.examine", lambda _: [Finding("wrong", str(file), "fix", "source")]
+    )
+    shown = [run("read", file), run("read", "--json", file), run("doctor")]
+    assert [type(done.exception) for done in shown] == [SystemExit] * 3
+    shown = [done.output for done in shown] + [
+        "".join(show([(logging.INFO, "sync", _("{path} is missing", path=str(file)))]))
+    ]
+    for text in shown:
+        assert not {"\x1b", "\x07"} & set(text)
+        assert "[/red].png" in "".join(text.split()) or name != b"[/red].png"  # a long path is folded, never cut off
 
 
 @pytest.mark.parametrize("written", ["{folder}/", " '{folder}'", "Folder: {folder}"])

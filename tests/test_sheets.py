@@ -418,6 +418,13 @@ def test_the_command_writes_a_sheet_without_store_or_night(run, tmp_path):
     assert not list(tmp_path.glob(".tenarai*"))
 
 
+def test_labels_mean_what_a_folder_of_that_name_means_however_they_are_typed(run, monkeypatch):
+    shown = []
+    monkeypatch.setattr("tenarai.sheets.plan.draw_pdf", lambda sheets, **given: shown.extend(sheets) or b"%PDF")
+    assert run("sheet", "--for", "４，７、あ").exit_code == 0
+    assert set(shown[0].labels) == {"4", "7", "あ"}
+
+
 @pytest.mark.parametrize("labels", ["cat", "\x07"])
 def test_a_label_that_cannot_be_printed_or_remembered_is_one_clear_message(run, labels):
     done = run("sheet", "--for", labels)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from tenarai.cli.options import read_language, say
+from tenarai.cli.options import read_language, say, visible
 from tenarai.locale import Message, _, translate
 from tenarai.settings import Settings, TrainingSettings
 
@@ -56,7 +56,7 @@ class StepLines(logging.Handler):
         if is_result or record.levelno >= logging.WARNING or (self._verbose and message):
             mark = "[yellow]![/]" if record.levelno >= logging.WARNING else "[green]✓[/]" if is_result else " "
             line = translate(message if isinstance(message, str) else record.getMessage(), self._language)
-            self._console.print(f"{mark} {set_cell_size(name, WIDTH)} {escape(line)}")
+            self._console.print(f"{mark} {set_cell_size(name, WIDTH)} {escape(visible(line))}")
 
     def _advance(self, name: str, share: float | None) -> None:
         if not self._bar.tasks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sys
 from contextlib import suppress
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from tenarai.cli.options import read_settings, say, source_option, store_option, write_file
+from tenarai.cli.options import read_settings, say, source_option, store_option, visible, write_file
 from tenarai.errors import SettingsError
 from tenarai.locale import _
 
@@ -83,7 +84,7 @@ def read(store: str | None, as_json: bool, model: str | None, explain: Path | No
     for result in read_files(files, settings, model=model):
         results.append(result)
         if as_json:
-            click.echo(json.dumps(result.as_json(), ensure_ascii=False))
+            click.echo(visible(json.dumps(result.as_json(), ensure_ascii=False)))
         else:
             say(result.as_line())
     if explain:
@@ -154,7 +155,7 @@ def sheet(source: str | None, store: str | None, labels: str, paper: Literal["a4
     settings = read_settings(source=source, store=store)
     asked = paper or ("a4" if settings.practice_sheet == "none" else settings.practice_sheet)
     settings = settings.model_copy(update={"practice_sheet": asked})
-    chosen = [label.strip() for label in labels.replace("、", ",").split(",") if label.strip()]
+    chosen = [label.strip() for label in re.split("[,、，]", labels) if label.strip()]
     data = draw_sheet_now(settings, labels=chosen, date=f"{datetime.now():%Y-%m-%d}")
     write_file(out, data, option="--out")
     say(_("{file}: print it at any size, fill it in, and put a photo of it into sheets/", file=str(out)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tenarai.cli.options import read_language, read_settings, say, store_option
+from tenarai.cli.options import read_language, read_settings, say, store_option, visible
 from tenarai.locale import _, load, translate
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def why(store: str | None, as_json: bool, model: str | None) -> None:
     """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from tenarai.evaluate.champions import find_changes, find_models, trained_on
     from tenarai.report.view import CHANGES
@@ -90,7 +91,7 @@ def why(store: str | None, as_json: bool, model: str | None) -> None:
             click.echo(json.dumps(asdict(change), ensure_ascii=False))
         else:
             parts = (CHANGES[change.kind](change.name), change.before, change.after)
-            differences.add_row(*(translate(part, language) for part in parts))
+            differences.add_row(*(Text(visible(translate(part, language))) for part in parts))
     if not as_json:
         Console().print(differences)
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 import click
 from dotenv.parser import parse_stream
@@ -23,7 +24,13 @@ source_option = click.option("--source", metavar="S", help="folder:<path> or dri
 
 def say(message: str, **style: Any) -> None:
     """Print a message in the language of the settings; `style` is what `click.secho` takes."""
-    click.secho(translate(message, read_language()), **style)
+    click.secho(visible(translate(message, read_language())), **style)
+
+
+def visible(text: str) -> str:
+    """Text that a terminal shows as it is: names of files may hold bytes that are no text, or that control it."""
+    text = text.encode(errors="backslashreplace").decode()
+    return "".join("\ufffd" if category(letter) == "Cc" and letter not in "\n\t" else letter for letter in text)
 
 
 def read_settings(**given: str | None) -> Settings:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tenarai.cli.options import read_language, read_settings, say, source_option, store_option
+from tenarai.cli.options import read_language, read_settings, say, source_option, store_option, visible
 from tenarai.errors import SettingsError
 from tenarai.locale import _, plural, translate
 from tenarai.orchestration import KINDS
@@ -31,6 +31,7 @@ def doctor(source: str | None, store: str | None, as_json: bool) -> None:
 
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from tenarai.orchestration.doctor import examine
 
@@ -43,8 +44,9 @@ def doctor(source: str | None, store: str | None, as_json: bool) -> None:
         line = Table.grid(padding=(0, 1))
         line.add_column(width=1)
         line.add_column(width=8)
+        line.add_column(overflow="fold")
         text, fix = translate(finding.text, language), translate(finding.fix, language)
-        line.add_row(MARKS[finding.state], finding.about, f"{text}\n→ {fix}" if fix else text)
+        line.add_row(MARKS[finding.state], finding.about, Text(visible(f"{text}\n→ {fix}" if fix else text)))
         Console(highlight=False).print(line)
     if as_json:
         sys.exit(bool(num_wrong))
@@ -69,8 +71,9 @@ def check(store: str | None, repair: bool) -> None:
         bars: dict[str, TaskID] = {}
 
         def listen(subject: str, done: int, total: int) -> None:
-            bar = bars.setdefault(subject, progress.add_task(subject, total=total))
-            progress.update(bar, completed=done)
+            if subject not in bars:
+                bars[subject] = progress.add_task(subject, total=total)
+            progress.update(bars[subject], completed=done)
 
         faults = check_store(read_settings(store=store), repairing=repair, listen=listen)
     for fault in faults:
@@ -126,7 +129,7 @@ def connect(
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Port of the Prefect UI.")
+@click.option("--port", type=click.IntRange(1, 65534), default=4200, show_default=True, help="Port of the Prefect UI.")
 @click.option("--now", is_flag=True, help="Start the first night at once and open its page.")
 @click.option(
     "--database", metavar="URL", default="", help="Prefect's database. Default: SQLite; postgresql+asyncpg://…"
@@ -152,7 +155,11 @@ def up(port: int, now: bool, database: str, reset: bool) -> None:
     show_default=True,
     help="Type of the work pools.",
 )
-@click.option("--template", type=click.Path(exists=True, path_type=Path), help="Base job template of the pools, JSON.")
+@click.option(
+    "--template",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Base job template of the pools, JSON.",
+)
 @click.option("--reset", is_flag=True, help="Undo changes of schedules and parameters in the UI.")
 def deploy(pools: str, template: Path | None, reset: bool) -> None:
     """Set up pools and deployments on a server.

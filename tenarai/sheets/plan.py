@@ -52,6 +52,7 @@ def draw_sheet_now(settings: Settings, *, labels: Sequence[str] = (), date: str 
                 expected=_("a character, or a word of at most 64"),
                 fix=_("check --for"),
             )
+    labels = [read_label(label)[0] for label in labels]  # as the folder of that name is read: ４ is 4
     store = find_store(settings.store)
     if store is None:
         return _draw(settings, None, dict.fromkeys(labels or DIGITS, 0), date)

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from tenarai.cli.main import main
 from tenarai.drive import open_drive
+from tenarai.errors import SettingsError
 from tenarai.settings import Settings
 from tests.stand_in import ANN, StandInDrive
 from tests.stand_in.people import OWN_FILES, READ, REFRESH_TOKEN, SECRET, WRITE
@@ -170,7 +171,7 @@ def answer(folder, *answers):
     def ask():
         ask_settings(folder / ".env")
 
-    done = CliRunner().invoke(ask, input="\n".join([*answers, ""]))
+    done = CliRunner().invoke(ask, input="\n".join([*answers, ""]), catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return dotenv_values(folder / ".env"), done.output
 
@@ -193,6 +194,15 @@ def test_a_few_questions_lead_to_a_folder_and_its_settings(tmp_path, monkeypatch
     assert (tmp_path / "my digits/inbox").is_dir()
     assert "tenarai notify ntfy://topic" in output
     assert Settings(_env_file=tmp_path / ".env").source == "folder:my digits"
+
+
+def test_a_folder_that_cannot_be_made_is_one_message(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("TENARAI_LANGUAGE", "TENARAI_SOURCE"):
+        monkeypatch.setenv(name, "")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(SettingsError, match=r"file/photos cannot be written.*check the path"):
+        answer(tmp_path, "en", "file/photos")
 
 
 def test_the_questions_end_with_a_key_for_drive(tmp_path, monkeypatch):

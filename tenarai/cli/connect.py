@@ -87,8 +87,9 @@ def ask_settings(file: Path) -> None:
         _write(file, TENARAI_DRIVE_CREDENTIALS=str(key))
     else:
         folder = Path(source.removeprefix("folder:")).expanduser()
-        for role in Role:
-            (folder / role).mkdir(parents=True, exist_ok=True)
+        with writing(folder, fix=_("check the path")):
+            for role in Role:
+                (folder / role).mkdir(parents=True, exist_ok=True)
         _write(file, TENARAI_SOURCE=f"folder:{folder}")
         say(_("put images into {folder}/digits/<label>/, and those to be read into {folder}/inbox/", folder=folder))
     zone = read_settings().timezone or get_localzone_name()
@@ -118,7 +119,8 @@ def _ask(question: str, **options: Any) -> Any:
 
 def _write(file: Path, **values: str) -> None:
     for name, value in values.items():
-        set_key(file, name, value, quote_mode="auto")
+        with writing(file, fix=_("check the path")):
+            set_key(file, name, value, quote_mode="auto")
         os.environ[name] = value
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from tenarai.dataset import load_snapshot
 from tenarai.locale import Message, _
-from tenarai.settings import Settings, TrainingSettings
+from tenarai.settings import TrainingSettings, read_settings
 from tenarai.store import Store
 
 
@@ -44,7 +44,7 @@ def train_challenger(
     Raises:
         StoreError: The snapshot cannot be read.
         TrainingError: The training gave no usable model.
-        SettingsError: TensorBoard or MLflow is asked for and not installed.
+        SettingsError: A setting is invalid, or TensorBoard or MLflow is asked for and not installed.
     """
     if is_complete(store, model):
         return _("{model} is complete", model=model)
@@ -53,7 +53,7 @@ def train_challenger(
     from tenarai.model.train import train_model
 
     training_set = load_snapshot(store, snapshot).training_set()
-    trackers = [EpochLog(say), *open_trackers(Settings(), model)]  # type: ignore[call-arg]
+    trackers = [EpochLog(say), *open_trackers(read_settings(), model)]
     info = save_model(store, model, train_model(training_set, training, trackers))
     for tracker in trackers:
         tracker.finish(info)

@@ -22,12 +22,12 @@ from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect.utilities.callables import parameter_schema
 
-from tenarai.errors import TenaraiError
+from tenarai.errors import SettingsError, TenaraiError
 from tenarai.locale import _
 from tenarai.orchestration import FILES
 from tenarai.orchestration.pools import CPU_POOL, GPU_POOL
 from tenarai.orchestration.server import reach_server
-from tenarai.settings import Settings
+from tenarai.settings import read_settings
 
 
 def deploy(
@@ -50,7 +50,7 @@ def deploy(
     """
     spec = read_spec()
     flows: list[Flow[..., Any]] = [load_flow_from_entrypoint(one["entrypoint"]) for one in spec["deployments"]]
-    jobs = json.loads(template.read_text(encoding="utf-8")) if template else _default_template(pool_type)
+    jobs = _read_template(template) if template else _default_template(pool_type)
     reach()
     with get_client(sync_client=True) as client:
         try:
@@ -110,11 +110,20 @@ def _deploy(
 
 def _schedule(spec: dict[str, Any]) -> DeploymentScheduleCreate:
     """When the nights begin: as the settings say, or else prefect.yaml."""
-    settings = Settings()  # type: ignore[call-arg]
+    settings = read_settings()
     hour, _colon, minute = settings.nightly_at.partition(":")
     cron = f"{int(minute)} {int(hour)} * * *" if hour else spec["cron"]
     clock = CronSchedule(cron=cron, timezone=settings.timezone or spec["timezone"])
     return DeploymentScheduleCreate(slug=spec["slug"], schedule=clock, active=True)
+
+
+def _read_template(file: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise SettingsError(
+            _("{file} cannot be read", file=file), expected=_("a JSON object"), received=str(error)
+        ) from error
 
 
 def _default_template(pool_type: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import random
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import select
@@ -11,12 +12,17 @@ from sqlalchemy import select
 from tenarai.catalogue import locate_catalogue, open_catalogue, repair, schema
 from tenarai.check import last_check
 from tenarai.cli.main import main
+from tenarai.dataset import TEST, load_snapshot
 from tenarai.errors import StoreError
+from tenarai.evaluate.compare import compare
+from tenarai.evaluate.holdout import find_holdout
 from tenarai.evaluate.promotions import history
+from tenarai.model.bundle import load_info
 from tenarai.orchestration import doctor
 from tenarai.records import Digit, Event, EventKind, Image, Role
 from tenarai.settings import Settings
 from tenarai.store import open_store
+from tests.whole_store import Collection
 
 SOURCE = "folder:/somewhere"
 
@@ -196,3 +202,18 @@ def test_the_last_check_is_kept_for_doctor(store, address):
     run_check(store, "--repair")
     assert last_check(store)[1] == 0
     assert "checked on 20" in [finding.text for finding in doctor.check_store(settings)][-1]
+
+
+def test_a_night_goes_on_though_nobody_knows_any_more_what_the_champion_was_trained_on(tmp_path):
+    kept = Collection(tmp_path)
+    kept.save_model("m-1", "0123456789abcdef")  # a snapshot that `tenarai check --repair` removed
+    kept.save_model("m-3", kept.snapshot)
+    with kept.catalogue() as catalogue:
+        found = compare(kept.store, catalogue, kept.source, kept.snapshot, "m-3")
+    assert (found.champion, found.pairs.num_images) == ("m-1", 0)
+    assert "no longer known" in found.notes[0]
+    assert found.num_learned == (8, 8)
+    snapshot = load_snapshot(kept.store, kept.snapshot)
+    snapshot.splits[:3] = TEST
+    rows, _notes = find_holdout(kept.store, snapshot, load_info(kept.store, "m-1"), np.array(["4"] * 8))
+    assert rows.tolist() == [0, 1, 2]

@@ -10,6 +10,7 @@ from tenarai.dataset import freeze, save_snapshot
 from tenarai.evaluate import promotions
 from tenarai.forget import forget
 from tenarai.model import bundle
+from tenarai.model.forward import Forward
 from tenarai.prepare import NORMALISER_VERSION, prepare_images
 from tenarai.records import Look, ModelInfo
 from tenarai.settings import Settings
@@ -67,7 +68,8 @@ class Collection(Desk):
         info = ModelInfo(id=model, labels=("4", "5"), normaliser=NORMALISER_VERSION, recipe="mlp", epochs=1)
         rng, arrays = np.random.default_rng(0), {"out_of_fold": np.zeros((8, 2))}
         weights = [rng.normal(size=shape).astype("f4") for shape in ((784, 8), (8,), (8, 2), (2,))]
-        probe = {"pixels": bundle.check_digits()[:1], "expected": np.zeros((1, 2), "f4")}
+        pixels = bundle.check_digits()[:1]
+        probe = {"pixels": pixels, "expected": Forward("mlp", weights).predict(pixels)}
         contents = {
             "model.keras": b"network",
             "history.json": b'{"folds": [], "refit": {"loss": [0.5]}}',

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.catalogue import Catalogue
 from tenarai.dataset import REGRESSION, TEST, TRAIN, Snapshot, load_snapshot
-from tenarai.errors import TenaraiError
-from tenarai.evaluate.champions import find_changes, trained_on, training_labels
+from tenarai.errors import StoreError, TenaraiError
+from tenarai.evaluate.champions import Labelled, find_changes, trained_on, training_labels
 from tenarai.evaluate.gate import MIN_EVIDENCE
 from tenarai.evaluate.holdout import (
     Nights,
@@ -43,7 +44,7 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
 
     Raises:
         ModelError: A model is missing or damaged.
-        StoreError: The snapshot is missing or was altered.
+        StoreError: The snapshot is missing or was altered; that of the champion may be.
     """
     snapshot = load_snapshot(store, snapshot_id)
     nights, chosen = catalogue.nights(source), find_chosen(catalogue, source)
@@ -60,6 +61,9 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
     before, now = theirs.labels[rows] == truth[rows], honest.labels[rows] == truth[rows]
     differ = rows[before != now]
     fresh = find_fresh_rows(store, nights, snapshot, chosen)
+    learned: Labelled = {}
+    with suppress(StoreError):  # a note says so
+        learned = trained_on(store, champion.info)
     misread = fresh[theirs.labels[fresh] != truth[fresh]]
     return Evaluation(
         champion=champion.info.id,
@@ -78,7 +82,7 @@ def compare(store: Store, catalogue: Catalogue, source: str, snapshot_id: str, c
         newly_found=_list_cases(images, snapshot, misread, theirs.rows(misread)),
         regression=_judge_regression(store, catalogue, snapshot, images, theirs, ours),
         suspects=find_suspects(snapshot, honest.probabilities, files, catalogue.fingerprints(NORMALISER_VERSION)),
-        changes=find_changes(champion.info, info, trained_on(store, champion.info), training_labels(snapshot)),
+        changes=find_changes(champion.info, info, learned, training_labels(snapshot)),
         confusion=count_confusion(truth[rows], honest.labels[rows], labels),
         confusion_labels=labels,
         curves=load_curves(store, challenger_id),
@@ -212,6 +216,8 @@ def _judge_regression(
     before, now = champion.rows(rows), challenger.rows(rows)
     for model, predictions in ((champion.model, before), (challenger.model, now)):
         remember(catalogue, model.id, dict(zip(shas, predictions, strict=True)))
-    known = groups_trained_on(store, champion.model)
+    known: frozenset[str] = frozenset()
+    with suppress(StoreError):
+        known = groups_trained_on(store, champion.model)
     learned = {sha for sha, group in zip(shas, snapshot.groups[rows].tolist(), strict=True) if group in known}
     return judge_regression([images[sha] for sha in shas], before, now, snapshot.info.labels, trained_on=learned)

@@ -75,16 +75,22 @@ def find_holdout(
     """
     is_cross_fitted = (snapshot.splits == TRAIN) & (challenger_labels != "")
     readable = (is_cross_fitted | (snapshot.splits == TEST)) & ~is_chosen(snapshot, chosen)
-    rows = readable & ~_is_in(snapshot, _pairs_trained_on(store, champion))
+    notes = []
+    try:
+        rows = readable & ~_is_in(snapshot, _pairs_trained_on(store, champion))
+    except StoreError:  # a damaged snapshot, or one that was removed
+        rows = readable & (snapshot.splits == TEST)
+        notes.append(_("what the champion was trained on is no longer known: only held-out images count"))
     left = rows & ~_is_in(snapshot, {pair for found in _undone_snapshots(store) for pair in _pairs(found)})
     if num_spent := int(rows.sum() - left.sum()):
-        note = plural(
-            "{n} image does not count again: it decided for a model that was rolled back",
-            "{n} images do not count again: they decided for a model that was rolled back",
-            num_spent,
+        notes.append(
+            plural(
+                "{n} image does not count again: it decided for a model that was rolled back",
+                "{n} images do not count again: they decided for a model that was rolled back",
+                num_spent,
+            )
         )
-        return np.flatnonzero(left), (note,)
-    return np.flatnonzero(left), ()
+    return np.flatnonzero(left), tuple(notes)
 
 
 def find_chosen(catalogue: Catalogue, source: str) -> frozenset[str]:
@@ -115,7 +121,10 @@ def count_learned(store: Store, nights: Nights, champion: ModelInfo, snapshot: S
         return now, now
     before = [len(found.rows(TRAIN)) for found in _undone_snapshots(store)]
     if champion.snapshot:
-        before.append(len(load_manifest(store, champion.snapshot).rows(TRAIN)))
+        try:
+            before.append(len(load_manifest(store, champion.snapshot).rows(TRAIN)))
+        except StoreError:
+            before.append(int(champion.metrics.get("num_images", now)))
     return max(before, default=0), now
 
 

@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from tenarai.catalogue import Catalogue, hold_store, locate_catalogue, open_catalogue
-from tenarai.errors import SettingsError
 from tenarai.evaluate.promotions import begin_history
 from tenarai.locale import Message, _
 from tenarai.settings import EvaluationSettings, GateSettings, Settings, TrainingSettings
@@ -116,28 +115,11 @@ def open_night(settings: Settings, *, run_id: str = "", **options: Any) -> Night
         options: `force`, `accept_changes` and the forms, as in `Night`.
 
     Raises:
-        SettingsError: The time zone is invalid.
         StoreError: The store cannot be opened.
     """
     now = datetime.now(UTC)  # names of nights sort by time, even when the clocks are put back
     run = f"{now:%Y%m%d-%H%M%S}-{(run_id or uuid.uuid4().hex)[:4]}"
-    created = local_time(settings, now).isoformat(timespec="seconds")
+    created = now.astimezone(ZoneInfo(settings.timezone) if settings.timezone else None).isoformat(timespec="seconds")
     store = open_store(settings.store)
     begin_history(store)
     return Night(run, created, settings, store, **options)
-
-
-def local_time(settings: Settings, moment: datetime) -> datetime:
-    """Convert a moment to the time zone of the settings, or of this machine.
-
-    Raises:
-        SettingsError: There is no such time zone.
-    """
-    try:
-        return moment.astimezone(ZoneInfo(settings.timezone) if settings.timezone else None)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise SettingsError(
-            _("the time zone {name!r} is unknown", name=settings.timezone),
-            expected=_("a name such as Asia/Tokyo or Europe/Berlin"),
-            fix=_("change TENARAI_TIMEZONE, or leave it out for this machine's time zone"),
-        ) from error

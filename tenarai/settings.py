@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv.parser import parse_stream
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -107,6 +108,19 @@ class Settings(BaseSettings):
     def _write_one_way(cls, source: str) -> str:
         """The catalogue knows a source by its address, however a person wrote it."""
         return normalise_address(source)
+
+    @field_validator("timezone")
+    @classmethod
+    def _find_timezone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name or "UTC")
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise SettingsError(
+                _("the time zone {name!r} is unknown", name=name),
+                expected=_("a name such as Asia/Tokyo or Europe/Berlin"),
+                fix=_("change TENARAI_TIMEZONE, or leave it out for this machine's time zone"),
+            ) from error
+        return name
 
 
 def read_settings(**given: str | None) -> Settings:

@@ -269,6 +269,27 @@ def test_an_error_about_a_setting_is_in_the_language_of_the_settings(run, tmp_pa
     assert "エラー" in done.output
 
 
+def test_a_seed_that_no_training_takes_is_wrong_usage(run):
+    assert run("nightly", "--seed", 2**31).exit_code == 2
+
+
+def test_an_unknown_time_zone_is_one_message_in_every_command(run, monkeypatch):
+    monkeypatch.setenv("TENARAI_TIMEZONE", "Mars/Olympus")
+    for command in ("nightly", "up", "models"):
+        done = run(command)
+        assert done.exit_code == 1
+        assert "the time zone 'Mars/Olympus' is unknown" in done.output
+
+
+def test_a_server_that_does_not_answer_is_one_message_before_the_night_begins(tmp_path):
+    env = {**os.environ, "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    command = [sys.executable, "-m", "tenarai.cli.main", "nightly", "--source", "folder:x", "--store", "s"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "the Prefect server at http://127.0.0.1:9/api does not answer" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_empty_store_is_refused_not_made_in_the_current_folder(run, monkeypatch, tmp_path):
     monkeypatch.setenv("TENARAI_STORE", "")
     done = run("nightly", "--source", f"folder:{tmp_path}")

@@ -49,6 +49,8 @@ def test_a_permission_that_runs_out_is_found_where_it_is_kept(tmp_path):
     ):
         file.write_text(text)
         assert find_expiry(str(file)) == found
+        assert find_expiry(text if text.startswith("{") else "") == found
+    assert find_expiry('{"private_key": "' + 1000 * "x" + '"}') is None  # longer than the name of any file
     assert find_expiry("") is None
     assert find_expiry("block:drive") is None
 
@@ -69,6 +71,15 @@ def test_it_is_reported_two_days_before_it_runs_out_and_not_earlier(tmp_path, mo
 def notify(prefect):
     yield lambda *arguments: CliRunner().invoke(main, ["notify", *arguments])
     remove_notices()
+
+
+def test_a_test_notice_needs_no_address_where_addresses_are_kept(monkeypatch):
+    done, tried = [], []
+    monkeypatch.setattr("tenarai.orchestration.server.reach_server", lambda: "")
+    monkeypatch.setattr("tenarai.orchestration.notices.set_up_notices", lambda *given: done.append(given))
+    monkeypatch.setattr("tenarai.orchestration.notices.try_notices", lambda language: tried.append(language) or True)
+    assert CliRunner().invoke(main, ["notify", "--try"]).exit_code == 0
+    assert (len(tried), done) == (1, [])
 
 
 def set_up():

@@ -97,7 +97,7 @@ def run_night(
         quiet: Show nothing.
 
     Raises:
-        TenaraiError: A step failed.
+        TenaraiError: The server does not answer, or a step failed.
     """
     server = find_server()
     os.environ.update(ON_SERVER | server if server else IN_PLACE)
@@ -108,6 +108,10 @@ def run_night(
             if where
             else _("running here, without a Prefect server")
         )
+    if server:
+        from tenarai.orchestration.server import reach_server
+
+        reach_server()
     from flows.nightly import in_place, nightly, run_steps
     from tenarai.night import open_night
     from tenarai.orchestration.runs import resolve_secrets

@@ -31,7 +31,7 @@ LOOPBACK = "127.0.0.1"
 @click.option("--accept-changes", is_flag=True, help="Accept changes of the folder that look like an accident.")
 @click.option("--recipe", type=click.Choice(["auto", "transfer", "cnn", "mlp"]), help="What to train. Default: auto.")
 @click.option("--max-epochs", type=click.IntRange(1, 1000), help="Largest number of epochs. Default: 60.")
-@click.option("--seed", type=click.IntRange(0), help="Seed of the training. Default: 0.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the training. Default: 0.")
 @click.option("--device", type=click.Choice(["auto", "gpu", "cpu"]), help="Where to train. Default: auto.")
 @click.option("--verbose", "-v", is_flag=True, help="Show every epoch.")
 @click.option("--quiet", "-q", is_flag=True, help="Show nothing but errors.")

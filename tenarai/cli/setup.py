@@ -200,7 +200,7 @@ def notify(addresses: Sequence[str], kinds: Sequence[str], try_it: bool, off: bo
     from tenarai.orchestration.notices import remove_notices, set_up_notices, try_notices
     from tenarai.orchestration.server import reach_server
 
-    if not addresses and not off:
+    if not addresses and (kinds or not (off or try_it)):
         raise SettingsError(
             _("no address for notices is given"),
             expected=_("an address of Apprise, such as ntfy://my-topic or mailto://user:password@example.org"),
@@ -211,7 +211,8 @@ def notify(addresses: Sequence[str], kinds: Sequence[str], try_it: bool, off: bo
         remove_notices()
         say(_("notices are off"))
         return
-    set_up_notices(addresses, kinds or KINDS)
-    say(_("notices are on: {kinds}", kinds=", ".join(kinds or KINDS)))
+    if addresses:
+        set_up_notices(addresses, kinds or KINDS)
+        say(_("notices are on: {kinds}", kinds=", ".join(kinds or KINDS)))
     if try_it and not try_notices(read_language()):
         raise SettingsError(_("the test notice was not accepted"), fix=_("check the address and its password"))

@@ -62,7 +62,7 @@ def announce_expiry(credentials: str, now: datetime, language: str) -> None:
     """Send a notice when the permission to read Drive may run out within two days; each night until it is renewed.
 
     Args:
-        credentials: The setting `drive_credentials`; only a file can be looked into without asking Google.
+        credentials: The setting `drive_credentials`; a file's path, or its content.
         now: The current time, with its offset.
         language: en or ja.
     """
@@ -118,11 +118,12 @@ def find_expiry(credentials: str) -> datetime | None:
 
     Google does not say whether it is in testing; a permission that outlived the week lasts.
     """
-    path = Path(credentials).expanduser()
-    if not credentials or credentials.startswith("block:") or not path.is_file():
+    if not credentials or credentials.startswith("block:"):
         return None
     try:
-        connected = datetime.fromisoformat(str(json.loads(path.read_text(encoding="utf-8"))["connected"]))
+        is_content = credentials.lstrip().startswith("{")
+        text = credentials if is_content else Path(credentials).expanduser().read_text(encoding="utf-8-sig")
+        connected = datetime.fromisoformat(str(json.loads(text)["connected"]))
     except (OSError, ValueError, KeyError, TypeError):  # reported when it is used
         return None
     return connected + WEEK

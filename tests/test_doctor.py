@@ -116,7 +116,8 @@ def test_a_folder_that_is_not_shared_says_with_whom_to_share_it(server, tmp_path
 
 def test_a_wrong_id_is_shown_with_drives_answer(server, tmp_path):
     assert "check the id" in wrong(server, tmp_path, source="drive:1nothing")
-    assert "copy its link" in wrong(server, tmp_path, source="drive:a b")
+    with pytest.raises(SettingsError, match="copy its link"):
+        drive_settings(server, tmp_path, source="drive:a b")
     file = next(item for item in server.tree.items.values() if item.name == "c.png")
     assert "is not a folder" in wrong(server, tmp_path, source=f"drive:{file.id}")
 

@@ -57,7 +57,7 @@ class LoadedModel:
     def from_network(cls, info: ModelInfo, network: Any) -> LoadedModel:
         """A model whose network is at hand: its forward pass in NumPy is compared with Keras' on the check digits."""
         pixels = check_digits()
-        forward = _open_forward(info, network.get_weights(), pixels, _predict_with_keras(network, pixels))
+        forward = _open_forward(info, network.get_weights(), pixels, predict_with_keras(network, pixels))
         return cls(info, lambda: network, forward)
 
     @cached_property
@@ -74,9 +74,7 @@ class LoadedModel:
         Returns:
             (N, K) float32, rows summing to 1, columns as `info.labels`.
         """
-        if not len(pixels):
-            return np.empty((0, len(self.info.labels)), dtype=np.float32)
-        return self.forward.predict(pixels) if self.forward else _predict_with_keras(self.network, pixels)
+        return self.forward.predict(pixels) if self.forward else predict_with_keras(self.network, pixels)
 
     def features(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, 28, 28) uint8 → (N, F) float32, the last hidden layer; the probabilities where only Keras predicts."""
@@ -116,7 +114,7 @@ def save_model(store: Store, model_id: str, trained: Trained) -> ModelInfo:
     if LoadedModel.from_network(info, network).forward:
         pixels = check_digits()[:NUM_PROBED]
         contents["weights.npz"] = pack_weights(
-            network.get_weights(), pixels=pixels, expected=_predict_with_keras(network, pixels)
+            network.get_weights(), pixels=pixels, expected=predict_with_keras(network, pixels)
         )
     for name, data in contents.items():
         store.write(data, "models", model_id, name)
@@ -236,6 +234,13 @@ def load_base(*, normaliser: int) -> LoadedModel:
     data = _read(None, info, "weights.npz")  # float16; the check digits are in a file beside it
     digits = _load_arrays(_read(None, info, "digits.npz"))
     return LoadedModel(info, lambda: _build_base(info, data), _open_weights(info, data, digits))
+
+
+def predict_with_keras(network: Any, inputs: NDArray[Any]) -> NDArray[np.float32]:
+    """(N, …) inputs → (N, K) float32, what a `keras.Model` predicts; Keras itself takes no empty batch."""
+    if not len(inputs):
+        return np.empty((0, network.output_shape[-1]), dtype=np.float32)
+    return np.asarray(network.predict(inputs, batch_size=BATCH, verbose=0), dtype=np.float32)
 
 
 def check_digits() -> NDArray[np.uint8]:
@@ -398,10 +403,6 @@ def _build_base(info: ModelInfo, data: bytes) -> Any:
     network = build_base(len(info.labels))
     network.set_weights([array.astype(np.float32) for array in _load_arrays(data).values()])
     return network
-
-
-def _predict_with_keras(network: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return np.asarray(network.predict(pixels, batch_size=BATCH, verbose=0), dtype=np.float32)
 
 
 def _network_bytes(network: Any) -> bytes:

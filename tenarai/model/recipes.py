@@ -28,7 +28,7 @@ from tenarai.model.augment import (
     one_hot,
 )
 from tenarai.model.backend import keras
-from tenarai.model.bundle import BATCH, load_base
+from tenarai.model.bundle import BATCH, load_base, predict_with_keras
 from tenarai.model.networks import HEAD, build_cnn, build_head, build_mlp, build_transfer, take_convolutions
 
 CHUNK = 64 * BATCH
@@ -141,7 +141,7 @@ class NetworkFitter(Fitter):
 
     def predict(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `Fitter`."""
-        return _predict(self._network, pixels)
+        return predict_with_keras(self._network, pixels)
 
     def network(self, temperature: float) -> Any:
         """See `Fitter`."""
@@ -217,7 +217,7 @@ class TransferFitter(Fitter):
     def predict(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `Fitter`."""
         parts = [pixels[start : start + self._capacity] for start in range(0, max(len(pixels), 1), self._capacity)]
-        return np.concatenate([_predict(self._head, self._extract(part)) for part in parts])
+        return np.concatenate([predict_with_keras(self._head, self._extract(part)) for part in parts])
 
     def network(self, temperature: float) -> Any:
         """See `Fitter`."""
@@ -247,7 +247,7 @@ class TransferFitter(Fitter):
         return _fit_small(self._head, batches, watched, epochs, callbacks, random.Random(self._seed))
 
     def _predict_rows(self, rows: Rows) -> NDArray[np.float32]:
-        return super()._predict_rows(rows) if self._plain is None else _predict(self._head, self._plain[rows])
+        return super()._predict_rows(rows) if self._plain is None else predict_with_keras(self._head, self._plain[rows])
 
     def _variables(self) -> list[Any]:
         """Everything that a fit changes: weights, the optimizer's state, and the seeds of dropout."""
@@ -345,9 +345,3 @@ def _fit_small(
             break
     listeners.on_train_end()
     return network.history.history  # type: ignore[no-any-return]
-
-
-def _predict(network: Any, inputs: NDArray[Any]) -> NDArray[np.float32]:
-    if not len(inputs):
-        return np.empty((0, network.output_shape[-1]), dtype=np.float32)
-    return np.asarray(network.predict(inputs, batch_size=BATCH, verbose=0), dtype=np.float32)

@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 
 from tenarai.errors import StoreError, TrainingError
 from tenarai.locale import _
+from tenarai.model.bundle import load_base, predict_with_keras
 from tenarai.settings import TrainingSettings
 from tenarai.store import Store
-from tenarai.study.data import INVERTED, NORMALISED, RAW, Pixels, Rows, StudyData
+from tenarai.study.data import INVERTED, NORMALISED, RAW, Rows, StudyData
 from tenarai.study.plan import Result, Trial
 
 if TYPE_CHECKING:
@@ -223,14 +224,14 @@ class Experiment:
         if not np.isfinite(history["loss"]).all():
             raise TrainingError(_("the loss of {trial} became NaN", trial=str(trial)), fix=_("try other seeds"))
         targets = data.targets[held_out]
-        as_trained = _predict(network, data.readings[trial.reading][held_out]).argmax(axis=1)
+        as_trained = predict_with_keras(network, data.readings[trial.reading][held_out]).argmax(axis=1)
         asked, reading, as_article = network, trial.reading, ""
         if trial.recipe == "article":  # whatever it was trained on, the article reads x / 255, inverted
             asked, reading = _scale_input(network), INVERTED
-            as_article = _mark(_predict(asked, data.readings[INVERTED][held_out]).argmax(axis=1) == targets)
+            as_article = _mark(predict_with_keras(asked, data.readings[INVERTED][held_out]).argmax(axis=1) == targets)
         answer, confidence = "", 0.0
         if trial.asks and data.misread:
-            row = _predict(asked, data.misread.readings[reading][None])[0]
+            row = predict_with_keras(asked, data.misread.readings[reading][None])[0]
             answer, confidence = data.labels[int(row.argmax())], round(float(row.max()), 6)
         return Result(
             num_train=len(train),
@@ -286,8 +287,6 @@ class Experiment:
         return trained.network, trained.curves.refit
 
     def _read_untouched(self, trial: Trial) -> Result:
-        from tenarai.model.bundle import load_base
-
         data, base = self._data, load_base(normaliser=self._data.normaliser)
         names = np.array(base.info.labels)
         if trial.asks and data.misread:
@@ -305,12 +304,6 @@ def _scale_input(network: Any) -> Any:
     other = build_mlp(network.output_shape[-1])
     other.set_weights(network.get_weights())
     return other
-
-
-def _predict(network: Any, pixels: Pixels) -> NDArray[np.float32]:
-    if not len(pixels):
-        return np.empty((0, network.output_shape[-1]), dtype=np.float32)
-    return np.asarray(network.predict(pixels, batch_size=256, verbose=0), dtype=np.float32)
 
 
 def _mark(right: NDArray[np.bool_]) -> str:

@@ -298,7 +298,7 @@ def test_images_that_a_person_labelled_after_looking_at_a_model_are_trained_on_a
 
     events = [
         event(EventKind.MOVED, filed, "digits/4/a.png", "inbox/a.png"),
-        event(EventKind.ADDED, moved, "inbox/b.png"),  # copied out of the inbox: other files with the same bytes, too
+        event(EventKind.ADDED, moved, "ｉｎｂｏｘ /b.png"),  # copied out of it: other files with the same bytes, too
         event(EventKind.RELABELLED, corrected, "digits/4/c.png", "digits/9/c.png", "9"),
         event(EventKind.RELABELLED, renamed, "digits/4/d.png", "digits/four/d.png", "four"),
         event(EventKind.ADDED, other, "digits/4/e.png"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from tenarai.locale import _, plural
 from tenarai.model.bundle import LoadedModel, base_info
 from tenarai.records import EventKind, ModelInfo, Role
 from tenarai.store import Store
+from tenarai.sync.names import clean
 
 Nights = Sequence[Mapping[str, Any]]
 """Records of earlier nights, oldest first."""
@@ -151,7 +153,12 @@ def is_chosen(snapshot: Manifest, chosen: Collection[str]) -> NDArray[np.bool_]:
 
 def lay_in_inbox(path: str | None) -> bool:
     """Whether a path leads into the inbox, however its name is written."""
-    return (path or "").split("/")[0].strip().lower() == Role.INBOX.value
+    return _is_inbox((path or "").split("/")[0])
+
+
+@cache
+def _is_inbox(top: str) -> bool:
+    return clean(top).lower() == Role.INBOX.value
 
 
 def _pairs(snapshot: Manifest) -> Iterator[tuple[str, str]]:

@@ -250,8 +250,8 @@ def measure_narrowness(picture: NDArray[np.uint8], chosen: Mask, *, dark_ink: bo
 
 def _fit_light(small: Float) -> Float:
     """The fall of light as a quadratic surface through the paper; ink is left out by fitting again without it."""
-    every = _surface_terms(*small.shape)
-    terms = every[::4, ::4].reshape(-1, 6)  # every 16th pixel is enough
+    y, x = (np.linspace(-1, 1, side) for side in small.shape)
+    terms = _surface_terms(y[::4], x[::4])  # every 16th pixel is enough
     values = small[::4, ::4].ravel().astype(np.float64)
     low, high = percentiles(values, 30, 90)
     is_paper = values >= low
@@ -264,14 +264,16 @@ def _fit_light(small: Float) -> Float:
     misfit = percentile(np.abs(away[is_paper]) / np.maximum(values[is_paper], 1), 75)
     if misfit > MAX_MISFIT:  # the edge of a shadow is no slope: leave it to the closing
         return np.ones_like(small)
-    return np.asarray(np.maximum(every @ weights, max(0.25 * high, 1.0)), dtype=np.float32)
+    along = weights[0] + (weights[1] + weights[3] * x) * x
+    down = (weights[2] + weights[5] * y) * y
+    surface = along + down[:, None] + weights[4] * y[:, None] * x
+    return np.asarray(np.maximum(surface, max(0.25 * high, 1.0)), dtype=np.float32)
 
 
-@cache
-def _surface_terms(high: int, wide: int) -> NDArray[np.float64]:
-    """1, x, y, x², xy, y² over a page, x and y from -1 to 1: (high, wide, 6)."""
-    y, x = np.meshgrid(np.linspace(-1, 1, high), np.linspace(-1, 1, wide), indexing="ij")
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+def _surface_terms(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1, x, y, x², xy, y² at every crossing of these rows and columns: (H · W, 6)."""
+    x, y = np.tile(x, len(y)), np.repeat(y, len(x))
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
 
 
 def measure_grain(ink: Float) -> float:

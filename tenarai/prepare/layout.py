@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tenarai.prepare.ink import Float, Mask, square
-from tenarai.prepare.order import median, percentile
+from tenarai.prepare.order import median, percentile, pick
 
 
 def lay_out(ink: Float, chosen: Mask) -> NDArray[np.uint8]:
@@ -21,7 +21,7 @@ def lay_out(ink: Float, chosen: Mask) -> NDArray[np.uint8]:
     Returns:
         (28, 28) uint8.
     """
-    full = max(percentile(ink[chosen], 75), 1e-3)
+    full = max(percentile(pick(ink, chosen), 75), 1e-3)
     grown = cv2.dilate(chosen.view(np.uint8), square(3, 3))
     left, top, wide, high = cv2.boundingRect(grown)
     here = np.s_[top : top + high, left : left + wide]

@@ -24,19 +24,20 @@ MIN_REST = 0.1  # a character has at least this share of its straight strokes' i
 LONGEST_GAP = 0.78  # share of the width that a line covers at least
 
 
-def remove_lines(ink: Float) -> tuple[Float, Mask | None]:
+def remove_lines(ink: Float, *, grain: float | None = None) -> tuple[Float, Mask | None]:
     """Remove printed frames, ruled and squared paper: straight, thin, spanning the image, at its rim or faint.
 
     A single line that ends short of the image's edges is more likely the bar of a 3, 5 or 7.
 
     Args:
         ink: (H, W) float32, 0 to 1.
+        grain: Of the paper. Default: measured.
 
     Returns:
         The ink without the strength of the lines, so that a stroke across one stays; and where lines were, if any.
     """
     middle, strongest = percentiles(ink, 50, 99.5)
-    floor = max(MIN_CONTRAST, middle + 3 * measure_grain(ink))
+    floor = max(MIN_CONTRAST, middle + 3 * (measure_grain(ink) if grain is None else grain))
     found = [line for axis in (0, 1) for line in _find_lines(ink, floor, 0.7 * strongest, axis)]
     kept = [line for line, is_certain in found if is_certain or len(found) > 1]
     bold = [line for line in kept if line.any() and median(line[line > 0]) > 0.4 * strongest]

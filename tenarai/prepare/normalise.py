@@ -36,12 +36,13 @@ from tenarai.prepare.ink import (
     has_dark_ink,
     has_dark_strokes,
     ink_strength,
+    measure_grain,
     measure_narrowness,
     square,
 )
 from tenarai.prepare.layout import lay_out
 from tenarai.prepare.lines import heal_crossings, remove_lines
-from tenarai.prepare.order import median, percentile
+from tenarai.prepare.order import median, percentile, pick
 from tenarai.prepare.several import MORE_THAN_ONE, find_characters, is_broken
 from tenarai.prepare.surroundings import crop_page, drop_enclosures, drop_underlines
 
@@ -138,10 +139,11 @@ def run_stages(picture: NDArray[np.uint8], *, dark_ink: bool | None = None, one_
 def _look(page: NDArray[np.uint8], dark_ink: bool, one_piece: bool) -> Stages | None:
     """Find the character; None if nothing stands out from the paper."""
     ink = ink_strength(page, dark_ink=dark_ink)
-    within, parts, doubt = ink, threshold_ink(ink), ""
+    grain = measure_grain(ink)
+    within, parts, doubt = ink, threshold_ink(ink, grain=grain), ""
     if one_piece:  # before the lines: what is left of a frame drawn by hand encloses nothing
         within, parts, doubt = drop_enclosures(parts, ink)
-    cleaned, lines = remove_lines(within)
+    cleaned, lines = remove_lines(within, grain=grain if within is ink else None)
     if lines is not None:
         parts = find_parts(heal_crossings(threshold_ink(cleaned).mask, lines, within))
     if one_piece:
@@ -199,8 +201,9 @@ def _doubt_cut(ink: Float, chosen: Mask) -> str:
     """
     if max(ink.shape) < WORK:  # a pixel of a tiny image is full or empty
         return ""
-    full = FULL * percentile(ink[chosen], 75)
-    for rim in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+    rims = [rim for rim in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]) if chosen[rim].any()]
+    full = FULL * percentile(pick(ink, chosen), 75) if rims else 0.0
+    for rim in rims:
         ends = np.flatnonzero(np.diff(np.pad(np.int8(chosen[rim]), 1))).reshape(-1, 2)
         lengths = [end - start for start, end in ends.tolist() if ink[rim][start:end].max() > full]
         if len(lengths) > 1 or max(lengths, default=0) > MAX_TOUCH * len(ink[rim]):

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, measure_grain, square
+from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, find_floor, measure_grain, square
 from tenarai.prepare.order import median, percentile, pick
 
 MIN_INK = 0.0004  # a smaller share of the image than this is no character
@@ -64,8 +64,7 @@ def threshold_ink(ink: Float, *, near: float = 0.18, grain: float | None = None)
     side = 2 * round(near * max(ink.shape)) + 1
     strongest = cv2.dilate(smooth, square(side, side), borderType=cv2.BORDER_REPLICATE)
     strongest = cv2.blur(strongest, (side, side), borderType=cv2.BORDER_REPLICATE)
-    floor = max(MIN_CONTRAST, median(smooth) + 3.0 * (measure_grain(ink) if grain is None else grain))
-    is_ink = smooth > floor
+    is_ink = smooth > find_floor(smooth, measure_grain(ink) if grain is None else grain)
     strong = (smooth > 0.5 * strongest) & is_ink
     weak = find_parts((smooth > 0.3 * strongest) & is_ink)
     alive = np.zeros(len(weak.areas) + 1, dtype=bool)
@@ -100,7 +99,7 @@ def choose_character(parts: Parts, ink: Float) -> Mask:
 def _worth(parts: Parts) -> NDArray[np.float64]:
     """Score each part: ink counts, ink near the middle counts more; touching the rim counts against it."""
     high, wide = parts.labels.shape
-    inked = np.flatnonzero(parts.labels)
+    inked = np.flatnonzero(parts.mask)
     y, x = (np.linspace(-0.5, 0.5, side)[place] for side, place in zip((high, wide), divmod(inked, wide), strict=True))
     bell = np.exp(-((x * x + y * y) / 0.34**2))
     central = np.bincount(parts.labels.ravel()[inked], bell, len(parts.areas) + 1)[1:]
@@ -115,8 +114,9 @@ def edge_sharpness(parts: Parts, ink: Float) -> NDArray[np.float64]:
     """How steeply the ink of each part rises at its edge, as the mean over its outline."""
     smooth = cv2.GaussianBlur(ink, (0, 0), 1.0)
     mask = parts.mask.view(np.uint8)
-    outline = np.flatnonzero(cv2.subtract(mask, cv2.erode(mask, square(3, 3))))
-    slope = cv2.magnitude(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)).ravel()[outline]
+    outline = np.flatnonzero(cv2.subtract(mask, cv2.erode(mask, square(3, 3))).view(np.bool_))
+    rises = (cv2.Sobel(smooth, cv2.CV_32F, *direction).ravel()[outline] for direction in ((1, 0), (0, 1)))
+    slope = cv2.magnitude(*rises).ravel()
     edge = parts.labels.ravel()[outline]
     count = len(parts.areas) + 1
     return np.asarray(np.bincount(edge, slope, count)[1:] / np.maximum(1, np.bincount(edge, minlength=count)[1:]))

@@ -11,8 +11,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tenarai.prepare.character import find_parts
-from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, measure_grain, square
-from tenarai.prepare.order import median, percentiles
+from tenarai.prepare.ink import Float, Mask, find_floor, measure_grain, square
+from tenarai.prepare.order import median, percentile
 
 SLANT_SIDE = 128  # side at which the slant of printed lines is measured
 PAD = 12  # a column at the edge moves by less than this
@@ -36,8 +36,8 @@ def remove_lines(ink: Float, *, grain: float | None = None) -> tuple[Float, Mask
     Returns:
         The ink without the strength of the lines, so that a stroke across one stays; and where lines were, if any.
     """
-    middle, strongest = percentiles(ink, 50, 99.5)
-    floor = max(MIN_CONTRAST, middle + 3 * (measure_grain(ink) if grain is None else grain))
+    strongest = percentile(ink, 99.5)
+    floor = find_floor(ink, measure_grain(ink) if grain is None else grain)
     found = [line for axis in (0, 1) for line in _find_lines(ink, floor, 0.7 * strongest, axis)]
     kept = [line for line, is_certain in found if is_certain or len(found) > 1]
     bold = [line for line in kept if line.any() and median(line[line > 0]) > 0.4 * strongest]

@@ -166,7 +166,7 @@ def stands_out(ink: Float, mask: Mask, chosen: Mask) -> bool:
     if contrast < FAINT and _steepness(chosen, ink) < (FAIRLY_STEEP if contrast < FAINTEST else SOFT) * contrast:
         return False  # as faint as pencil, but soft: a smudge or a shadow
     num_grains = np.count_nonzero(np.abs(paper - np.float32(middle)) >= contrast / (1.48 * MIN_SEPARATION))
-    return contrast > MIN_CONTRAST and num_grains < 0.5 * paper.size
+    return bool(contrast > MIN_CONTRAST and num_grains < 0.5 * paper.size)
 
 
 def even_out_paper(ink: Float, *, full: float = FAINT_RANGE) -> Float:

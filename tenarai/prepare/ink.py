@@ -128,7 +128,7 @@ def _sum_channels(picture: NDArray[np.uint8]) -> Levels:
     if picture.ndim == 2:
         return picture
     red, green, blue = (channel.astype(np.uint16) for channel in cv2.split(picture))
-    return red + green + blue
+    return np.asarray(red + green + blue, dtype=np.uint16)
 
 
 def _brightness(levels: Levels) -> Float:

@@ -36,9 +36,13 @@ def remove_lines(ink: Float, *, grain: float | None = None) -> tuple[Float, Mask
     Returns:
         The ink without the strength of the lines, so that a stroke across one stays; and where lines were, if any.
     """
-    strongest = percentile(ink, 99.5)
     floor = find_floor(ink, measure_grain(ink) if grain is None else grain)
-    found = [line for axis in (0, 1) for line in _find_lines(ink, floor, 0.7 * strongest, axis)]
+    rows = (ink > floor).view(np.uint8)
+    axes = [axis for axis in (0, 1) if _may_hold_lines(rows if axis else cv2.transpose(rows))]
+    if not axes:
+        return ink, None
+    strongest = percentile(ink, 99.5)
+    found = [line for axis in axes for line in _find_lines(ink, floor, 0.7 * strongest, axis)]
     kept = [line for line, is_certain in found if is_certain or len(found) > 1]
     bold = [line for line in kept if line.any() and median(line[line > 0]) > 0.4 * strongest]
     if 1 <= len(bold) <= 2:  # of a frame there are more
@@ -72,8 +76,6 @@ def _find_lines(ink: Float, floor: float, strength: float, axis: int) -> list[tu
     """Lines along an axis (0: vertical, 1: horizontal) as their strength, and whether each is one beyond doubt."""
     level = ink if axis == 1 else cv2.transpose(ink)
     high, wide = level.shape
-    if not _may_hold_lines((level > floor).view(np.uint8)):
-        return []
     slant = find_slant(level)
     levels = shear(level, slant)
     strong = (levels > floor).view(np.uint8)

@@ -229,6 +229,7 @@ def test_a_line_that_holds_no_ink_of_its_own_is_no_error(monkeypatch):
     ink = np.zeros((SIDE, SIDE), np.float32)
     ink[60:170, 100:112] = 0.8
     nothing = np.zeros_like(ink)
+    monkeypatch.setattr("tenarai.prepare.lines._may_hold_lines", lambda _strong: True)
     monkeypatch.setattr("tenarai.prepare.lines._find_lines", lambda *_given: [(nothing, True)])
     cleaned, _lines = remove_lines(ink)
     np.testing.assert_array_equal(cleaned > 0.5, ink > 0.5)

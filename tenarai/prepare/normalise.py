@@ -40,7 +40,7 @@ from tenarai.prepare.ink import (
     measure_narrowness,
     square,
 )
-from tenarai.prepare.layout import lay_out
+from tenarai.prepare.layout import lay_out, stroke_width
 from tenarai.prepare.lines import heal_crossings, remove_lines
 from tenarai.prepare.order import median, percentile, pick
 from tenarai.prepare.several import MORE_THAN_ONE, find_characters, is_broken
@@ -52,6 +52,7 @@ MIN_SIDE = 8
 RIM = 5  # pixels
 STRONG, MAX_JOINED = 0.6, 0.2  # shares of a character's strength and area that a line which touches it has at most
 MAX_TOUCH = 0.25  # share of a side along which a whole character touches it at most
+WIDEST, FLATTEST = 2.5, 4  # times its height, and strokes high: beyond it a row that runs together, below it a dash
 FULL = 0.85  # share of a stroke's strength that its edge does not have
 NARROW_AT_RIM, NARROW_ELSEWHERE = 0.75, 0.55  # ink that is less narrow may be an edge
 PAGE_SIDE = 1024  # longest side at which several characters are told apart
@@ -169,7 +170,15 @@ def _look(page: NDArray[np.uint8], dark_ink: bool, one_piece: bool) -> Stages | 
     if one_piece and is_broken(characters, chosen):  # unsure, and not to be cut
         characters = []
     num = max(1, len(characters))
+    if one_piece and num == 1 and _is_row(chosen):
+        doubt, num = MORE_THAN_ONE, 2
     return Stages(page, dark_ink, ink, cleaned, mask, chosen, lay_out(within, chosen), doubt, num)
+
+
+def _is_row(chosen: Mask) -> bool:
+    """Whether what was chosen is several characters that run into each other: wider than any one, and no dash."""
+    _left, _top, wide, high = cv2.boundingRect(chosen.view(np.uint8))
+    return wide > WIDEST * high and high > FLATTEST * stroke_width(chosen)
 
 
 def _look_again(page: NDArray[np.uint8], dark_ink: bool) -> Stages | None:

@@ -178,7 +178,7 @@ def _look(page: NDArray[np.uint8], dark_ink: bool, one_piece: bool) -> Stages | 
 def _is_row(chosen: Mask) -> bool:
     """Whether what was chosen is several characters that run into each other: wider than any one, and no dash."""
     _left, _top, wide, high = cv2.boundingRect(chosen.view(np.uint8))
-    return wide > WIDEST * high and high > FLATTEST * stroke_width(chosen)
+    return bool(wide > WIDEST * high and high > FLATTEST * stroke_width(chosen))
 
 
 def _look_again(page: NDArray[np.uint8], dark_ink: bool) -> Stages | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.locale import _
-from tenarai.prepare.character import Parts, edge_sharpness, find_parts, threshold_ink
+from tenarai.prepare.character import Parts, choose_character, edge_sharpness, find_parts, threshold_ink
 from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, square
 from tenarai.prepare.order import median, median_colour, median_level
 
@@ -304,9 +304,15 @@ def find_underline(parts: Parts, ink: Float) -> tuple[Float, bool] | None:
         bottom = int(top + tall)
         above = find_parts(rest.mask[:bottom])
         is_tall = above.boxes[:, 3] > 0.3 * across
-        if not is_tall.any() or np.count_nonzero(parts.mask[bottom + 3 :]) > 3 * parts.areas[part]:
+        if np.count_nonzero(parts.mask[bottom + 3 :]) > 3 * parts.areas[part]:
             continue
-        main_left, main_top, main_across, main_tall = above.boxes[is_tall][np.argmax(above.areas[is_tall])]
+        if is_tall.any():
+            main_left, main_top, main_across, main_tall = above.boxes[is_tall][np.argmax(above.areas[is_tall])]
+        else:  # a character in pieces
+            pieces = choose_character(above, rest_ink[:bottom])
+            main_left, main_top, main_across, main_tall = cv2.boundingRect(pieces.view(np.uint8))
+            if main_tall <= 0.3 * across:
+                continue
         distance = top - (main_top + main_tall)
         if (
             main_left < left + across

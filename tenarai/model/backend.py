@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 STDERR = 2
+# A GPU would multiply with 10 bits of mantissa (TF32), and read otherwise than a CPU and the forward pass in NumPy.
+os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
+os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "float32")
 
 
 @contextmanager

@@ -41,7 +41,7 @@ test-jax: $(DEV)  ## the same code on JAX, which is installed beside .venv's own
 chaos: $(DEV)  ## kill worker, flow, server, database at random, 50 times, and print what it did as a table
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-chaos-up: $(DEV)  ## kill server, workers and runs of `tenarai up` at random while 20 nights train
+chaos-up: $(DEV)  ## kill server, workers and runs of `tenarai up` at random until each was killed 20 times
 	@$(BIN)/python -m tests.chaos_up $(ARGS)
 
 year: $(DEV)  ## 365 simulated nights with planted faults, half an hour on two cores; ARGS="--nights 90" for fewer

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shutil
 
 import pytest
 from playwright.sync_api import TimeoutError, expect
@@ -14,7 +15,10 @@ from tests.serving import finish, serve, start, wait
 pytestmark = pytest.mark.ui
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 MARKDOWN = "*bold* _x_ [link](javascript:alert(1)) | `code`.png"
+LONG = "a_copy_with_a_name_" + "without_any_place_to_break_" * 4 + ".png"
 PATIENCE = 120_000  # milliseconds
+CUT_OFF = """width => [...document.querySelectorAll("h1, h2, p, li, img, table")]
+    .filter(one => one.getBoundingClientRect().right > width).map(one => one.textContent)"""
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +28,7 @@ def up(tmp_path_factory):
     fill(folder, num_each=1, labels="47", first=50, under="misread")
     save(folder / "inbox" / "a.png", picture(1700)).rename(folder / "inbox" / HOSTILE)
     save(folder / "misread" / "3" / "b.png", picture(4)[::-1]).rename(folder / "misread" / "3" / MARKDOWN)
+    shutil.copy(next((folder / "digits" / "5").iterdir()), folder / "digits" / "5" / LONG)
     with serve(home, folder) as (client, port):
         yield client, f"http://127.0.0.1:{port}", (home / "prefect/login").read_text().strip()
 
@@ -113,7 +118,7 @@ def artifacts_of(client, run):
 def open_artifact(page, root, artifact, ui):
     """Open an artifact in the UI V1 (at the top) or V2, and wait for its pictures."""
     page.goto(f"{root}{ui}/artifacts/artifact/{artifact.id}")
-    page.get_by_text(re.search(r"^#+ (.+)$", artifact.data, re.MULTILINE)[1].replace("\\", "")).first.wait_for()
+    page.get_by_text(re.match(r"(?:#+ )?(.+)", artifact.data)[1].replace("\\", "")).first.wait_for()
     if "](data:" in artifact.data:
         page.locator("img[src^='data:']").first.wait_for()
     wait(lambda: page.evaluate("[...document.images].every(image => image.complete)"), 60)
@@ -125,17 +130,18 @@ def test_artifacts_are_legible_in_both_uis_and_names_are_text(up, page, finished
     client, root, _ = up
     found = artifacts_of(client, finished)
     page.set_viewport_size({"width": width, "height": 844})
-    for key in ("nightly-report", "hard-cases", "inbox", "curves", "champions"):
+    for key in ("nightly-report", "hard-cases", "check-labels", "inbox", "curves", "champions", "training"):
         open_artifact(page, root, found[key], ui)
         widths = page.evaluate("[...document.images].filter(i => i.src.startsWith('data:')).map(i => i.clientWidth)")
         assert min(widths, default=40 if key == "champions" else 0) >= 40, key  # pixels on the screen
         assert page.locator("img[src='x'], a[href^='javascript']").count() == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(CUT_OFF, width) == [], key
         if key == "nightly-report" and width == 390:
             assert page.get_by_role("heading", name="Today").bounding_box()["y"] < 2 * 844
     for key, name in (("hard-cases", f"misread/3/{MARKDOWN}"), ("inbox", f"inbox/{HOSTILE}")):
         open_artifact(page, root, found[key], ui)
-        page.get_by_text(name, exact=True).first.wait_for()
+        page.get_by_text(name).first.wait_for()
     assert page.dialogs == []
 
 

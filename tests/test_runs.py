@@ -13,7 +13,7 @@ from prefect.states import Completed, Crashed
 
 from tenarai.errors import SourceError
 from tenarai.locale import _
-from tenarai.orchestration.artifacts import TrainingView, draw_curves, tabulate
+from tenarai.orchestration.artifacts import TrainingView, draw_curves, list_fits
 from tenarai.orchestration.runs import NIGHTLY, OneLine, explain_failure, fail_run, name_run
 from tenarai.settings import TrainingSettings
 
@@ -155,4 +155,4 @@ def test_curves_are_a_line_a_fit_and_a_row_a_fit():
     svg = base64.b64decode(draw_curves(curves).partition(",")[2]).decode()
     assert svg.count("<polyline") == 2
     assert "50%" in svg
-    assert "| fold 1 | 3 | 90.0% | 90.0% |" in tabulate(curves, "en")
+    assert list_fits(curves, "en").splitlines()[0] == "* fold 1 · epochs 3 · best 90.0% · now 90.0%"

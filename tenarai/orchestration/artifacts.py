@@ -179,7 +179,7 @@ class TrainingView:
     def _draw(self) -> str:
         language = read_settings().language
         title = translate(_("Accuracy by epoch, on images that were held out where there are some"), language)
-        return f"{title}\n\n![]({draw_curves(self._curves)})\n\n{tabulate(self._curves, language)}"
+        return f"{title}\n\n![]({draw_curves(self._curves)})\n\n{list_fits(self._curves, language)}"
 
 
 def draw_curves(curves: Mapping[str, Sequence[float]]) -> str:
@@ -214,11 +214,10 @@ def draw_curves(curves: Mapping[str, Sequence[float]]) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
-def tabulate(curves: Mapping[str, Sequence[float]], language: str) -> str:
-    """A row a fit: its name, its epochs so far, its best and its last accuracy."""
-    titles = " | ".join(translate(title, language) for title in (_("fit"), _("epochs"), _("best"), _("now")))
-    rows = [
-        f"| {translate(name, language)} | {len(values)} | {max(values):.1%} | {values[-1]:.1%} |"
+def list_fits(curves: Mapping[str, Sequence[float]], language: str) -> str:
+    """A line a fit, since a table does not fit on a phone: its name, its epochs so far, its best and last accuracy."""
+    epochs, best, now = (translate(title, language) for title in (_("epochs"), _("best"), _("now")))
+    return "\n".join(
+        f"* {translate(name, language)} · {epochs} {len(values)} · {best} {max(values):.1%} · {now} {values[-1]:.1%}"
         for name, values in curves.items()
-    ]
-    return "\n".join([f"| {titles} |", "| --- | ---: | ---: | ---: |", *rows])
+    )

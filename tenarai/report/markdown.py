@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from tenarai.locale import _, load, plural, translate
 from tenarai.report.pictures import Album, Pictures, data_uri
@@ -17,8 +17,8 @@ from tenarai.report.words import percent
 MAX_PICTURES = 300_000  # bytes: an artifact with a key is stored twice, and the UI loads all of it
 MAX_LISTED, MAX_UNUSABLE = 60, 5
 FILES = {"report.html": _("Report"), "summary.png": _("Summary picture"), "sheet.pdf": _("Practice sheet")}
-MIN_HEADING = 12  # characters
 SCALE = 2  # a digit is 56 pixels wide
+_LONG = re.compile(r"\S{32}(?=\S)")
 _PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}]")
 _ADDRESS = re.compile(r"(?<=:)(?=\\/\\/)|(?<=www)(?=\\\.)|(?=\\@)", re.IGNORECASE)  # where an address is parted
 
@@ -27,9 +27,10 @@ def escape(text: str) -> str:
     """A stranger's text as plain text in markdown, in tables too: no markup, links, breaks or hidden characters.
 
     Backslashes, not entities: Prefect's older UI shows `&#40;` as it stands. The newer one makes links of addresses
-    though they are escaped, so a space of no width parts them.
+    though they are escaped, so a space of no width parts them, as it does names that are wider than a phone.
     """
     visible = "".join(" " if unicodedata.category(letter)[0] == "C" else letter for letter in text)
+    visible = _LONG.sub("\\g<0>\u200b", visible)
     return _ADDRESS.sub("\u200b", _PUNCTUATION.sub(r"\\\g<0>", visible))
 
 
@@ -88,26 +89,24 @@ class _Page:
             f"* [{self._say(sentence)}]({report}#{anchor})" if report else f"* {self._say(sentence)}"
             for anchor, sentence in view.today()
         ]
-        parts += [f"## {self._say(_('Today'))}", "\n".join(tasks) or self._say(_("Nothing to do."))]
-        rows = [[self._say(item.path), self._say(load(item.reason))] for item in view.unusable[:MAX_UNUSABLE]]
-        return _join(*parts, self._table([_("file"), _("reason")], rows))
+        tasks += [  # the last of the tasks is to replace them
+            f"    * {self._say(item.path)} · {self._say(load(item.reason))}" for item in view.unusable[:MAX_UNUSABLE]
+        ]
+        return _join(*parts, f"## {self._say(_('Today'))}", "\n".join(tasks) or self._say(_("Nothing to do.")))
 
     def section(self, section: Section) -> str:
-        """A table of images; empty without images."""
+        """A list of images, since a table does not fit on a phone; empty without images."""
         if not section.tiles:
             return ""
         album = Album(self._pictures, MAX_PICTURES)
-        rows = [
-            [
-                _image(album.digit(tile.sha256, scale=SCALE), self._say(tile.label or tile.reads)),
-                *(self._say(text) for text in (tile.caption, tile.note, tile.path)),
-            ]
-            for tile in section.tiles[:MAX_LISTED]
-        ]
+        items = []
+        for tile in section.tiles[:MAX_LISTED]:
+            caption, alt = self._say(tile.caption), self._say(tile.label or tile.reads)
+            about = " · ".join([f"**{caption}**", *(self._say(text) for text in (tile.note, tile.path) if text)])
+            items.append(f"* {about} {_image(album.digit(tile.sha256, scale=SCALE), alt)}")
         num_more = len(section.tiles) - MAX_LISTED
         more = plural("{n} image is not shown.", "{n} images are not shown.", num_more) if num_more > 0 else ""
-        table = self._table([_("picture"), _("read as"), _("note"), _("file")], rows)
-        return _join(self._title(section.title), self._say(section.note), table, self._say(more))
+        return _join(self._title(section.title), self._say(section.note), "\n".join(items), self._say(more))
 
     def curves(self) -> str:
         """The learning curves; empty on a night without a challenger."""
@@ -121,10 +120,14 @@ class _Page:
     def champions(self) -> str:
         """Who read on which night, and how well; the newest night first."""
         view, title = self.view, _("Champions over the nights")
-        rows = [[self._say(text) for text in row] for row in reversed(view.champions()[-MAX_LISTED:])]
-        plot = plot_history(view, self._language, LIGHT) if len(view.progress) >= 2 else None
-        table = self._table([_("night"), _("result"), _("champion"), _("read correctly")], rows)
-        return _join(self._title(title), self._picture(draw_png(plot), title) if plot else "", table)
+        rows = [
+            (_("night"), _("result"), _("champion"), _("read correctly")),
+            *reversed(view.champions()[-MAX_LISTED:]),
+        ]
+        head, *items = (" – ".join(self._say(text) for text in row if text != "–") for row in rows)
+        plot = draw_png(plot_history(view, self._language, LIGHT)) if len(view.progress) > 1 else b""
+        items = [f"* {item}" for item in items]
+        return _join(self._title(title), self._picture(plot, title) if plot else "", head, "\n".join(items))
 
     def _say(self, text: str) -> str:
         return escape(translate(text, self._language))
@@ -134,13 +137,6 @@ class _Page:
 
     def _picture(self, data: bytes, alt: str) -> str:
         return _image(data_uri(data), self._say(alt))
-
-    def _table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-        if not rows:
-            return ""
-        # the UI makes a column with a picture as narrow as its heading, which therefore must not break
-        titles = [self._say(title).center(MIN_HEADING, "\u00a0") for title in head]
-        return "\n".join(f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(head), *rows))
 
 
 def _image(uri: str, alt: str) -> str:

@@ -29,7 +29,7 @@ LABELS = tuple("0123456789")
 STROKES_EACH = 1500  # drawn digits a label
 NO_DIGITS = 4000  # drawn letters, signs and scribbles
 CHUNK = 500  # pictures a process makes at a time
-PHOTOGRAPHED = 0.5  # share of the training images of which a simulated photo is made, too
+PHOTOGRAPHED = 0.7  # share of the training images of which a simulated photo is made, too
 
 
 @dataclass(frozen=True, eq=False)

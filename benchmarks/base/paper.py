@@ -21,16 +21,16 @@ def photograph(digit: Picture, rng: np.random.Generator) -> Picture:
         rng: Source of all randomness.
 
     Returns:
-        (H, W) uint8 grey, mostly dark ink on light paper; 20 to 220 pixels high, 0.85 to 1.25 times as wide.
+        (H, W) uint8 grey, mostly dark ink on light paper; 14 to 220 pixels high, 0.85 to 1.25 times as wide.
     """
-    side = int(rng.choice([20, 28, 28, 36, 56, 90, 140, 220]))
+    side = int(rng.choice([14, 18, 22, 28, 28, 28, 36, 56, 90, 140, 220]))
     cover = _trace(digit, side, rng)
     paper, ink = rng.uniform(0.55, 1.0), rng.uniform(0.0, 0.5)
     page = np.full(cover.shape, 1.0, dtype=np.float32)
     kind = rng.random()
-    if kind < 0.3:
-        _rule(page, side, rng, squared=kind < 0.12)
-    elif kind < 0.38:
+    if kind < 0.45:
+        _rule(page, side, rng, squared=kind < 0.22)
+    elif kind < 0.52:
         _frame(page, side, rng)
     page = np.minimum(page, 1 - cover * (1 - ink))
     picture = 255 * paper * page * _light(cover.shape, rng)

@@ -6,14 +6,20 @@ it. Here each style is a few control points in a unit box, jittered, joined by c
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tenarai.errors import ImageError
 from tenarai.prepare import normalise
 
 Point = tuple[float, float]
 Style = tuple[tuple[Point, ...], ...]  # strokes of control points; a stroke of two is straight, others are curved
+
+COARSE = 0.25  # share of the drawings that are scanned at 9 to 15 pixels
 
 STYLES: dict[str, tuple[Style, ...]] = {
     "0": (
@@ -32,6 +38,8 @@ STYLES: dict[str, tuple[Style, ...]] = {
         (((0.0, 0.75), (0.6, 0)), ((0.6, 0), (0.7, 1))),
         (((0.05, 0.6), (0.7, 0)), ((0.7, 0), (0.6, 1))),
         (((0.0, 0.55), (0.3, 0.35), (0.62, 0)), ((0.62, 0), (0.55, 1))),
+        (((0.0, 0.42), (0.8, 0)), ((0.8, 0), (0.45, 1))),
+        (((0.3, 0.15), (0.6, 0.02)), ((0.6, 0.02), (0.58, 1))),
     ),
     "2": (
         (((0.1, 0.25), (0.4, 0), (0.85, 0.2), (0.65, 0.6), (0.1, 1)), ((0.1, 1), (0.95, 0.98))),
@@ -54,6 +62,8 @@ STYLES: dict[str, tuple[Style, ...]] = {
         (((0.3, 0), (0.1, 0.5)), ((0.1, 0.5), (0.9, 0.48)), ((0.65, 0.0), (0.45, 1))),
         (((0.7, 0), (0.1, 0.4)), ((0.1, 0.4), (0.7, 0.4)), ((0.7, 0), (0.7, 1))),
         (((0.75, 0), (0.1, 0.3)), ((0.1, 0.3), (0.8, 0.36)), ((0.75, 0), (0.75, 1))),
+        (((0.35, 0), (0.05, 0.4), (0.1, 0.6), (0.5, 0.5), (0.85, 0.3)), ((0.85, 0.05), (0.7, 1))),
+        (((0.45, 0), (0.05, 0.62)), ((0.05, 0.62), (0.95, 0.6)), ((0.8, 0.3), (0.6, 1))),
     ),
     "5": (
         (((0.2, 0.03), (0.15, 0.45)), ((0.15, 0.45), (0.6, 0.38), (0.9, 0.7), (0.5, 1), (0.05, 0.9)), ((0.2, 0.03), (0.9, 0.0))),
@@ -85,6 +95,8 @@ STYLES: dict[str, tuple[Style, ...]] = {
             ((0.5, 0.46), (0.08, 0.72), (0.5, 1), (0.92, 0.72), (0.5, 0.46)),
         ),
         (((0.6, 0.05), (0.15, 0.2), (0.5, 0.5), (0.85, 0.8), (0.4, 1), (0.12, 0.75), (0.55, 0.45), (0.85, 0.2), (0.7, 0.05)),),
+        (((0.95, 0.1), (0.5, 0), (0.3, 0.25), (0.7, 0.65), (0.35, 1), (0.0, 0.8)), ((0.0, 0.8), (0.95, 0.1))),
+        (((0.8, 0.15), (0.4, 0.02), (0.3, 0.28), (0.85, 0.7), (0.5, 1), (0.15, 0.82)), ((0.15, 0.82), (0.5, 0.48), (0.8, 0.15))),
     ),
     "9": (
         (((0.85, 0.2), (0.5, 0), (0.12, 0.25), (0.45, 0.5), (0.85, 0.2)), ((0.85, 0.2), (0.8, 1))),
@@ -126,17 +138,25 @@ def draw_digits(label: str, num: int, rng: np.random.Generator) -> NDArray[np.ui
         (num, 28, 28) uint8.
     """
     styles = STYLES[label]
-    return np.stack([normalise(_draw(styles[rng.integers(len(styles))], rng)) for _ in range(num)])
+    return _normalise(lambda: _draw(styles[rng.integers(len(styles))], rng), num)
 
 
 def draw_no_digits(num: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Draw letters, signs, boxes and scribbles: (num, 28, 28) uint8; a model should be unsure of them."""
-    return np.stack(
-        [
-            normalise(_draw(NO_DIGITS[rng.integers(len(NO_DIGITS))] if rng.random() < 0.55 else _scribble(rng), rng))
-            for _ in range(num)
-        ]
-    )
+
+    def draw() -> NDArray[np.uint8]:
+        return _draw(NO_DIGITS[rng.integers(len(NO_DIGITS))] if rng.random() < 0.55 else _scribble(rng), rng)
+
+    return _normalise(draw, num)
+
+
+def _normalise(draw: Callable[[], NDArray[np.uint8]], num: int) -> NDArray[np.uint8]:
+    """Draw until the normaliser has accepted so many; it refuses a drawing that looks blank."""
+    digits: list[NDArray[np.uint8]] = []
+    while len(digits) < num:
+        with suppress(ImageError):
+            digits.append(normalise(draw()))
+    return np.stack(digits)
 
 
 def _scribble(rng: np.random.Generator) -> Style:
@@ -163,6 +183,9 @@ def _draw(style: Style, rng: np.random.Generator, side: int = 128) -> NDArray[np
         )
         fixed = np.rint((turned * size + side / 2) * 16).astype(np.int32)
         cv2.polylines(paper, [fixed], False, 0, width, cv2.LINE_AA, shift=4)
+    if rng.random() < COARSE:
+        small = cv2.resize(paper, (int(rng.integers(9, 16)),) * 2, interpolation=cv2.INTER_AREA)
+        paper = cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC)
     return np.asarray(cv2.GaussianBlur(paper, (0, 0), rng.uniform(0.5, 1.5)), dtype=np.uint8)
 
 

@@ -176,3 +176,19 @@ def test_a_night_that_a_person_cancelled_or_that_ended_before_the_watchdog_began
     run_in(client, Cancelled(message="a person's wish"), deployment=deployment)
     dog.look(client)
     assert not [run for run in client.read_flow_runs() if run.state.is_scheduled()]
+
+
+def test_watch_ends_by_sigterm_as_by_ctrl_c(monkeypatch):
+    def run(_watchdog, stopping):
+        os.kill(os.getpid(), signal.SIGTERM)
+        stopping.wait(10)
+        pytest.fail("it goes on")
+
+    monkeypatch.setattr(watchdog, "reach_server", lambda: "http://server/api")
+    monkeypatch.setattr(Watchdog, "run", run)
+    before, said = signal.getsignal(signal.SIGTERM), []
+    try:
+        watchdog.watch(said.append)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert "http://server/api" in str(said)

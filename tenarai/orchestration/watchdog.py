@@ -170,12 +170,13 @@ class Watchdog:
 
 
 def watch(say: Callable[[str], None]) -> None:
-    """Look after the runs of the server that `PREFECT_API_URL` names, until Ctrl-C.
+    """Look after the runs of the server that `PREFECT_API_URL` names, until Ctrl-C or SIGTERM.
 
     Raises:
         TenaraiError: The server is not named, does not answer at the start, or refuses.
     """
     say(_("looking after the runs of {url}; stop with Ctrl-C", url=reach_server()))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a container's first process would ignore it
     with suppress(KeyboardInterrupt):
         Watchdog(say, is_here=False).run(threading.Event())
 

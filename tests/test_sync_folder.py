@@ -14,7 +14,7 @@ import pytest
 
 from tenarai.errors import SettingsError, SourceError, StoreError, UnusualChangesError
 from tenarai.records import EventKind, Rejection, Role, State
-from tenarai.settings import Settings
+from tenarai.settings import Settings, read_settings
 from tenarai.sync.layout import Layout
 from tenarai.sync.names import Labels, read_label, to_text
 from tests.drive_desk import heard
@@ -418,11 +418,10 @@ def test_a_label_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(desk, 
     assert len(desk.labels()) == 2
 
 
-@pytest.mark.parametrize("source", ["", "ftp://host/x", "folder:", "folder: ", "/plain/path"])
-def test_an_address_that_is_none_is_a_matter_of_settings(desk, source):
-    desk.source = source
+@pytest.mark.parametrize("source", ["ftp://host/x", "folder:", "folder: ", "/plain/path"])
+def test_an_address_that_is_none_is_a_matter_of_settings(source):
     with pytest.raises(SettingsError, match="folder:<path>"):
-        desk.night()
+        read_settings(source=source)
 
 
 def test_a_full_disk_leaves_the_catalogue_as_it_was(desk, monkeypatch):

@@ -214,6 +214,18 @@ def test_characters_that_cannot_be_told_apart_are_refused_once_and_never_trained
     assert folder.night().num_cut == 0
 
 
+def test_a_row_that_runs_together_is_refused_or_cut_and_never_trained_on_as_one_character(folder):
+    partly = write(numbers_of("4", 4))
+    partly[60:66, 60:140] = 20
+    folder.put("digits/4/partly.png", partly)
+    folder.put("digits/4/touching.png", touching())
+    result = folder.night()
+    assert folder.reasons() == {"digits/4/touching.png": MORE}
+    assert folder.paths() == [f"digits/4/partly.png (character {n})" for n in range(1, len(folder.paths()) + 1)]
+    assert len(folder.paths()) > 1
+    assert result.num_refused == 1
+
+
 def test_a_six_in_two_pieces_is_one_sample_and_unsure_and_two_digits_in_a_column_are_two(folder):
     page = np.full((220, 200), 235, np.uint8)
     cv2.line(page, (74, 88), (66, 104), 40, 12, cv2.LINE_AA)

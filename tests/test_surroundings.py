@@ -132,6 +132,15 @@ def test_bars_are_cropped_before_the_polarity_is_estimated():
     assert has_dark_ink(crop_page(page))
 
 
+def test_a_line_under_a_digit_in_pieces_is_removed():
+    page = np.full((SIDE, SIDE, 3), 250, np.uint8)
+    cv2.ellipse(page, (120, 110), (26, 42), 0, 0, 360, (30, 30, 30), 6, cv2.LINE_AA)
+    for angle in range(0, 360, 45):
+        at = (120 + round(26 * np.cos(np.radians(angle))), 110 + round(42 * np.sin(np.radians(angle))))
+        cv2.circle(page, at, 5, (250, 250, 250), -1)
+    assert likeness(normalise(page), normalise(underlined(page.copy()))) > 0.9
+
+
 def test_an_open_circle_makes_the_reading_doubtful():
     page = cell(3)
     cv2.ellipse(page, (120, 120), (95, 95), 0, 0, 345, (30, 30, 30), 4)
@@ -229,6 +238,7 @@ def test_a_line_that_holds_no_ink_of_its_own_is_no_error(monkeypatch):
     ink = np.zeros((SIDE, SIDE), np.float32)
     ink[60:170, 100:112] = 0.8
     nothing = np.zeros_like(ink)
+    monkeypatch.setattr("tenarai.prepare.lines._may_hold_lines", lambda _strong: True)
     monkeypatch.setattr("tenarai.prepare.lines._find_lines", lambda *_given: [(nothing, True)])
     cleaned, _lines = remove_lines(ink)
     np.testing.assert_array_equal(cleaned > 0.5, ink > 0.5)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, measure_grain, square
-from tenarai.prepare.order import median, percentile
+from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, find_floor, measure_grain, square
+from tenarai.prepare.order import median, percentile, pick
 
 MIN_INK = 0.0004  # a smaller share of the image than this is no character
 FAINTEST, FAINT = 0.1, 0.15  # ink that stands out less may be a smudge, which its edges show, 0 to 1
@@ -40,7 +39,7 @@ class Parts:
 
     def select(self, chosen: Mask) -> Mask:
         """(H, W) bool: the parts for which (N,) `chosen` is true."""
-        return np.concatenate([[False], chosen])[self.labels]
+        return np.concatenate([[False], chosen]).take(self.labels)
 
 
 def find_parts(mask: Mask) -> Parts:
@@ -50,7 +49,7 @@ def find_parts(mask: Mask) -> Parts:
     return Parts(labels, stats[1:, :4].astype(np.float64), stats[1:, cv2.CC_STAT_AREA].astype(np.float64))
 
 
-def threshold_ink(ink: Float, *, near: float = 0.18) -> Parts:
+def threshold_ink(ink: Float, *, near: float = 0.18, grain: float | None = None) -> Parts:
     """Which pixels are ink: those of half the strength of the strongest ink near them, and above the paper's grain.
 
     Compared with what is near, faint pencil is not lost beside a black frame; with hysteresis, so that a stroke's faint
@@ -59,18 +58,21 @@ def threshold_ink(ink: Float, *, near: float = 0.18) -> Parts:
     Args:
         ink: (H, W) float32, 0 to 1.
         near: How far "near" is, as a share of the image's longest side.
+        grain: Of the paper. Default: measured.
     """
     smooth = cv2.GaussianBlur(ink, (0, 0), 0.8)
     side = 2 * round(near * max(ink.shape)) + 1
     strongest = cv2.dilate(smooth, square(side, side), borderType=cv2.BORDER_REPLICATE)
     strongest = cv2.blur(strongest, (side, side), borderType=cv2.BORDER_REPLICATE)
-    floor = max(MIN_CONTRAST, median(smooth) + 3.0 * measure_grain(ink))
-    strong = smooth > np.maximum(0.5 * strongest, floor)
-    weak = find_parts(smooth > np.maximum(0.3 * strongest, floor))
+    is_ink = smooth > find_floor(smooth, measure_grain(ink) if grain is None else grain)
+    strong = (smooth > 0.5 * strongest) & is_ink
+    weak = find_parts((smooth > 0.3 * strongest) & is_ink)
     alive = np.zeros(len(weak.areas) + 1, dtype=bool)
-    alive[weak.labels[strong]] = True
+    alive[pick(weak.labels, strong)] = True
+    if alive[1:].all():
+        return weak
     numbers = (np.cumsum(alive) * alive).astype(np.int32)
-    return Parts(numbers[weak.labels], weak.boxes[alive[1:]], weak.areas[alive[1:]])
+    return Parts(numbers.take(weak.labels), weak.boxes[alive[1:]], weak.areas[alive[1:]])
 
 
 def choose_character(parts: Parts, ink: Float) -> Mask:
@@ -97,8 +99,10 @@ def choose_character(parts: Parts, ink: Float) -> Mask:
 def _worth(parts: Parts) -> NDArray[np.float64]:
     """Score each part: ink counts, ink near the middle counts more; touching the rim counts against it."""
     high, wide = parts.labels.shape
-    inked = np.flatnonzero(parts.labels)
-    central = np.bincount(parts.labels.ravel()[inked], _central(high, wide).ravel()[inked], len(parts.areas) + 1)[1:]
+    inked = np.flatnonzero(parts.mask)
+    y, x = (np.linspace(-0.5, 0.5, side)[place] for side, place in zip((high, wide), divmod(inked, wide), strict=True))
+    bell = np.exp(-((x * x + y * y) / 0.34**2))
+    central = np.bincount(parts.labels.ravel()[inked], bell, len(parts.areas) + 1)[1:]
     left, top, across, tall = parts.boxes.T
     touches = (left <= 1).astype(int) + (top <= 1) + (left + across >= wide - 1) + (top + tall >= high - 1)
     is_sliver = (touches > 0) & (np.minimum(across / wide, tall / high) < 0.12)
@@ -106,19 +110,13 @@ def _worth(parts: Parts) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(central) * (0.3 + size) * 0.55**touches * np.where(is_sliver, 0.15, 1))
 
 
-@cache
-def _central(high: int, wide: int) -> NDArray[np.float64]:
-    """How central each pixel is: a bell over the page."""
-    y, x = np.ogrid[-0.5 : 0.5 : high * 1j, -0.5 : 0.5 : wide * 1j]
-    return np.asarray(np.exp(-((x * x + y * y) / 0.34**2)))
-
-
 def edge_sharpness(parts: Parts, ink: Float) -> NDArray[np.float64]:
     """How steeply the ink of each part rises at its edge, as the mean over its outline."""
     smooth = cv2.GaussianBlur(ink, (0, 0), 1.0)
     mask = parts.mask.view(np.uint8)
-    outline = np.flatnonzero(cv2.subtract(mask, cv2.erode(mask, square(3, 3))))
-    slope = cv2.magnitude(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)).ravel()[outline]
+    outline = np.flatnonzero(cv2.subtract(mask, cv2.erode(mask, square(3, 3))).view(np.bool_))
+    rises = (cv2.Sobel(smooth, cv2.CV_32F, *direction).ravel()[outline] for direction in ((1, 0), (0, 1)))
+    slope = cv2.magnitude(*rises).ravel()
     edge = parts.labels.ravel()[outline]
     count = len(parts.areas) + 1
     return np.asarray(np.bincount(edge, slope, count)[1:] / np.maximum(1, np.bincount(edge, minlength=count)[1:]))
@@ -147,7 +145,7 @@ def _gather_neighbours(
 def overlaps(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
     """Columns and rows that a box shares with others, (2, ...); negative where there is a gap."""
     ends = np.minimum(box[:2] + box[2:], others[..., :2] + others[..., 2:])
-    return np.moveaxis(ends - np.maximum(box[:2], others[..., :2]), -1, 0)
+    return np.asarray((ends - np.maximum(box[:2], others[..., :2])).T)
 
 
 def gaps(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -165,10 +163,10 @@ def stands_out(ink: Float, mask: Mask, chosen: Mask) -> bool:
     paper, middle, contrast = _compare_with_paper(ink, mask, chosen)
     if paper.size < 0.02 * ink.size:
         return True
-    grain = 1.48 * median(np.abs(paper - middle))
     if contrast < FAINT and _steepness(chosen, ink) < (FAIRLY_STEEP if contrast < FAINTEST else SOFT) * contrast:
         return False  # as faint as pencil, but soft: a smudge or a shadow
-    return contrast > max(MIN_SEPARATION * grain, MIN_CONTRAST)
+    num_grains = np.count_nonzero(np.abs(paper - np.float32(middle)) >= contrast / (1.48 * MIN_SEPARATION))
+    return bool(contrast > MIN_CONTRAST and num_grains < 0.5 * paper.size)
 
 
 def even_out_paper(ink: Float, *, full: float = FAINT_RANGE) -> Float:
@@ -206,9 +204,9 @@ def is_faint_stroke(ink: Float, mask: Mask, chosen: Mask) -> bool:
 def _compare_with_paper(ink: Float, mask: Mask, chosen: Mask) -> tuple[Float, float, float]:
     """The ink of the paper away from all parts, (N,); its median; and by how much the chosen parts are stronger."""
     smooth = cv2.GaussianBlur(ink, (0, 0), 0.8)
-    paper = smooth[cv2.dilate(mask.view(np.uint8), square(5, 5)) == 0]
+    paper = pick(smooth, cv2.dilate(mask.view(np.uint8), square(5, 5)) == 0)
     middle = median(paper) if paper.size else 0.0
-    return paper, middle, median(smooth[chosen]) - middle
+    return paper, middle, median(pick(smooth, chosen)) - middle
 
 
 def _steepness(chosen: Mask, ink: Float) -> float:

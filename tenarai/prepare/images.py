@@ -23,6 +23,7 @@ from tenarai.locale import _
 from tenarai.prepare.decode import THREADS, count_pages, decode
 from tenarai.prepare.ink import has_dark_strokes, ink_strength
 from tenarai.prepare.normalise import NORMALISER_VERSION, Stages, look_for_characters
+from tenarai.prepare.order import median
 from tenarai.prepare.several import MORE_THAN_ONE, are_one_piece, count_characters
 from tenarai.records import Digit, PrepareResult, Unprepared
 from tenarai.settings import Settings
@@ -163,7 +164,7 @@ def perceptual_hash(ink: NDArray[np.float32]) -> bytes:
     """
     small = cv2.resize(ink, (32, 32), interpolation=cv2.INTER_AREA)
     low = cv2.dct(small)[:16, :16].ravel()
-    return np.packbits(low > np.median(low)).tobytes()
+    return np.packbits(low > median(low)).tobytes()
 
 
 def find_near(

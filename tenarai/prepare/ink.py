@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tenarai.prepare.order import median, percentile, percentiles
+from tenarai.prepare.order import median, percentile, percentiles, pick
 
 SMALL = 64  # side at which polarity is estimated
 CLEAR = 3  # one polarity has this many times the energy of the other where there is no doubt
@@ -22,6 +22,7 @@ MAX_EDGE = 0.9  # share of the border that is like the corners at most; more may
 CLEAR_STROKES = 1.5  # what is dark and narrow has this many times the energy of what is light and narrow
 GREY = 8  # channels that differ by at most this show no colour, 0 to 255
 PAPER = 128  # side at which the paper is estimated
+RIDGE = 1e-3 * np.eye(6)  # paper that is visible in one corner only leaves the surface undetermined
 MAX_MISFIT = 0.04  # the light does not fall as a surface does that misses the paper by more than this share
 PEN, PEN_OF_MANY = 0.16, 0.06  # a stroke is narrower than this share of the longest side; where there are many, too
 MIN_SHADOW = 0.1  # share of the paper's light that a shadow takes at least
@@ -126,13 +127,14 @@ def _sum_channels(picture: NDArray[np.uint8]) -> Levels:
     """The sum of the three channels, or the channel of a grey image."""
     if picture.ndim == 2:
         return picture
-    red, green, blue = cv2.split(picture)
-    return np.asarray(np.add(red, green, dtype=np.uint16) + blue, dtype=np.uint16)
+    red, green, blue = (channel.astype(np.uint16) for channel in cv2.split(picture))
+    return np.asarray(red + green + blue, dtype=np.uint16)
 
 
 def _brightness(levels: Levels) -> Float:
     """0 to 255: NumPy's `mean(axis=2)` to the bit."""
-    return np.divide(levels, 1 if levels.dtype == np.uint8 else 3, dtype=np.float32)
+    brightness = levels.astype(np.float32)
+    return brightness if levels.dtype == np.uint8 else brightness / np.float32(3)
 
 
 def ink_strength(picture: NDArray[np.uint8], *, dark_ink: bool, pen: float = PEN) -> Float:
@@ -250,28 +252,41 @@ def measure_narrowness(picture: NDArray[np.uint8], chosen: Mask, *, dark_ink: bo
 
 def _fit_light(small: Float) -> Float:
     """The fall of light as a quadratic surface through the paper; ink is left out by fitting again without it."""
-    every = _surface_terms(*small.shape)
-    terms = every[::4, ::4].reshape(-1, 6)  # every 16th pixel is enough
+    y, x = (np.linspace(-1, 1, side) for side in small.shape)
+    terms = _surface_terms(y[::4], x[::4])  # every 16th pixel is enough
     values = small[::4, ::4].ravel().astype(np.float64)
     low, high = percentiles(values, 30, 90)
     is_paper = values >= low
     for _ in range(3):
-        paper = terms[is_paper]
-        # a little ridge: paper that is visible in one corner only leaves the surface undetermined
-        weights = np.linalg.solve(paper.T @ paper + 1e-3 * np.eye(6), paper.T @ values[is_paper])
+        places = np.flatnonzero(is_paper)
+        paper = terms.take(places, axis=0)
+        weights = np.linalg.solve(paper.T @ paper + RIDGE, paper.T @ values.take(places))
         away = values - terms @ weights
-        is_paper = away > -2 * max(median(np.abs(away[is_paper])), 0.5)
-    misfit = percentile(np.abs(away[is_paper]) / np.maximum(values[is_paper], 1), 75)
+        is_paper = away > -2 * max(median(np.abs(away.take(places))), 0.5)
+    misfit = percentile(np.abs(pick(away, is_paper)) / np.maximum(pick(values, is_paper), 1), 75)
     if misfit > MAX_MISFIT:  # the edge of a shadow is no slope: leave it to the closing
         return np.ones_like(small)
-    return np.asarray(np.maximum(every @ weights, max(0.25 * high, 1.0)), dtype=np.float32)
+    along = weights[0] + (weights[1] + weights[3] * x) * x
+    down = (weights[2] + weights[5] * y) * y
+    surface = along + down[:, None] + weights[4] * y[:, None] * x
+    return np.asarray(np.maximum(surface, max(0.25 * high, 1.0)), dtype=np.float32)
 
 
-@cache
-def _surface_terms(high: int, wide: int) -> NDArray[np.float64]:
-    """1, x, y, x², xy, y² over a page, x and y from -1 to 1: (high, wide, 6)."""
-    y, x = np.meshgrid(np.linspace(-1, 1, high), np.linspace(-1, 1, wide), indexing="ij")
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+def _surface_terms(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1, x, y, x², xy, y² at every crossing of these rows and columns: (H · W, 6)."""
+    x, y = np.tile(x, len(y)), np.repeat(y, len(x))
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+
+
+def find_floor(ink: Float, grain: float) -> float:
+    """The least that is ink: above the paper, which more than half of the pixels are, by three times its grain.
+
+    Args:
+        ink: (H, W) float32, 0 to 1.
+        grain: From `measure_grain`.
+    """
+    is_smooth = 2 * np.count_nonzero(ink <= MIN_CONTRAST - 3 * grain) > ink.size  # usual, and found fast
+    return MIN_CONTRAST if is_smooth else max(MIN_CONTRAST, median(ink) + 3 * grain)
 
 
 def measure_grain(ink: Float) -> float:

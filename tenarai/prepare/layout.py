@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tenarai.prepare.ink import Float, Mask, square
-from tenarai.prepare.order import median, percentile
+from tenarai.prepare.order import median, percentile, pick
 
 
 def lay_out(ink: Float, chosen: Mask) -> NDArray[np.uint8]:
@@ -21,7 +21,7 @@ def lay_out(ink: Float, chosen: Mask) -> NDArray[np.uint8]:
     Returns:
         (28, 28) uint8.
     """
-    full = max(percentile(ink[chosen], 75), 1e-3)
+    full = max(percentile(pick(ink, chosen), 75), 1e-3)
     grown = cv2.dilate(chosen.view(np.uint8), square(3, 3))
     left, top, wide, high = cv2.boundingRect(grown)
     here = np.s_[top : top + high, left : left + wide]
@@ -38,7 +38,7 @@ def lay_out(ink: Float, chosen: Mask) -> NDArray[np.uint8]:
 def even_out_pen(box: Float) -> Float:
     """Thicken strokes under 2 pixels wide in the 20 × 20 box to 2.4, and thin those over 5 to 4."""
     scale = max(box.shape) / 20
-    width = _stroke_width(box > 0.4) / scale
+    width = stroke_width(box > 0.4) / scale
     if width <= 0 or 2.0 <= width <= 5.0:
         return box
     change = (2.4 - width if width < 2.0 else 4.0 - width) * scale / 2
@@ -51,7 +51,7 @@ def even_out_pen(box: Float) -> Float:
     return thinned if (thinned > 0.4).sum() > 0.25 * (box > 0.4).sum() else box
 
 
-def _stroke_width(mask: Mask) -> float:
+def stroke_width(mask: Mask) -> float:
     """Typical stroke width in pixels: twice the distance of the centre line from the paper."""
     if not mask.any():
         return 0.0

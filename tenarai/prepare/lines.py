@@ -11,8 +11,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tenarai.prepare.character import find_parts
-from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, measure_grain, square
-from tenarai.prepare.order import median, percentiles
+from tenarai.prepare.ink import Float, Mask, find_floor, measure_grain, square
+from tenarai.prepare.order import median, percentile
 
 SLANT_SIDE = 128  # side at which the slant of printed lines is measured
 PAD = 12  # a column at the edge moves by less than this
@@ -24,20 +24,25 @@ MIN_REST = 0.1  # a character has at least this share of its straight strokes' i
 LONGEST_GAP = 0.78  # share of the width that a line covers at least
 
 
-def remove_lines(ink: Float) -> tuple[Float, Mask | None]:
+def remove_lines(ink: Float, *, grain: float | None = None) -> tuple[Float, Mask | None]:
     """Remove printed frames, ruled and squared paper: straight, thin, spanning the image, at its rim or faint.
 
     A single line that ends short of the image's edges is more likely the bar of a 3, 5 or 7.
 
     Args:
         ink: (H, W) float32, 0 to 1.
+        grain: Of the paper. Default: measured.
 
     Returns:
         The ink without the strength of the lines, so that a stroke across one stays; and where lines were, if any.
     """
-    middle, strongest = percentiles(ink, 50, 99.5)
-    floor = max(MIN_CONTRAST, middle + 3 * measure_grain(ink))
-    found = [line for axis in (0, 1) for line in _find_lines(ink, floor, 0.7 * strongest, axis)]
+    floor = find_floor(ink, measure_grain(ink) if grain is None else grain)
+    rows = (ink > floor).view(np.uint8)
+    axes = [axis for axis in (0, 1) if _may_hold_lines(rows if axis else cv2.transpose(rows))]
+    if not axes:
+        return ink, None
+    strongest = percentile(ink, 99.5)
+    found = [line for axis in axes for line in _find_lines(ink, floor, 0.7 * strongest, axis)]
     kept = [line for line, is_certain in found if is_certain or len(found) > 1]
     bold = [line for line in kept if line.any() and median(line[line > 0]) > 0.4 * strongest]
     if 1 <= len(bold) <= 2:  # of a frame there are more
@@ -71,8 +76,6 @@ def _find_lines(ink: Float, floor: float, strength: float, axis: int) -> list[tu
     """Lines along an axis (0: vertical, 1: horizontal) as their strength, and whether each is one beyond doubt."""
     level = ink if axis == 1 else cv2.transpose(ink)
     high, wide = level.shape
-    if not _may_hold_lines((level > floor).view(np.uint8)):
-        return []
     slant = find_slant(level)
     levels = shear(level, slant)
     strong = (levels > floor).view(np.uint8)

@@ -36,12 +36,13 @@ from tenarai.prepare.ink import (
     has_dark_ink,
     has_dark_strokes,
     ink_strength,
+    measure_grain,
     measure_narrowness,
     square,
 )
-from tenarai.prepare.layout import lay_out
+from tenarai.prepare.layout import lay_out, stroke_width
 from tenarai.prepare.lines import heal_crossings, remove_lines
-from tenarai.prepare.order import median, percentile
+from tenarai.prepare.order import median, percentile, pick
 from tenarai.prepare.several import MORE_THAN_ONE, find_characters, is_broken
 from tenarai.prepare.surroundings import crop_page, drop_enclosures, drop_underlines
 
@@ -51,6 +52,7 @@ MIN_SIDE = 8
 RIM = 5  # pixels
 STRONG, MAX_JOINED = 0.6, 0.2  # shares of a character's strength and area that a line which touches it has at most
 MAX_TOUCH = 0.25  # share of a side along which a whole character touches it at most
+WIDEST, FLATTEST = 2.5, 4  # times its height, and strokes high: beyond it a row that runs together, below it a dash
 FULL = 0.85  # share of a stroke's strength that its edge does not have
 NARROW_AT_RIM, NARROW_ELSEWHERE = 0.75, 0.55  # ink that is less narrow may be an edge
 PAGE_SIDE = 1024  # longest side at which several characters are told apart
@@ -138,10 +140,11 @@ def run_stages(picture: NDArray[np.uint8], *, dark_ink: bool | None = None, one_
 def _look(page: NDArray[np.uint8], dark_ink: bool, one_piece: bool) -> Stages | None:
     """Find the character; None if nothing stands out from the paper."""
     ink = ink_strength(page, dark_ink=dark_ink)
-    within, parts, doubt = ink, threshold_ink(ink), ""
+    grain = measure_grain(ink)
+    within, parts, doubt = ink, threshold_ink(ink, grain=grain), ""
     if one_piece:  # before the lines: what is left of a frame drawn by hand encloses nothing
         within, parts, doubt = drop_enclosures(parts, ink)
-    cleaned, lines = remove_lines(within)
+    cleaned, lines = remove_lines(within, grain=grain if within is ink else None)
     if lines is not None:
         parts = find_parts(heal_crossings(threshold_ink(cleaned).mask, lines, within))
     if one_piece:
@@ -167,7 +170,15 @@ def _look(page: NDArray[np.uint8], dark_ink: bool, one_piece: bool) -> Stages | 
     if one_piece and is_broken(characters, chosen):  # unsure, and not to be cut
         characters = []
     num = max(1, len(characters))
+    if one_piece and num == 1 and _is_row(chosen):
+        doubt, num = MORE_THAN_ONE, 2
     return Stages(page, dark_ink, ink, cleaned, mask, chosen, lay_out(within, chosen), doubt, num)
+
+
+def _is_row(chosen: Mask) -> bool:
+    """Whether what was chosen is several characters that run into each other: wider than any one, and no dash."""
+    _left, _top, wide, high = cv2.boundingRect(chosen.view(np.uint8))
+    return bool(wide > WIDEST * high and high > FLATTEST * stroke_width(chosen))
 
 
 def _look_again(page: NDArray[np.uint8], dark_ink: bool) -> Stages | None:
@@ -199,8 +210,9 @@ def _doubt_cut(ink: Float, chosen: Mask) -> str:
     """
     if max(ink.shape) < WORK:  # a pixel of a tiny image is full or empty
         return ""
-    full = FULL * percentile(ink[chosen], 75)
-    for rim in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+    rims = [rim for rim in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]) if chosen[rim].any()]
+    full = FULL * percentile(pick(ink, chosen), 75) if rims else 0.0
+    for rim in rims:
         ends = np.flatnonzero(np.diff(np.pad(np.int8(chosen[rim]), 1))).reshape(-1, 2)
         lengths = [end - start for start, end in ends.tolist() if ink[rim][start:end].max() > full]
         if len(lengths) > 1 or max(lengths, default=0) > MAX_TOUCH * len(ink[rim]):
@@ -220,6 +232,9 @@ def _doubt_line(ink: Float, lines: Mask, chosen: Mask) -> str:
 def _one_channel(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W) of a grey image that came as (H, W, 3); an image in colour as it is."""
     if picture.ndim == 2:
+        return picture
+    few = picture[::16, ::16]
+    if (few != few[..., :1]).any():
         return picture
     red, green, blue = cv2.split(picture)
     return red if np.array_equal(red, green) and np.array_equal(green, blue) else picture

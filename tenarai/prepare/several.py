@@ -42,7 +42,8 @@ def find_characters(parts: Parts, ink: Float) -> list[Mask]:
         return []
     high, wide = ink.shape
     count = len(parts.areas) + 1
-    strength = np.bincount(parts.labels.ravel(), ink.ravel(), count)[1:] / parts.areas
+    inked = np.flatnonzero(parts.mask)
+    strength = np.bincount(parts.labels.ravel()[inked], ink.ravel()[inked], count)[1:] / parts.areas
     steepness = edge_sharpness(parts, ink) / np.maximum(strength, 1e-3)
     left, top, across, tall = parts.boxes.T
     at_rim = (left <= 1) | (top <= 1) | (left + across >= wide - 1) | (top + tall >= high - 1)
@@ -90,10 +91,10 @@ def _group(order: list[int], boxes: Box) -> list[list[int]]:
         nearest = int(gaps(boxes[part], hulls[: len(groups)]).argmin()) if groups else 0
         if groups and _belongs(boxes[part], hulls[nearest]):
             groups[nearest].append(part)
+            hulls[nearest] = _hull(boxes, groups[nearest])
         else:
-            nearest = len(groups)
+            hulls[len(groups)] = boxes[part]
             groups.append([part])
-        hulls[nearest] = _hull(boxes, groups[nearest])
     return groups
 
 

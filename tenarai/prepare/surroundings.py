@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenarai.locale import _
-from tenarai.prepare.character import Parts, edge_sharpness, find_parts, threshold_ink
+from tenarai.prepare.character import Parts, choose_character, edge_sharpness, find_parts, threshold_ink
 from tenarai.prepare.ink import MIN_CONTRAST, Float, Mask, square
-from tenarai.prepare.order import median
+from tenarai.prepare.order import median, median_colour, median_level
 
 MIN_SIDE = 64  # a paint program's 28 pixels have no surroundings, and a broad stroke along their rim is like a bar
 UNIFORM = 14  # levels by which the pixels of a bar differ at most
@@ -39,10 +39,10 @@ def crop_page(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _crop_bars(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Without bars of one colour that span the image at its rim."""
     for _round in range(2):  # a bar may be seen only after the one across it is gone
-        cropped = cv2.transpose(_crop_ends(cv2.transpose(_crop_ends(picture))))
-        if cropped.shape == picture.shape:
+        columns = _crop_ends(cv2.transpose(_crop_ends(picture)))
+        if columns.shape[1::-1] == picture.shape[:2]:
             return picture
-        picture = cropped
+        picture = cv2.transpose(columns)
     return picture
 
 
@@ -60,9 +60,9 @@ def _crop_ends(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _measure_bar(rows: NDArray[np.uint8]) -> int:
     """How many rows of one colour come first, if an edge along the whole row ends them."""
-    colour = np.median(rows[0], axis=0)
+    colour = median_colour(rows[0])
     least = int(np.ceil(0.015 * len(rows)))
-    if (_share_like(rows[[0, least - 1]], colour, UNIFORM) < 0.98).any():
+    if (_share_like(rows[[0, least - 1]], colour, UNIFORM) < 0.98).any() or not _may_end(rows, colour):
         return 0
     differs = _share_like(np.ascontiguousarray(rows[: len(rows) // 2]), colour, UNIFORM) < 0.98
     count = int(np.argmax(differs))
@@ -71,6 +71,13 @@ def _measure_bar(rows: NDArray[np.uint8]) -> int:
     after = min(count + max(4, len(rows) // 60), len(rows) - 1)  # beyond an edge that is out of focus
     middle = np.ascontiguousarray(rows[after : after + 1, round(0.15 * rows.shape[1]) : round(0.85 * rows.shape[1])])
     return after if _share_like(middle, colour, STEP)[0] < 0.05 else 0
+
+
+def _may_end(rows: NDArray[np.uint8], colour: NDArray[np.float64]) -> bool:
+    """Whether some row of the first half and a little has another colour at most of a few places."""
+    wide = rows.shape[1]
+    few = rows[: len(rows) // 2 + len(rows) // 60, round(0.15 * wide) : round(0.85 * wide) : max(1, wide // 16)]
+    return bool((_share_like(np.ascontiguousarray(few), colour, STEP) < 0.5).any())
 
 
 def _share_like(rows: NDArray[np.uint8], colour: NDArray[np.float64], levels: int) -> NDArray[np.float64]:
@@ -108,14 +115,16 @@ def _find_sheet(small: NDArray[np.uint8], *, is_light: bool) -> Float | None:
     Returns:
         (H, W) float32, 1 inside; None if there is no sheet.
     """
-    grey = small if small.ndim == 2 else small.max(axis=2)
+    grey = small if small.ndim == 2 else np.maximum.reduce(cv2.split(small))
     rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     darkest = 0 if is_light else np.uint8(np.median(rim))  # a dark sheet is almost as dark as its desk, the ink is not
     level, light = cv2.threshold(np.maximum(grey, darkest), 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     around = float(np.mean(rim <= level))
     if not light.any() or around < (0.1 if is_light else SURROUNDED):
         return None
-    desk, paper = float(np.median(grey[light == 0])), float(np.median(grey[light > 0]))
+    desk, paper = median_level(grey, 1 - light), median_level(grey, light)
+    if not is_light and grey.min() >= desk - STEP:
+        return None
     if desk > (paper - GREY if not is_light else paper * (DESK_AROUND if around > SURROUNDED else DESK)):
         return None
     outline = max(cv2.findContours(light, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=cv2.contourArea)
@@ -295,9 +304,15 @@ def find_underline(parts: Parts, ink: Float) -> tuple[Float, bool] | None:
         bottom = int(top + tall)
         above = find_parts(rest.mask[:bottom])
         is_tall = above.boxes[:, 3] > 0.3 * across
-        if not is_tall.any() or np.count_nonzero(parts.mask[bottom + 3 :]) > 3 * parts.areas[part]:
+        if np.count_nonzero(parts.mask[bottom + 3 :]) > 3 * parts.areas[part]:
             continue
-        main_left, main_top, main_across, main_tall = above.boxes[is_tall][np.argmax(above.areas[is_tall])]
+        if is_tall.any():
+            main_left, main_top, main_across, main_tall = above.boxes[is_tall][np.argmax(above.areas[is_tall])]
+        else:  # a character in pieces
+            pieces = choose_character(above, rest_ink[:bottom])
+            main_left, main_top, main_across, main_tall = cv2.boundingRect(pieces.view(np.uint8))
+            if main_tall <= 0.3 * across:
+                continue
         distance = top - (main_top + main_tall)
         if (
             main_left < left + across

@@ -1,7 +1,7 @@
 """Tables of the catalogue, and the checksum that each row carries.
 
 There is one schema. To change it, change the tables and raise `SCHEMA_VERSION`: a catalogue of another version is
-refused, and the message says what to do. From 1.0.0 on, every 1.x opens the stores of 1.0: see `docs/decisions.md`.
+refused, and the message says what to do. Every 1.x opens the stores of 1.0: see `docs/decisions.md`.
 """
 
 from __future__ import annotations

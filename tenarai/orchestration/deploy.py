@@ -122,7 +122,10 @@ def _read_template(file: Path) -> dict[str, Any]:
         return dict(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise SettingsError(
-            _("{file} cannot be read", file=file), expected=_("a JSON object"), received=str(error)
+            _("{file} cannot be read", file=str(file)),
+            expected=_("a JSON object"),
+            received=str(error),
+            fix=_("check the path"),
         ) from error
 
 

@@ -171,7 +171,7 @@ def _look(page: NDArray[np.uint8], dark_ink: bool, one_piece: bool) -> Stages | 
         characters = []
     num = max(1, len(characters))
     if one_piece and num == 1 and _is_row(chosen):
-        doubt, num = MORE_THAN_ONE, 2
+        doubt, num = MORE_THAN_ONE, 2  # or more: it is not seen where each ends
     return Stages(page, dark_ink, ink, cleaned, mask, chosen, lay_out(within, chosen), doubt, num)
 
 
